@@ -1,0 +1,481 @@
+// Atom<T>: declared once, `const`, at namespace scope, it is a template: a key and a default. A store's clone of it has
+// a value, and tells its listeners when that changes. The one rule: write through `store.use(atom)`, never the
+// template.
+#pragma once
+
+#include <atom/atom_base.hpp>
+#include <atom/config.hpp>
+#include <atom/detail/callables.hpp>
+#include <atom/detail/members.hpp>
+#include <atom/detail/traits.hpp>
+#include <atom/equal.hpp>
+#include <atom/error.hpp>
+#include <atom/fwd.hpp>
+#include <atom/options.hpp>
+#include <atom/registry.hpp>
+#include <atom/signal.hpp>
+#include <atom/value.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+namespace atom::inline v0_1 {
+
+template <class T>
+class Atom : public AtomBase {
+  static_assert(std::is_object_v<T> && !std::is_array_v<T> && std::same_as<T, std::remove_cv_t<T>>,
+                "atom::Atom<T>: T is a plain object type, without const, reference or array");
+  using Definition = detail::AtomDefinition<T>;
+
+ public:
+  using value_type = T;
+
+  // ---- Templates. The definition is never freed: snapshots refer to its default, and its address is its identity.
+
+  /// The default is T(). A T that cannot be copied is built anew for each clone.
+  explicit Atom(Key key)
+    requires std::default_initializable<T>
+      : AtomBase(define(key)) {
+    require_isolated();
+  }
+  Atom(Key key, T default_value)
+    requires std::move_constructible<T>
+      : Atom(key, std::move(default_value), AtomOptions<T>{}) {}
+  Atom(Key key, T default_value, AtomOptions<T> options)
+    requires std::move_constructible<T>
+      : AtomBase(*new Definition(key, std::move(options), std::in_place, std::move(default_value))) {
+    require_isolated();
+  }
+  template <class F>
+    requires std::same_as<std::invoke_result_t<const F&>, T>
+  Atom(Key key, Factory<F> factory, AtomOptions<T> options = {})
+      : AtomBase(*new Definition(key, std::move(options), detail::Hook<T()>(std::move(factory.make)))) {}
+
+  // ---- Clones
+
+  /// Called by a store.
+  Atom(CloneToken token, const Atom& given) : AtomBase(token, given) {}
+
+  // ---- Reading
+
+  /// The value, valid until the next write to this atom. A template's is its default (throws Error if it has a
+  /// Factory).
+  const T& value() const {
+    if (!value_) [[unlikely]]
+      no_value();
+    return *static_cast<const T*>(value_);
+  }
+  const T& operator*() const { return value(); }
+  const T* operator->() const { return &value(); }
+
+  /// What the template was declared with; throws Error if it has a Factory.
+  const T& default_value() const {
+    if (!this->definition().default_value) [[unlikely]]
+      no_value();
+    return *static_cast<const T*>(this->definition().default_value);
+  }
+
+  /// The size of a container or a text.
+  std::size_t length() const
+    requires requires(const T& t) {
+      { t.size() } -> std::convertible_to<std::size_t>;
+    }
+  {
+    return value().size();
+  }
+
+  /// What the `get` option finds at a text path, as a V; `fallback` where it finds nothing, or there is no such option.
+  /// Throws TypeMismatch if it is something else than a V.
+  template <class V>
+  V get(std::string_view path, V fallback = V()) const {
+    const auto& lookup = typed_definition().options.get;
+    if (!lookup) return fallback;
+    const std::optional<Value> found = lookup(path, value());
+    if (!found) return fallback;
+    if (std::optional<V> v = found->template to<V>()) return *std::move(v);
+    return found->template get<V>();
+  }
+
+  // ---- Writing. Each takes effect at once, then tells the listeners, or leaves that to the batch or the update that
+  // is under way; each but `mutate` and `silent_*` returns whether the value changed. What listeners throw comes out
+  // here, after all of them ran: the first exception, and the value stays. Inside the atom's own `mutate`, updater or
+  // `before_update` they throw Error.
+
+  /// Makes `next` the value, unless it is equal. If this throws, the value is as before.
+  bool update(T&& next)
+    requires std::move_constructible<T>
+  {
+    return write(std::move(next), true);
+  }
+  bool update(const T& next)
+    requires detail::copyable<T>
+  {
+    return write_copy(next, true);
+  }
+  /// The same with what `updater(current)` returns.
+  template <class F>
+    requires detail::updater<F, T>
+  bool update(F&& updater) {
+    return write(next_from(updater), true);
+  }
+  template <class F>
+    requires detail::not_an_updater<F, T>
+  bool update(F&&) = delete;  // an updater takes the current value and returns the next: [](const T& current) { ... }
+
+  /// Has `edit(T&)` change the value, where it lies when nobody needs the value before, else on a copy. Counts as a
+  /// change. If `edit` throws, the value stays as it left it, listeners are told, and the exception goes on.
+  template <std::invocable<T&> F>
+  void mutate(F&& edit) {
+    change_value(edit, true);
+  }
+
+  /// Sets one member: `change(&User::name, "Bob")`.
+  template <class M, class C>
+    requires detail::IsChange<M C::*, M, T>::value
+  bool change(M C::* member, std::type_identity_t<M> value) {
+    return apply(true, detail::MemberChange<M, C>{member, std::move(value)});
+  }
+  /// Sets several: `merge(&User::name, "Bob", &User::age, 36)`.
+  template <class... Pairs>
+    requires(sizeof...(Pairs) > 0 && detail::AreChanges<T, Pairs...>::value)
+  bool merge(Pairs&&... members_and_values) {
+    auto pairs = std::forward_as_tuple(std::forward<Pairs>(members_and_values)...);
+    return [&]<std::size_t... I>(std::index_sequence<I...>) {
+      return apply(true, pair_up(std::get<2 * I>(pairs), std::get<2 * I + 1>(std::move(pairs)))...);
+    }(std::make_index_sequence<sizeof...(Pairs) / 2>{});
+  }
+
+  /// Back to the default, or what the factory builds, without `before_update`. Tells change listeners if the value
+  /// changed, then reset listeners.
+  bool reset() { return write_default(true); }
+
+  /// As `update`, `change` and `reset`, but change listeners and watchers are not told (reset listeners are).
+  void silent_update(T&& next)
+    requires std::move_constructible<T>
+  {
+    write(std::move(next), false);
+  }
+  void silent_update(const T& next)
+    requires detail::copyable<T>
+  {
+    write_copy(next, false);
+  }
+  template <class F>
+    requires detail::updater<F, T>
+  void silent_update(F&& updater) {
+    write(next_from(updater), false);
+  }
+  template <class F>
+    requires detail::not_an_updater<F, T>
+  void silent_update(F&&) = delete;  // an updater takes the current value and returns the next
+  template <class M, class C>
+    requires detail::IsChange<M C::*, M, T>::value
+  void silent_change(M C::* member, std::type_identity_t<M> value) {
+    apply(false, detail::MemberChange<M, C>{member, std::move(value)});
+  }
+  void silent_reset() { write_default(false); }
+
+  // ---- Listening. The store owns the listener; the handle may be dropped. A listener takes (now, old, atom), (now,
+  // old), (now) or (); what it returns is ignored. `now` and `old` stay as they are while it runs, whatever it writes;
+  // what it writes is told after all listeners of this change ran. One that subscribes meanwhile starts with the next
+  // change.
+
+  /// Called after each change, in the order of subscription, before the watchers.
+  template <detail::listener<T, Atom> F>
+  Subscription on_change(F&& listener) {
+    using L = std::decay_t<F>;
+    return listen(detail::on_change | (detail::takes_old<L, T, Atom> ? detail::wants_old : detail::Events{}),
+                  [call = L(std::forward<F>(listener))](const void* now, const void* old, AtomBase& atom) mutable {
+                    detail::tell<T>(call, *static_cast<const T*>(now), static_cast<const T*>(old),
+                                    static_cast<Atom&>(atom));
+                  });
+  }
+
+  /// Called when one member changed by `==`: `watch(&User::name, fn)`, or deeper: `watch(&User::address,
+  /// &Address::city, fn)`. Where an optional lies on the way, the listener takes `const M*`: null while the optional is
+  /// empty.
+  template <class M, class C, class... Rest>
+    requires(std::is_object_v<M> && detail::leads_on<T, C> && sizeof...(Rest) > 0)
+  Subscription watch(M C::* member, Rest&&... members_and_listener) {
+    return watch_leaf < M, detail::optional_like<T> && !std::derived_from < T,
+           C >> ([member](const T& value) { return detail::follow(&value, member); },
+                 std::forward<Rest>(members_and_listener)...);
+  }
+
+  /// Called after each `reset` and `silent_reset`; takes (atom) or ().
+  template <detail::event_listener<Atom> F>
+  Subscription on_reset(F&& listener) {
+    return listen_event(detail::on_reset, std::forward<F>(listener));
+  }
+  /// Called when the store drops the atom or is destroyed; takes (atom) or (). The values of all atoms are still there.
+  template <detail::event_listener<Atom> F>
+  Subscription on_destroy(F&& listener) {
+    return listen_event(detail::on_destroy, std::forward<F>(listener));
+  }
+
+  // ---- A template is const, and these are what a compiler then shows.
+
+  void update(const T&) const = delete;  // a template is read-only; take a clone: store.use(atom)
+  template <class F>
+    requires detail::updater<F, T>
+  void update(F&&) const = delete;              // a template is read-only; take a clone: store.use(atom)
+  void silent_update(const T&) const = delete;  // a template is read-only; take a clone: store.use(atom)
+  template <class F>
+    requires detail::updater<F, T>
+  void silent_update(F&&) const = delete;  // a template is read-only; take a clone: store.use(atom)
+  template <std::invocable<T&> F>
+  void mutate(F&&) const = delete;  // a template is read-only; take a clone: store.use(atom)
+  template <class M, class C>
+    requires detail::IsChange<M C::*, M, T>::value
+  void change(M C::*,
+              std::type_identity_t<M>) const = delete;  // a template is read-only; take a clone: store.use(atom)
+  template <class M, class C>
+    requires detail::IsChange<M C::*, M, T>::value
+  void silent_change(M C::*,
+                     std::type_identity_t<M>) const = delete;  // a template is read-only; take a clone: store.use(atom)
+  template <class... Pairs>
+    requires detail::AreChanges<T, Pairs...>::value
+  void merge(Pairs&&...) const = delete;  // a template is read-only; take a clone: store.use(atom)
+  void reset() const = delete;            // a template is read-only; take a clone: store.use(atom)
+  void silent_reset() const = delete;     // a template is read-only; take a clone: store.use(atom)
+  template <detail::listener<T, Atom> F>
+  void on_change(F&&) const = delete;  // a template never changes; listen to a clone: store.use(atom)
+  template <class M, class C, class... Rest>
+    requires(std::is_object_v<M> && detail::leads_on<T, C> && sizeof...(Rest) > 0)
+  void watch(M C::*, Rest&&...) const = delete;  // a template never changes; listen to a clone: store.use(atom)
+  template <detail::event_listener<Atom> F>
+  void on_reset(F&&) const = delete;  // a template never changes; listen to a clone: store.use(atom)
+  template <detail::event_listener<Atom> F>
+  void on_destroy(F&&) const = delete;  // a template never changes; listen to a clone: store.use(atom)
+
+ private:
+  static Definition& define(const Key& key) {
+    if constexpr (detail::copyable<T>) {
+      return *new Definition(key, AtomOptions<T>{}, std::in_place);
+    } else {
+      return *new Definition(key, AtomOptions<T>{}, detail::Hook<T()>{});
+    }
+  }
+  static constexpr void require_isolated() {
+    static_assert(detail::isolated<T>,
+                  "atom::Atom<T>: T points to something that can be changed, which all stores would share; "
+                  "give the atom a Factory, so that each clone builds its own: Atom<T>{key, Factory{[] { ... }}}");
+  }
+  const Definition& typed_definition() const noexcept { return static_cast<const Definition&>(this->definition()); }
+  T& own_value() noexcept { return *const_cast<T*>(static_cast<const T*>(value_)); }
+
+  /// A value in the arena that is not the atom's yet.
+  class Node : public AtomBase::Room {
+   public:
+    template <class... Args>
+    explicit Node(Atom& atom, Args&&... args) : Room(atom), atom_(atom) {
+      value_ = detail::construct<T>(this->place(), &atom.arena(), std::forward<Args>(args)...);
+    }
+    ~Node() {
+      if (value_) value_->~T();
+    }
+    T& operator*() const noexcept { return *value_; }
+    const void* release() noexcept {
+      value_ = nullptr;
+      return Room::release();
+    }
+
+   private:
+    Atom& atom_;
+    T* value_;
+  };
+
+  template <class F>
+  T next_from(F& updater) {
+    const AtomBase::Editing guard(*this);
+    return updater(value());
+  }
+
+  bool write_copy(const T& next, bool loud) {
+    if constexpr (detail::takes_memory<T>) {
+      require_free();
+      return write(std::move(*Node(*this, next)), loud);
+    } else {
+      return write(T(next), loud);
+    }
+  }
+  bool write(T&& next, bool loud) {
+    if (!is_idle()) [[unlikely]]
+      return write_slowly(std::move(next), loud);
+    if (detail::same_value<T>(value(), next)) return false;
+    if constexpr (std::is_nothrow_move_assignable_v<T>) {
+      if (owns_value()) [[likely]] {
+        own_value() = std::move(next);
+        flags_ |= modified;
+        return true;
+      }
+    }
+    set_value(Node(*this, std::move(next)).release(), true, false);
+    flags_ |= modified;
+    return true;
+  }
+  ATOM_NOINLINE bool write_slowly(T&& next, bool loud) {
+    require_free();
+    if (flags_ & before_update_flag) {
+      return replace(
+          [&] {
+            const AtomBase::Editing guard(*this);
+            return typed_definition().options.before_update(std::move(next), value());
+          }(),
+          loud);
+    }
+    return replace(std::move(next), loud);
+  }
+  bool replace(T&& next, bool loud) {
+    if (detail::same_value<T>(value(), next)) return false;
+    const bool tell = loud && is_heard();
+    set_value(Node(*this, std::move(next)).release(), true, tell);
+    flags_ |= modified;
+    if (tell) announce();
+    return true;
+  }
+
+  /// `edit` changes the value where it lies, or a copy that becomes the value. Returns whether it changed.
+  template <class F>
+  bool change_value(F& edit, bool loud) {
+    require_free();
+    if (may_change_in_place()) {
+      run([&] { edit(own_value()); }, [&] { return changed_in_place(loud); });
+      return true;
+    }
+    if constexpr (detail::copyable<T>) {
+      Node copy(*this, value());
+      return run([&] { edit(*copy); }, [&] { return changed_on_copy(copy, loud); });
+    } else {
+      cannot_copy();
+    }
+  }
+  /// Runs `edit`, then `commit`, also if `edit` throws.
+  template <class Edit, class Commit>
+  bool run(Edit edit, Commit commit) {
+    try {
+      const AtomBase::Editing guard(*this);
+      edit();
+    } catch (...) {
+      try {
+        commit();
+      } catch (...) {  // the exception that counts is on its way
+      }
+      throw;
+    }
+    return commit();
+  }
+  bool changed_in_place(bool loud) {
+    const bool tell = loud && is_heard();
+    value_changed(tell);
+    flags_ |= modified;
+    if (tell) announce();
+    return true;
+  }
+  bool changed_on_copy(Node& copy, bool loud) {
+    if (flags_ & before_update_flag) [[unlikely]]
+      return write_slowly(std::move(*copy), loud);
+    const bool tell = loud && is_heard();
+    set_value(copy.release(), true, tell);
+    if (tell) flags_ |= mutated;
+    flags_ |= modified;
+    if (tell) announce();
+    return true;
+  }
+
+  template <class M, class C, class V>
+  static detail::MemberChange<M, C> pair_up(M C::* member, V&& value) {
+    return {member, std::forward<V>(value)};
+  }
+  template <class... Changes>
+  bool apply(bool loud, Changes... changes) {
+    if (!(changes.differs(value()) || ...)) {
+      require_free();
+      return false;
+    }
+    const auto edit = [&](T& value) { (changes.apply(value), ...); };
+    return change_value(edit, loud);
+  }
+
+  bool write_default(bool loud) {
+    require_free();
+    bool changed = false;
+    if (const void* const default_value = this->definition().default_value) {
+      if (value_ != default_value) {
+        changed = !detail::same_value<T>(value(), *static_cast<const T*>(default_value));
+        set_value(default_value, false, changed && loud && is_heard());
+      }
+    } else {
+      const void* const fresh = build_value();
+      changed = !detail::same_value<T>(value(), *static_cast<const T*>(fresh));
+      set_value(fresh, true, changed && loud && is_heard());
+    }
+    flags_ &= ~modified;
+    announce_reset();
+    return changed;
+  }
+
+  template <class Call>
+  Subscription listen(detail::Events events, Call call) {
+    require_free();
+    if (events & detail::wants_old) keep_baseline();
+    return signal_.subscribe(events, std::move(call));
+  }
+  template <class F>
+  Subscription listen_event(detail::Events event, F&& listener) {
+    return listen(
+        event, [call = std::decay_t<F>(std::forward<F>(listener))](const void*, const void*, AtomBase& atom) mutable {
+          if constexpr (std::invocable<std::decay_t<F>&, Atom&>) {
+            call(static_cast<Atom&>(atom));
+          } else {
+            call();
+          }
+        });
+  }
+  /// One more member on the way...
+  template <class X, bool ThroughOptional, class Get, class M, class C, class... Rest>
+    requires(std::is_object_v<M> && detail::leads_on<X, C> && sizeof...(Rest) > 0)
+  Subscription watch_leaf(Get get, M C::* member, Rest&&... rest) {
+    return watch_leaf < M, ThroughOptional || !std::derived_from < X,
+           C >> ([get, member](const T& value) { return detail::follow(get(value), member); },
+                 std::forward<Rest>(rest)...);
+  }
+  /// ... or the listener.
+  template <class M, bool ThroughOptional, class Get, class F>
+    requires(ThroughOptional ? detail::listener<F, const M*, Atom> : detail::listener<F, M, Atom>)
+  Subscription watch_leaf(Get get, F&& listener) {
+    using L = std::decay_t<F>;
+    return listen(detail::on_watch | detail::wants_old,
+                  [get, call = L(std::forward<F>(listener))](const void* n, const void* o, AtomBase& atom) mutable {
+                    const M* const now = get(*static_cast<const T*>(n));
+                    const M* const old = get(*static_cast<const T*>(o));
+                    if (now && old ? detail::same_value<M>(*now, *old) : now == old) return;
+                    if constexpr (ThroughOptional) {
+                      detail::tell<const M*>(call, now, &old, static_cast<Atom&>(atom));
+                    } else {
+                      detail::tell<M>(call, *now, old, static_cast<Atom&>(atom));
+                    }
+                  });
+  }
+};
+
+Atom(Key, const char*) -> Atom<std::string>;
+Atom(Key, const char*, AtomOptions<std::string>) -> Atom<std::string>;
+template <class F>
+Atom(Key, Factory<F>) -> Atom<std::invoke_result_t<const F&>>;
+
+/// The live template with this key, if it is an Atom<T>, else null. See the other `find`.
+template <class T>
+const Atom<T>* find(std::string_view key) noexcept {
+  const detail::Definition* definition = detail::Registry::instance().find(key, detail::hash_key(key));
+  if (!definition || !definition->type.same_type(detail::type_ops<T>)) return nullptr;
+  return static_cast<const Atom<T>*>(definition->atom);
+}
+
+}  // namespace atom::inline v0_1

@@ -1,0 +1,387 @@
+// All of an atom that does not depend on its type: whose value it is, what listeners have yet to be told, and its end.
+// One class is both the template that a program declares and the clone that a store makes of it.
+#pragma once
+
+#include <atom/config.hpp>
+#include <atom/detail/delivery.hpp>
+#include <atom/error.hpp>
+#include <atom/fwd.hpp>
+#include <atom/registry.hpp>
+#include <atom/signal.hpp>
+#include <atom/value.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace atom::inline v0_1 {
+
+template <class A>
+class AtomList;
+namespace detail {
+template <class Item>
+class Table;
+}
+
+/// Only a store can make one: the key to the constructor that clones. A class derived from Atom<T> passes it on
+/// (`using Atom::Atom;` does).
+class CloneToken {
+  friend class AtomBase;
+  friend class AtomStore;
+  CloneToken(detail::Delivery& delivery, const void* hydrated) noexcept : delivery_(&delivery), hydrated_(hydrated) {}
+  detail::Delivery* delivery_;
+  const void* hydrated_;  // null: start from the default
+};
+
+/// An atom of any type. Not copyable and not movable: `use` returns a reference.
+class ATOM_API AtomBase : private detail::Deliverable {
+ public:
+  AtomBase(const AtomBase&) = delete;  // hold a clone by reference: `auto& x = store.use(atom);`
+  AtomBase& operator=(const AtomBase&) = delete;
+
+  /// The key it was declared with; a clone has its template's.
+  std::string_view key() const noexcept { return definition_->key; }
+
+  /// "user.clone.7"; numbered and built when it is first asked for. A template's is its key.
+  std::string clone_key() const {
+    if (is_template()) return definition_->key;
+    static std::atomic<std::uint32_t> last{0};
+    if (clone_number_ == 0) clone_number_ = ++last;
+    return definition_->key + ".clone." + std::to_string(clone_number_);
+  }
+
+  /// The name of the value's type, as the compiler spells it.
+  std::string_view type_name() const noexcept { return definition_->type.name; }
+
+  bool is_template() const noexcept { return flags_ & template_flag; }
+
+  /// Whether the value was written in this store: it is neither the default nor what was hydrated.
+  bool is_modified() const noexcept { return flags_ & modified; }
+
+  bool is_server_only() const noexcept { return definition_->server_only; }
+  bool is_client_writable() const noexcept { return definition_->client_writable; }
+
+ protected:
+  /// A template. It lives as long as its definition is registered.
+  explicit AtomBase(detail::Definition& definition)
+      : signal_(nullptr),
+        definition_(&definition),
+        hash_(definition.hash),
+        flags_(template_flag),
+        value_(definition.default_value) {
+    definition.atom = this;
+    detail::Registry::instance().add(definition);
+  }
+  /// A clone.
+  AtomBase(CloneToken token, const AtomBase& given)
+      : signal_(token.delivery_),
+        definition_(given.definition_),
+        hash_(given.hash_),
+        value_(token.hydrated_ ? token.hydrated_ : definition_->default_value) {
+    if (!value_) build();
+    if (definition_->has_before_update) flags_ |= before_update_flag;
+    if (definition_->has_on_update) flags_ |= on_update_flag;
+  }
+  virtual ~AtomBase() {
+    if (is_template()) detail::Registry::instance().remove(const_cast<detail::Definition&>(*definition_));
+  }
+
+  const detail::Definition& definition() const noexcept { return *definition_; }
+  detail::Arena& arena() const noexcept { return signal_.delivery()->arena; }
+
+  // ---- Writing. A write first builds the next value, in a piece of the arena of its own; then it takes effect; then
+  // listeners are told. What fails before it takes effect leaves everything as it was.
+
+  /// Nobody listens, and nothing is going on: the value may simply be assigned.
+  bool is_idle() const noexcept { return !(flags_ & not_idle) && !signal_.heard(detail::on_change | detail::on_watch); }
+  bool owns_value() const noexcept { return flags_ & own; }
+  /// Whether a change will be told.
+  bool is_heard() const noexcept {
+    return (signal_.heard(detail::on_change | detail::on_watch) || (flags_ & on_update_flag)) && !(flags_ & dropped);
+  }
+  /// Whether the value may be changed where it lies: it is the atom's own, nobody is looking at it, and nobody will ask
+  /// for the value before.
+  bool may_change_in_place() const noexcept {
+    if (!owns_value() || (flags_ & (shown | before_update_flag))) return false;
+    return (flags_ & change_pending) || !(signal_.heard(detail::wants_old) || (flags_ & on_update_flag));
+  }
+
+  bool equals(const void* other) const noexcept {
+    try {
+      return definition_->type.equal && definition_->type.equal(value_, other);
+    } catch (...) {
+      return false;
+    }
+  }
+  /// Makes `next` the value; the arena's, or somebody's who outlives the store.
+  void set_value(const void* next, bool owned, bool tell) noexcept {
+    const void* const before = std::exchange(value_, next);
+    const bool owned_before = flags_ & own;
+    const bool shown_before = flags_ & shown;
+    flags_ = (flags_ & ~(own | shown)) | (owned ? own : 0u);
+    if (flags_ & change_pending) {
+      flags_ |= coalesced;
+    } else if (tell) {
+      flags_ |= change_pending | (owned_before ? own_old : 0u);
+      old_ = before;
+      return;
+    }
+    if (owned_before && !shown_before) free_value(before);
+  }
+  /// The value was changed where it lies.
+  void value_changed(bool tell) noexcept {
+    if (flags_ & change_pending) flags_ |= coalesced;
+    if (tell) flags_ |= change_pending | mutated;
+  }
+  /// Tells whoever listens, now or when the outermost update is through. What they throw comes out here.
+  void announce() {
+    detail::Delivery& delivery = *signal_.delivery();
+    if (delivery.held()) return enqueue();
+    detail::Hold hold(delivery);
+    deliver(hold);
+    hold.finish();
+  }
+  void announce_reset() {
+    if (signal_.heard(detail::on_reset)) flags_ |= reset_pending;
+    if (flags_ & (change_pending | reset_pending)) announce();
+  }
+  /// For a listener that wants the value before, in the middle of a batch that changed it where it lies.
+  void keep_baseline() {
+    if (!(flags_ & change_pending) || old_) return;
+    old_ = copy_value(value_);
+    flags_ |= own_old;
+  }
+
+  /// While one lives, the atom refuses to be written: somebody holds a reference to its value.
+  class Editing {
+   public:
+    explicit Editing(AtomBase& atom) noexcept : atom_(atom) { atom.flags_ |= editing; }
+    Editing(const Editing&) = delete;
+    Editing& operator=(const Editing&) = delete;
+    ~Editing() { atom_.flags_ &= ~editing; }
+
+   private:
+    AtomBase& atom_;
+  };
+  /// For writes and for new listeners.
+  void require_free() const {
+    if (flags_ & (template_flag | editing)) [[unlikely]]
+      refuse();
+  }
+
+  /// A piece of the arena for one value, given back unless `release` is called.
+  class Room {
+   public:
+    explicit Room(AtomBase& atom)
+        : atom_(atom), place_(atom.arena().acquire(atom.definition_->type.size, atom.definition_->type.align)) {}
+    Room(const Room&) = delete;
+    Room& operator=(const Room&) = delete;
+    ~Room() {
+      if (place_) atom_.arena().recycle(place_, atom_.definition_->type.size, atom_.definition_->type.align);
+    }
+    void* place() const noexcept { return place_; }
+    void* release() noexcept { return std::exchange(place_, nullptr); }
+
+   private:
+    AtomBase& atom_;
+    void* place_;
+  };
+  void* copy_value(const void* value) {
+    if (!definition_->type.copy) cannot_copy();
+    Room room(*this);
+    definition_->type.copy(room.place(), value, &arena());
+    return room.release();
+  }
+  void* build_value() {
+    Room room(*this);
+    definition_->build(room.place(), &arena());
+    return room.release();
+  }
+  void free_value(const void* value) noexcept {
+    void* const object = const_cast<void*>(value);
+    definition_->type.clear(object);
+    arena().recycle(object, definition_->type.size, definition_->type.align);
+  }
+  [[noreturn]] ATOM_COLD void cannot_copy() const {
+    throw Error("atom \"" + definition_->key + "\": " + std::string(type_name()) +
+                " cannot be copied, and here a copy is needed (a listener wants the value before, or there is a "
+                "before_update, or the value is the default: give the atom a Factory)");
+  }
+  [[noreturn]] ATOM_COLD void no_value() const {
+    throw Error("atom \"" + definition_->key +
+                "\" has a Factory and no default: only a clone has a value, take one with store.use(atom)");
+  }
+
+  enum Flag : std::uint32_t {
+    own = 1u << 0,                 // value_ lies in the arena and is ours
+    own_old = 1u << 1,             // so is old_
+    modified = 1u << 2,            // written in this store
+    plain = 1u << 3,               // exactly an Atom<T>: no destructor to run
+    light = 1u << 4,               // own values need no clean-up when the whole arena goes
+    template_flag = 1u << 5,       // a template, not a clone
+    before_update_flag = 1u << 6,  // has that option
+    on_update_flag = 1u << 7,      // has that option
+    editing = 1u << 8,             // inside its own mutate, updater or hook
+    shown = 1u << 9,               // listeners are looking at value_
+    change_pending = 1u << 10,     // to be told: a change from old_ to value_
+    coalesced = 1u << 11,          // of more than one write, so the two may be equal
+    mutated = 1u << 12,            // but counts as a change even then
+    reset_pending = 1u << 13,      // to be told: a reset
+    queued = 1u << 14,
+    ending = 1u << 15,   // on_destroy was told
+    dropped = 1u << 16,  // no longer in its store
+  };
+  static constexpr std::uint32_t not_idle =
+      template_flag | before_update_flag | on_update_flag | editing | shown | change_pending | dropped;
+
+ private:
+  friend class AtomStore;
+  friend class Snapshot;
+  template <class>
+  friend class Atom;
+  template <class>
+  friend class detail::Table;
+  template <class>
+  friend class AtomList;
+
+  /// The two values of one delivery. Whichever is nobody's afterwards is freed, also when the store goes meanwhile.
+  class Shown final : public detail::Showing {
+   public:
+    Shown(detail::Hold& hold, AtomBase& atom) noexcept
+        : now(atom.value_),
+          old(std::exchange(atom.old_, nullptr)),
+          hold_(hold),
+          atom_(atom),
+          owns_now_(atom.flags_ & own),
+          owns_old_(atom.flags_ & own_old) {
+      if (owns_now_) atom.flags_ |= shown;
+      atom.flags_ &= ~(change_pending | coalesced | mutated | reset_pending | own_old);
+      hold.show(this);
+    }
+    Shown(const Shown&) = delete;
+    Shown& operator=(const Shown&) = delete;
+    ~Shown() {
+      if (!hold_.alive()) return;
+      hold_.show(nullptr);
+      release();
+    }
+    void release() noexcept override {
+      if (owns_old_) atom_.free_value(old);
+      if (!owns_now_) return;
+      if (atom_.value_ == now) {
+        atom_.flags_ &= ~shown;
+      } else if (atom_.old_ != now) {
+        atom_.free_value(now);
+      }
+    }
+    const void* const now;
+    const void* const old;
+
+   private:
+    detail::Hold& hold_;
+    AtomBase& atom_;
+    const bool owns_now_;
+    const bool owns_old_;
+  };
+
+  std::uint32_t hash() const noexcept { return hash_; }
+  void build() {
+    value_ = build_value();
+    flags_ |= own;
+  }
+  void enqueue() noexcept {
+    if (flags_ & queued) return;
+    flags_ |= queued;
+    signal_.delivery()->enqueue(*this);
+  }
+
+  ATOM_NOINLINE void deliver(detail::Hold& hold) override {
+    flags_ &= ~queued;
+    if (flags_ & dropped) return hold_back();
+    const std::uint32_t pending = flags_;
+    Shown values(hold, *this);
+    detail::Signal::Telling telling(signal_, hold);
+    if ((pending & change_pending) && differs(values, pending, hold)) {
+      if ((flags_ & on_update_flag) && !tell_on_update(values, hold)) return;
+      if (!telling.tell(detail::on_change, values.now, values.old, *this)) return;
+      if (!telling.tell(detail::on_watch, values.now, values.old, *this)) return;
+    }
+    if (pending & reset_pending) telling.tell(detail::on_reset, values.now, values.now, *this);
+  }
+  /// Several writes may end where they began: then there is nothing to tell.
+  bool differs(const Shown& values, std::uint32_t pending, detail::Hold& hold) const {
+    if ((pending & (coalesced | mutated)) != coalesced || !values.old || !definition_->type.equal) return true;
+    try {
+      return !definition_->type.equal(values.now, values.old);
+    } catch (...) {
+      hold.caught();
+      return true;
+    }
+  }
+  bool tell_on_update(const Shown& values, detail::Hold& hold) {
+    try {
+      definition_->on_update(values.now, values.old, *this);
+    } catch (...) {
+      hold.caught();
+    }
+    return hold.alive();
+  }
+  void tell_destroyed(detail::Hold& hold) {
+    if (flags_ & ending) return;
+    flags_ |= ending;
+    detail::Signal::Telling(signal_, hold).tell(detail::on_destroy, value_, value_, *this);
+  }
+
+  void abandon() noexcept override {
+    flags_ &= ~queued;
+    if (flags_ & dropped) return hold_back();
+    if (flags_ & own_old) free_value(old_);
+    old_ = nullptr;
+    flags_ &= ~(change_pending | coalesced | mutated | reset_pending | own_old);
+  }
+  /// Out of the store; the rest when no callback is on the stack any more.
+  void retire() noexcept {
+    flags_ |= dropped;
+    signal_.disconnect_all();
+    if (!(flags_ & queued)) hold_back();
+  }
+  void hold_back() noexcept { signal_.delivery()->bury(*this); }
+  void clear(detail::Hold& hold) noexcept override {
+    signal_.clear(hold);
+    if (!hold.alive()) return;
+    if (flags_ & own_old) free_value(std::exchange(old_, nullptr));
+    if (flags_ & own) free_value(std::exchange(value_, nullptr));
+    flags_ &= ~(own | own_old);
+  }
+  void free() noexcept override {
+    detail::Arena& memory = arena();
+    const std::size_t size = size_;
+    if (!(flags_ & plain)) this->~AtomBase();
+    memory.recycle(this, size, alignof(std::max_align_t));
+  }
+
+  [[noreturn]] ATOM_COLD void refuse() const {
+    if (is_template()) {
+      throw Error("atom \"" + definition_->key + "\" is a template and read-only: take a clone with store.use(atom)");
+    }
+    throw Error(
+        "atom \"" + definition_->key +
+        "\" is inside its own mutate, updater or before_update: there it can be neither written nor listened to");
+  }
+
+  detail::Signal signal_;
+  const detail::Definition* definition_;
+  std::uint32_t hash_;
+  std::uint32_t flags_ = 0;
+  const void* value_;          // the default, a hydrated value, or our own
+  const void* old_ = nullptr;  // what listeners were last told, while a change is pending
+  AtomBase* next_ = nullptr;   // in the order of first use
+  AtomBase* previous_ = nullptr;
+  std::uint32_t size_ = 0;  // of the object
+  mutable std::uint32_t clone_number_ = 0;
+};
+
+}  // namespace atom::inline v0_1

@@ -1,0 +1,196 @@
+// When listeners run. A write takes effect at once; who listens is told by the outermost update or batch on the stack,
+// atom by atom in the order of their first change. A Hold on the stack means "somebody further out delivers"; the
+// outermost one does it when it finishes. Everything that an atom needs to know of its store is here.
+#pragma once
+
+#include <atom/config.hpp>
+#include <atom/detail/arena.hpp>
+#include <atom/error.hpp>
+
+#include <cstdint>
+#include <exception>
+#include <utility>
+
+namespace atom::inline v0_1::detail {
+
+class Delivery;
+class Hold;
+
+/// Something that goes only when no callback is on the stack any more.
+class Disposable {
+ public:
+  /// Destroys what it holds, which runs code of the user's. That code may destroy the store (`!hold.alive()`), so
+  /// everything is taken out before it is destroyed, and what is left is found by the store on its way out.
+  virtual void clear(Hold& hold) noexcept = 0;
+  /// Ends its life and gives its memory back.
+  virtual void free() noexcept = 0;
+
+ protected:
+  ~Disposable() = default;
+
+ private:
+  friend class DisposableQueue;
+  Disposable* next_ = nullptr;
+};
+
+/// First in, first out; an element is in one queue at most.
+class DisposableQueue {
+ public:
+  bool empty() const noexcept { return !first_; }
+  void push(Disposable& element) noexcept {
+    element.next_ = nullptr;
+    (first_ ? last_->next_ : first_) = &element;
+    last_ = &element;
+  }
+  Disposable& front() const noexcept { return *first_; }
+  Disposable& pop() noexcept {
+    Disposable& element = *first_;
+    first_ = element.next_;
+    return element;
+  }
+
+ private:
+  Disposable* first_ = nullptr;
+  Disposable* last_;
+};
+
+/// Something with listeners to tell.
+class Deliverable : public Disposable {
+ public:
+  /// Tells them. What they throw goes to the hold; on return the store may be gone (`!hold.alive()`).
+  virtual void deliver(Hold& hold) = 0;
+  /// Forgets what was to be told.
+  virtual void abandon() noexcept = 0;
+
+ protected:
+  ~Deliverable() = default;
+};
+
+/// Values that listeners are looking at right now, and whose fate is decided afterwards.
+class Showing {
+ public:
+  virtual void release() noexcept = 0;
+
+ protected:
+  ~Showing() = default;
+};
+
+/// The arena and the queue of one store. It goes together with the store, also in the middle of a delivery: then every
+/// Hold on the stack learns that it is alone.
+class Delivery {
+ public:
+  /// More deliveries in a row than this are taken for an endless ping-pong.
+  static constexpr std::uint32_t limit = 100'000;
+
+  explicit Delivery(std::pmr::memory_resource* upstream) noexcept : arena(upstream) {}
+  Delivery(const Delivery&) = delete;
+  Delivery& operator=(const Delivery&) = delete;
+
+  bool held() const noexcept { return innermost_; }
+  void enqueue(Deliverable& source) noexcept { queue_.push(source); }
+  /// Disposes of `element` when the outermost hold ends.
+  void bury(Disposable& element) noexcept { graveyard_.push(element); }
+  /// The store is going, now: holds on the stack are told, and what waited is disposed of.
+  void cut_off() noexcept;
+
+  Arena arena;
+
+ private:
+  friend class Hold;
+  void deliver_all(Hold& hold);
+  void give_up(Hold& hold) noexcept;
+
+  Hold* innermost_ = nullptr;
+  DisposableQueue queue_;  // of Deliverables
+  DisposableQueue graveyard_;
+};
+
+/// While one is on the stack, deliveries wait. The outermost delivers them in `finish`.
+class Hold {
+ public:
+  explicit Hold(Delivery& delivery) noexcept : delivery_(&delivery), outer_(delivery.innermost_) {
+    delivery.innermost_ = this;
+  }
+  Hold(const Hold&) = delete;
+  Hold& operator=(const Hold&) = delete;
+  ~Hold() {
+    if (delivery_) delivery_->innermost_ = outer_;
+  }
+
+  /// False once a callback has destroyed the store: nothing of it may be touched any more.
+  bool alive() const noexcept { return delivery_; }
+  /// Keeps the exception that is being handled, if it is the first.
+  ATOM_COLD void caught() noexcept {
+    if (!error_) error_ = std::current_exception();
+  }
+  /// Delivers what waits, if this is the outermost hold; then throws the first exception that was caught.
+  void finish() {
+    settle();
+    if (error_) [[unlikely]]
+      std::rethrow_exception(std::exchange(error_, nullptr));
+  }
+  /// The same, but what listeners throw is lost: a more important exception is on its way.
+  void finish_quietly() noexcept {
+    settle();
+    error_ = nullptr;
+  }
+
+  /// What listeners look at while this hold delivers; null: nothing.
+  void show(Showing* showing) noexcept { showing_ = showing; }
+
+ private:
+  friend class Delivery;
+  void settle() {
+    if (delivery_ && !outer_ && !(delivery_->queue_.empty() && delivery_->graveyard_.empty())) [[unlikely]] {
+      delivery_->deliver_all(*this);
+    }
+  }
+
+  Delivery* delivery_;
+  Hold* const outer_;
+  Showing* showing_ = nullptr;
+  std::exception_ptr error_;
+};
+
+inline void Delivery::deliver_all(Hold& hold) {
+  std::uint32_t count = 0;
+  for (;;) {
+    while (!queue_.empty()) {
+      if (++count > limit) [[unlikely]] {
+        give_up(hold);
+        break;
+      }
+      static_cast<Deliverable&>(queue_.pop()).deliver(hold);
+      if (!hold.alive()) return;
+    }
+    if (graveyard_.empty()) return;
+    graveyard_.front().clear(hold);
+    if (!hold.alive()) return;
+    graveyard_.pop().free();
+  }
+}
+
+inline void Delivery::give_up(Hold& hold) noexcept {
+  while (!queue_.empty()) static_cast<Deliverable&>(queue_.pop()).abandon();
+  try {
+    throw CycleError("listeners keep updating each other: stopped after 100000 deliveries");
+  } catch (...) {
+    hold.caught();
+  }
+}
+
+inline void Delivery::cut_off() noexcept {
+  for (Hold* hold = innermost_; hold; hold = hold->outer_) {
+    if (hold->showing_) hold->showing_->release();
+    hold->delivery_ = nullptr;
+  }
+  innermost_ = nullptr;
+  Hold hold(*this);
+  while (!queue_.empty()) static_cast<Deliverable&>(queue_.pop()).abandon();
+  while (!graveyard_.empty()) {
+    graveyard_.front().clear(hold);
+    graveyard_.pop().free();
+  }
+}
+
+}  // namespace atom::inline v0_1::detail

@@ -1,0 +1,237 @@
+// The snapshots that a store was hydrated with, newest first. Atoms refer to values in them until their first write, so
+// hydrating copies nothing; a value also waits here for an atom that is used later.
+#pragma once
+
+#include <atom/config.hpp>
+#include <atom/detail/delivery.hpp>
+#include <atom/error.hpp>
+#include <atom/hydrate.hpp>
+#include <atom/registry.hpp>
+#include <atom/snapshot.hpp>
+#include <atom/value.hpp>
+
+#include <concepts>
+#include <exception>
+#include <new>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace atom::inline v0_1 {
+
+/// Something that stands for a Snapshot and keeps it alive, such as a std::shared_ptr<const Snapshot>.
+template <class P>
+concept SnapshotPointer = std::is_nothrow_move_constructible_v<P> && !std::is_pointer_v<P> && requires(const P& p) {
+  { *p } -> std::same_as<const Snapshot&>;
+};
+
+namespace detail {
+
+/// Whether a value may become an atom's, and as what.
+class Judgement {
+ public:
+  /// `current` is what `before_update` is shown as the value before.
+  Judgement(const Definition& definition, const void* current, const Value& value, Trust from) {
+    const TypeOps& type = definition.type;
+    if (from == Trust::client && !definition.client_writable) {
+      reject(definition, Rejection::Cause::not_writable, "the atom is not client-writable");
+      return;
+    }
+    if (!type.copy || !type.isolated) {
+      reject(definition, Rejection::Cause::shared, "a " + std::string(type.name) + " would be shared");
+      return;
+    }
+    accepted_ = &value;
+    if (!value.is(type)) {
+      converted_ = value.convert(type);
+      accepted_ = &converted_;
+      if (!converted_.has_value()) {
+        reject(definition, Rejection::Cause::type,
+               "expected " + std::string(type.name) + ", found " + std::string(value.type_name()));
+        return;
+      }
+    }
+    if (from == Trust::client && definition.has_before_update) ask(definition, current);
+  }
+  Judgement(const Judgement&) = delete;
+  Judgement& operator=(const Judgement&) = delete;
+
+  const std::optional<Rejection>& rejection() const noexcept { return rejection_; }
+  /// The value to take, exactly of the atom's type.
+  const Value& accepted() const noexcept { return *accepted_; }
+  /// It is another one than came: it was converted, or made by `before_update`.
+  bool replaced() const noexcept { return accepted_ == &converted_; }
+
+ private:
+  void ask(const Definition& definition, const void* current) {
+    const void* const next = accepted_->data();
+    try {
+      converted_ = definition.before_update(next, current ? current : next);
+      accepted_ = &converted_;
+    } catch (const std::exception& error) {
+      reject(definition, Rejection::Cause::refused, std::string("before_update refused it: ") + error.what());
+    } catch (...) {
+      reject(definition, Rejection::Cause::refused, "before_update refused it");
+    }
+  }
+  void reject(const Definition& definition, Rejection::Cause cause, std::string reason) {
+    rejection_ = Rejection{definition.key, cause, std::move(reason)};
+  }
+
+  const Value* accepted_ = nullptr;
+  Value converted_;
+  std::optional<Rejection> rejection_;
+};
+
+/// The values of one `hydrate`; or one key, for which older layers do not count any more.
+class Layer : public Disposable {
+ public:
+  explicit Layer(Trust from) noexcept : trust(from) {}
+  void clear(Hold&) noexcept override {}
+
+  const Snapshot* snapshot = nullptr;
+  const Definition* hidden = nullptr;
+  const Trust trust;  // client: values of keys that no template had; they are judged when an atom asks
+  Layer* older = nullptr;
+
+ protected:
+  ~Layer() = default;
+};
+
+/// Owner is a Snapshot, a SnapshotPointer, or the definition whose key is hidden.
+template <class Owner>
+class LayerOf final : public Layer {
+ public:
+  LayerOf(Arena& arena, Owner&& owner, Trust from) noexcept : Layer(from), arena_(arena), owner_(std::move(owner)) {
+    static_assert(std::is_nothrow_move_constructible_v<Owner>);
+    if constexpr (std::same_as<Owner, Snapshot>) {
+      snapshot = &owner_;
+    } else if constexpr (std::same_as<Owner, const Definition*>) {
+      hidden = owner_;
+    } else {
+      snapshot = &*owner_;
+    }
+  }
+  void free() noexcept override {
+    Arena& arena = arena_;
+    this->~LayerOf();
+    arena.recycle(this, sizeof(LayerOf), alignof(LayerOf));
+  }
+
+ private:
+  Arena& arena_;
+  Owner owner_;
+};
+
+class Layers {
+ public:
+  explicit Layers(Arena& arena) noexcept : arena_(arena) {}
+  Layers(const Layers&) = delete;
+  Layers& operator=(const Layers&) = delete;
+
+  bool empty() const noexcept { return !newest_; }
+  bool many() const noexcept {
+    int count = 0;
+    for (const Layer* layer = newest_; layer; layer = layer->older) ++count;
+    return count >= 16;
+  }
+  /// Values that turned out to be wrong when an atom asked for them.
+  const std::vector<Rejection>& rejected() const noexcept { return rejected_; }
+
+  /// Puts a snapshot on top and returns it, at the place where it stays.
+  template <class Owner>
+  const Snapshot& push(Owner owner, Trust from) {
+    void* const place = arena_.acquire(sizeof(LayerOf<Owner>), alignof(LayerOf<Owner>));
+    auto* const layer = ::new (place) LayerOf<Owner>(arena_, std::move(owner), from);
+    layer->older = std::exchange(newest_, layer);
+    return *layer->snapshot;
+  }
+
+  /// The value that waits for an atom, exactly of its type, or null. Stays where it is until the layers are compacted.
+  ATOM_NOINLINE const void* find(const Definition& definition) {
+    bool rejected = false;
+    for (const Layer* layer = newest_; layer; layer = layer->older) {
+      if (layer->hidden) {
+        if (layer->hidden->key != definition.key) continue;
+        break;
+      }
+      const Value* const value = layer->snapshot->find(definition.key, definition.hash);
+      if (!value) continue;
+      if (layer->trust == Trust::server && value->is(definition.type) && !rejected) return value->data();
+      const Judgement judgement(definition, definition.default_value, *value, layer->trust);
+      if (!judgement.rejection()) return remember(definition, judgement.accepted());
+      rejected_.push_back(*judgement.rejection());
+      rejected = true;
+    }
+    if (rejected) hide(definition);
+    return nullptr;
+  }
+
+  /// From now on, what is here for this key does not count.
+  void hide(const Definition& definition) {
+    for (const Layer* layer = newest_; layer; layer = layer->older) {
+      if (layer->hidden && layer->hidden->key == definition.key) return;
+      if (!layer->snapshot || !layer->snapshot->find(definition.key, definition.hash)) continue;
+      const Definition* hidden = &definition;
+      void* const place = arena_.acquire(sizeof(LayerOf<const Definition*>), alignof(LayerOf<const Definition*>));
+      auto* const top = ::new (place) LayerOf<const Definition*>(arena_, std::move(hidden), Trust::server);
+      top->older = std::exchange(newest_, top);
+      return;
+    }
+  }
+
+  /// Calls `visit(entry, trust)` for what counts of each key, newest layer first.
+  template <class Visit>
+  void for_each(Visit visit) const {
+    Snapshot seen;
+    for (const Layer* layer = newest_; layer; layer = layer->older) {
+      if (layer->hidden) {
+        seen.set(layer->hidden->key, Value());
+        continue;
+      }
+      for (const Snapshot::Entry& entry : *layer->snapshot) {
+        if (seen.contains(entry.key)) continue;
+        visit(entry, layer->trust);
+        seen.set(entry.key, Value());
+      }
+    }
+  }
+
+  /// Keeps only what `wanted(key)`, copied into two layers at most. No atom may refer to a layer any more.
+  template <class Wanted>
+  void compact(Wanted wanted) {
+    Snapshot from_server;
+    Snapshot from_client;
+    for_each([&](const Snapshot::Entry& entry, Trust trust) {
+      if (wanted(entry)) (trust == Trust::server ? from_server : from_client).set(entry.key, entry.value);
+    });
+    free_all();
+    if (!from_client.empty()) push(std::move(from_client), Trust::client);
+    if (!from_server.empty()) push(std::move(from_server), Trust::server);
+  }
+
+  /// Gives all layers to the graveyard: atoms that refer to them may be there too.
+  void retire(Delivery& delivery) noexcept {
+    while (newest_) delivery.bury(*std::exchange(newest_, newest_->older));
+    rejected_.clear();
+  }
+  void free_all() noexcept {
+    while (newest_) std::exchange(newest_, newest_->older)->free();
+  }
+
+ private:
+  const void* remember(const Definition& definition, const Value& value) {
+    Snapshot found;
+    found.set(definition.key, value);
+    return push(std::move(found), Trust::server).find(definition.key, definition.hash)->data();
+  }
+
+  Arena& arena_;
+  Layer* newest_ = nullptr;
+  std::vector<Rejection> rejected_;
+};
+
+}  // namespace detail
+}  // namespace atom::inline v0_1

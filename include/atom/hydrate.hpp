@@ -1,0 +1,50 @@
+// What `AtomStore::hydrate` is told, and what it answers.
+#pragma once
+
+#include <atom/detail/inline_vector.hpp>
+#include <atom/fwd.hpp>
+#include <atom/snapshot.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace atom::inline v0_1 {
+
+struct HydrateOptions {
+  /// Tell listeners, after everything is set. Silent by default.
+  bool notify = false;
+  /// Whose values these are, whatever the snapshot says of itself.
+  std::optional<Trust> trust = {};
+};
+
+/// A value that was not taken, and why.
+struct Rejection {
+  enum class Cause : std::uint8_t {
+    type,          ///< of another type, and it does not convert
+    not_writable,  ///< from a client, for an atom that is not client-writable
+    refused,       ///< by the atom's `before_update`, which threw
+    shared,        ///< of a type that points to something that can be changed: two stores would share it
+    busy,          ///< the atom is inside its own `mutate`
+  };
+  std::string key;
+  Cause cause;
+  std::string reason;  ///< for people, such as "expected int, found std::string"
+};
+
+/// What became of each key of a snapshot.
+struct HydrateReport {
+  using Keys = detail::InlineVector<std::string_view, 6>;  // of templates, which live for ever
+  Keys applied;                                            ///< to atoms that the store has
+  Keys queued;                                             ///< for the first use of atoms that it does not have yet
+  std::vector<std::string> unknown;                        ///< queued too, but no registered template has the key
+  std::vector<Rejection> rejected;
+
+  /// Whether every value was taken or queued for a template that exists.
+  bool ok() const noexcept { return unknown.empty() && rejected.empty(); }
+};
+
+}  // namespace atom::inline v0_1

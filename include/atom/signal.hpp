@@ -1,0 +1,276 @@
+// Who is told when an atom changes, and the handles that end a subscription.
+// The store owns its listeners: a Subscription may be dropped (the listener stays), kept, moved, or outlive everything.
+#pragma once
+
+#include <atom/config.hpp>
+#include <atom/detail/delivery.hpp>
+#include <atom/fwd.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+namespace atom::inline v0_1 {
+
+namespace detail {
+
+class Signal;
+
+/// What a listener listens to, as a mask.
+using Events = std::uint8_t;
+inline constexpr Events on_change = 1, on_watch = 2, on_reset = 4, on_destroy = 8;
+/// It also wants the value before the change.
+inline constexpr Events wants_old = 16;
+
+/// A callable in a store's arena, in the list of the signal that calls it.
+struct Listener {
+  struct Ops {
+    void (*call)(Listener& listener, const void* now, const void* old, AtomBase& atom);
+    void (*destroy)(Listener& listener) noexcept;  // null: nothing to destroy
+    std::size_t size;
+    std::size_t align;
+  };
+  Listener* next;
+  const Ops* ops;
+  Signal* signal;
+  Subscription* handle;  // the one that stands for it, if it still exists
+  Events events;
+  bool connected;
+};
+
+template <class Call>
+struct ListenerOf : Listener {
+  explicit ListenerOf(Call&& c) : call(std::move(c)) {}
+  static void invoke(Listener& listener, const void* now, const void* old, AtomBase& atom) {
+    static_cast<ListenerOf&>(listener).call(now, old, atom);
+  }
+  static void destroy(Listener& listener) noexcept { static_cast<ListenerOf&>(listener).call.~Call(); }
+  static constexpr Ops table{&invoke, std::is_trivially_destructible_v<Call> ? nullptr : &destroy,
+                             sizeof(ListenerOf<Call>), alignof(ListenerOf<Call>)};
+  Call call;
+};
+
+}  // namespace detail
+
+/// A handle to one listener. It owns nothing: dropping it leaves the listener in place, and it may outlive the atom and
+/// the store. Used by one thread at a time, the one that uses the store.
+class Subscription {
+ public:
+  Subscription() noexcept = default;
+  Subscription(Subscription&& other) noexcept : listener_(std::exchange(other.listener_, nullptr)) { adopt(); }
+  Subscription& operator=(Subscription&& other) noexcept {
+    if (this != &other) {
+      forget();
+      listener_ = std::exchange(other.listener_, nullptr);
+      adopt();
+    }
+    return *this;
+  }
+  ~Subscription() { forget(); }
+
+  /// Ends the subscription: the listener is not called any more, also not by a delivery that is under way. Its callable
+  /// is destroyed at once, or after the delivery that is under way. May be called again.
+  void unsubscribe() noexcept;
+
+  /// Whether the listener will still be called.
+  bool active() const noexcept { return listener_; }
+  explicit operator bool() const noexcept { return active(); }
+
+ private:
+  friend class detail::Signal;
+  explicit Subscription(detail::Listener& listener) noexcept : listener_(&listener) { adopt(); }
+  void adopt() noexcept {
+    if (listener_) listener_->handle = this;
+  }
+  void forget() noexcept {
+    if (listener_) listener_->handle = nullptr;
+  }
+  detail::Listener* listener_ = nullptr;
+};
+
+/// A subscription that ends with its block.
+class [[nodiscard]] ScopedSubscription {
+ public:
+  ScopedSubscription() noexcept = default;
+  ScopedSubscription(Subscription subscription) noexcept : subscription_(std::move(subscription)) {}
+  ScopedSubscription(ScopedSubscription&&) noexcept = default;
+  ScopedSubscription& operator=(ScopedSubscription&& other) noexcept {
+    if (this != &other) {
+      subscription_.unsubscribe();
+      subscription_ = std::move(other.subscription_);
+    }
+    return *this;
+  }
+  ~ScopedSubscription() { subscription_.unsubscribe(); }
+
+  void unsubscribe() noexcept { subscription_.unsubscribe(); }
+  bool active() const noexcept { return subscription_.active(); }
+  explicit operator bool() const noexcept { return active(); }
+  /// Lets the listener live on; the handle is yours.
+  [[nodiscard]] Subscription release() noexcept { return std::move(subscription_); }
+
+ private:
+  Subscription subscription_;
+};
+
+namespace detail {
+
+/// The listeners of one atom, in the order they subscribed.
+class Signal {
+ public:
+  explicit Signal(Delivery* delivery) noexcept : delivery_(delivery) {}
+  Signal(const Signal&) = delete;
+  Signal& operator=(const Signal&) = delete;
+
+  Delivery* delivery() const noexcept { return delivery_; }
+  /// Whether somebody listens to one of `events`.
+  bool heard(Events events) const noexcept { return events_ & events; }
+
+  template <class Call>
+  Subscription subscribe(Events events, Call call) {
+    using Node = ListenerOf<Call>;
+    struct Memory {
+      Arena& arena;
+      void* place;
+      ~Memory() {
+        if (place) arena.recycle(place, sizeof(Node), alignof(Node));
+      }
+    } memory{delivery_->arena, delivery_->arena.acquire(sizeof(Node), alignof(Node))};
+    Node* const node = ::new (memory.place) Node(std::move(call));
+    memory.place = nullptr;
+    node->ops = &Node::table;
+    append(*node, events);
+    return Subscription(*node);
+  }
+
+  /// Not called any more; destroyed as soon as nobody may be running it.
+  void disconnect(Listener& listener) noexcept {
+    listener.connected = false;
+    if (listener.handle) std::exchange(listener.handle, nullptr)->listener_ = nullptr;
+    has_disconnected_ = true;
+    if (telling_) return;
+    Hold hold(*delivery_);
+    sweep(hold);
+    hold.finish_quietly();
+  }
+  void disconnect_all() noexcept {
+    Listener* listener = listeners_.last;
+    if (!listener) return;
+    do {
+      listener = listener->next;
+      listener->connected = false;
+      if (listener->handle) std::exchange(listener->handle, nullptr)->listener_ = nullptr;
+    } while (listener != listeners_.last);
+    events_ = 0;
+    has_disconnected_ = true;
+  }
+  /// Destroys all listeners; see Disposable::clear.
+  void clear(Hold& hold) noexcept {
+    disconnect_all();
+    sweep(hold);
+  }
+
+  /// One delivery: tells those who were there when it began, and are still.
+  class Telling {
+   public:
+    Telling(Signal& signal, Hold& hold) noexcept
+        : signal_(signal), hold_(hold), last_(signal.listeners_.last), outermost_(!signal.telling_) {
+      signal.telling_ = true;
+    }
+    Telling(const Telling&) = delete;
+    Telling& operator=(const Telling&) = delete;
+    ~Telling() {
+      if (!outermost_ || !hold_.alive()) return;
+      signal_.telling_ = false;
+      if (signal_.has_disconnected_) [[unlikely]]
+        signal_.sweep(hold_);
+    }
+    /// Whether the store is still there.
+    bool tell(Events event, const void* now, const void* old, AtomBase& atom) {
+      if (!last_ || !signal_.heard(event)) return true;
+      Listener* listener = last_;
+      do {
+        listener = listener->next;
+        if (!listener->connected || !(listener->events & event)) continue;
+        try {
+          listener->ops->call(*listener, now, old, atom);
+        } catch (...) {
+          hold_.caught();
+        }
+        if (!hold_.alive()) [[unlikely]]
+          return false;
+      } while (listener != last_);
+      return true;
+    }
+
+   private:
+    Signal& signal_;
+    Hold& hold_;
+    Listener* const last_;
+    const bool outermost_;
+  };
+
+ private:
+  void append(Listener& listener, Events events) noexcept {
+    listener.signal = this;
+    listener.handle = nullptr;
+    listener.events = events;
+    listener.connected = true;
+    listeners_.push(listener);
+    events_ |= events;
+  }
+
+  /// A list of listeners, circular: `last->next` is the first.
+  struct List {
+    Listener* last = nullptr;
+    void push(Listener& listener) noexcept {
+      listener.next = last ? std::exchange(last->next, &listener) : &listener;
+      last = &listener;
+    }
+    Listener& pop() noexcept {
+      Listener& first = *last->next;
+      if (&first == last) {
+        last = nullptr;
+      } else {
+        last->next = first.next;
+      }
+      return first;
+    }
+  };
+
+  /// Takes the disconnected ones out of the list, then destroys them: that runs code of the user's.
+  ATOM_NOINLINE void sweep(Hold& hold) noexcept {
+    has_disconnected_ = false;
+    events_ = 0;
+    List all = std::exchange(listeners_, List{});
+    while (all.last) {
+      Listener& listener = all.pop();
+      (listener.connected ? listeners_ : dropped_).push(listener);
+      if (listener.connected) events_ |= listener.events;
+    }
+    while (dropped_.last) {
+      Listener& listener = dropped_.pop();
+      const Listener::Ops& ops = *listener.ops;
+      if (ops.destroy) ops.destroy(listener);
+      if (!hold.alive()) return;
+      delivery_->arena.recycle(&listener, ops.size, ops.align);
+    }
+  }
+
+  Delivery* const delivery_;
+  List listeners_;
+  List dropped_;       // disconnected, being destroyed
+  Events events_ = 0;  // what the listeners listen to
+  bool telling_ = false;
+  bool has_disconnected_ = false;
+};
+
+}  // namespace detail
+
+inline void Subscription::unsubscribe() noexcept {
+  if (listener_) listener_->signal->disconnect(*listener_);
+}
+
+}  // namespace atom::inline v0_1

@@ -1,0 +1,246 @@
+// The values of a store, by key: what a request hands to the page, and what a store starts from.
+// A snapshot is a plain value: it can be copied, kept, compared, and read on any thread.
+#pragma once
+
+#include <atom/config.hpp>
+#include <atom/detail/inline_vector.hpp>
+#include <atom/error.hpp>
+#include <atom/fwd.hpp>
+#include <atom/registry.hpp>
+#include <atom/value.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+namespace atom::inline v0_1 {
+
+namespace detail {
+class Layers;
+}
+
+/// Where values come from. What comes from a client changes client-writable atoms only, after their `before_update`.
+enum class Trust : std::uint8_t { server, client };
+
+/// An insertion-ordered map of keys to values. Looking a key up takes constant time.
+class Snapshot {
+ public:
+  /// A key and its value; `const auto& [key, value] = entry` works.
+  class Entry {
+   public:
+    std::string_view key;
+    Value value;
+    /// Marked server-only by its atom: text for a client leaves it out.
+    bool server_only() const noexcept { return server_only_; }
+
+    Entry(const Entry& other)
+        : key(other.key), value(other.value), hash_(other.hash_), server_only_(other.server_only_) {
+      if (other.owned_) own_key();
+    }
+    Entry(Entry&& other) noexcept
+        : key(other.key),
+          value(std::move(other.value)),
+          hash_(other.hash_),
+          server_only_(other.server_only_),
+          owned_(std::exchange(other.owned_, nullptr)) {}
+    Entry& operator=(const Entry&) = delete;
+    ~Entry() { delete[] owned_; }
+
+   private:
+    friend class Snapshot;
+    friend class AtomStore;
+    template <class, std::size_t>
+    friend class detail::InlineVector;
+    /// With the key of a definition, which lives for ever.
+    explicit Entry(const detail::Definition& definition) noexcept
+        : key(definition.key), hash_(definition.hash), server_only_(definition.server_only) {}
+    Entry(const detail::Definition& definition, Value v) noexcept
+        : key(definition.key), value(std::move(v)), hash_(definition.hash), server_only_(definition.server_only) {}
+    Entry(std::string_view k, std::uint32_t hash, Value v) : key(k), value(std::move(v)), hash_(hash) { own_key(); }
+    void own_key() {
+      owned_ = new char[key.size()];
+      key.copy(owned_, key.size());
+      key = {owned_, key.size()};
+    }
+
+    std::uint32_t hash_;
+    bool server_only_ = false;
+    char* owned_ = nullptr;
+  };
+
+  Snapshot() noexcept = default;
+  /// `Snapshot{{"locale", "fr"}, {"theme", "dark"}}`; the last value of a key wins.
+  Snapshot(std::initializer_list<std::pair<std::string_view, Value>> values) {
+    for (const auto& [key, value] : values) set(key, value);
+  }
+  Snapshot(const Snapshot& other) : entries_(other.entries_), trust_(other.trust_) {}
+  Snapshot(Snapshot&& other) noexcept
+      : entries_(std::move(other.entries_)),
+        index_(std::exchange(other.index_, nullptr)),
+        index_mask_(other.index_mask_),
+        trust_(other.trust_) {}
+  Snapshot& operator=(Snapshot other) noexcept {
+    entries_ = std::move(other.entries_);
+    std::swap(index_, other.index_);
+    index_mask_ = other.index_mask_;
+    trust_ = other.trust_;
+    return *this;
+  }
+  ~Snapshot() { delete[] index_; }
+
+  std::size_t size() const noexcept { return entries_.size(); }
+  bool empty() const noexcept { return entries_.empty(); }
+  const Entry* begin() const noexcept { return entries_.begin(); }
+  const Entry* end() const noexcept { return entries_.end(); }
+
+  /// The value of `key`, or null.
+  const Value* find(std::string_view key) const noexcept { return find(key, detail::hash_key(key)); }
+  bool contains(std::string_view key) const noexcept { return find(key); }
+
+  /// The value of `key`; throws Error if there is none, TypeMismatch if it is not exactly a T.
+  template <class T>
+  const T& get(std::string_view key) const {
+    if (const Value* value = find(key)) return value->get<T>();
+    missing(key);
+  }
+  template <class T>
+  const T& get(const Atom<T>& atom) const {
+    return get<T>(atom.key());
+  }
+  /// The value of `key`, or null if there is none or it is not exactly a T.
+  template <class T>
+  const T* try_get(std::string_view key) const noexcept {
+    const Value* value = find(key);
+    return value ? value->try_get<T>() : nullptr;
+  }
+
+  /// Sets the value of `key`, in its old place or at the end.
+  Snapshot& set(std::string_view key, Value value) {
+    const std::uint32_t hash = detail::hash_key(key);
+    if (Entry* entry = find_entry(key, hash)) {
+      entry->value = std::move(value);
+    } else {
+      append(key, hash, std::move(value));
+    }
+    return *this;
+  }
+  template <class T>
+  Snapshot& set(const Atom<T>& atom, std::type_identity_t<T> value) {
+    const detail::Definition& definition = atom.definition();
+    if (Entry* entry = find_entry(definition.key, definition.hash)) {
+      entry->value = Value(std::move(value));
+    } else {
+      append(definition, Value(std::move(value)));
+    }
+    return *this;
+  }
+  /// Sets all that `other` holds.
+  Snapshot& merge(const Snapshot& other) {
+    for (const Entry& theirs : other) {
+      Entry* const mine = find_entry(theirs.key, theirs.hash_);
+      if (mine) {
+        mine->value = theirs.value;
+        mine->server_only_ = theirs.server_only_;
+      } else {
+        append(theirs);
+      }
+    }
+    if (other.trust_ == Trust::client) trust_ = Trust::client;
+    return *this;
+  }
+
+  /// Where the values come from: Trust::server unless it was parsed from text, or merged with one that was.
+  Trust trust() const noexcept { return trust_; }
+
+  /// Equal values under equal keys, in any order. A value whose type has no `==` is equal to none.
+  friend bool operator==(const Snapshot& a, const Snapshot& b) {
+    if (a.size() != b.size()) return false;
+    for (const Entry& entry : a) {
+      const Value* const other = b.find(entry.key);
+      if (!other || !(entry.value == *other)) return false;
+    }
+    return true;
+  }
+
+ private:
+  friend class AtomStore;
+  friend class detail::Layers;
+  static constexpr std::size_t searched_plainly = 16;  // above that, an index is built
+
+  const Value* find(std::string_view key, std::uint32_t hash) const noexcept {
+    const Entry* const entry = const_cast<Snapshot*>(this)->find_entry(key, hash);
+    return entry ? &entry->value : nullptr;
+  }
+  Entry* find_entry(std::string_view key, std::uint32_t hash) noexcept {
+    const auto is_it = [&](const Entry& entry) { return entry.hash_ == hash && entry.key == key; };
+    if (!index_) {
+      for (Entry& entry : entries_) {
+        if (is_it(entry)) return &entry;
+      }
+      return nullptr;
+    }
+    for (std::uint32_t i = hash;; ++i) {
+      const std::uint32_t place = index_[i & index_mask_];
+      if (place == 0) return nullptr;
+      if (Entry& entry = entries_.begin()[place - 1]; is_it(entry)) return &entry;
+    }
+  }
+  template <class... Args>
+  void append(Args&&... args) {
+    Entry& entry = entries_.emplace_back(std::forward<Args>(args)...);
+    if (entries_.size() <= searched_plainly) return;
+    if (!index_ || 2 * entries_.size() > index_mask_) {
+      build_index();
+    } else {
+      put_in_index(entry.hash_, static_cast<std::uint32_t>(entries_.size()));
+    }
+  }
+  ATOM_NOINLINE void build_index() {
+    std::uint32_t size = 64;
+    while (size < 4 * entries_.size()) size *= 2;
+    delete[] std::exchange(index_,
+                           nullptr);  // without one, and should there be no memory, entries are searched plainly
+    index_ = new std::uint32_t[size]();
+    index_mask_ = size - 1;
+    for (std::uint32_t i = 0; i < entries_.size(); ++i) put_in_index(entries_[i].hash_, i + 1);
+  }
+  void put_in_index(std::uint32_t hash, std::uint32_t place) noexcept {
+    while (index_[hash & index_mask_]) ++hash;
+    index_[hash & index_mask_] = place;
+  }
+  [[noreturn]] ATOM_COLD static void missing(std::string_view key) {
+    throw Error("the snapshot has no value for \"" + std::string(key) + "\"");
+  }
+
+  detail::InlineVector<Entry, 6> entries_;
+  std::uint32_t* index_ = nullptr;  // open addressing: 0, or one more than an entry's place
+  std::uint32_t index_mask_ = 0;
+  Trust trust_ = Trust::server;
+};
+
+template <std::size_t I>
+const auto& get(const Snapshot::Entry& entry) noexcept {
+  if constexpr (I == 0) {
+    return entry.key;
+  } else {
+    return (entry.value);
+  }
+}
+
+}  // namespace atom::inline v0_1
+
+template <>
+struct std::tuple_size<atom::Snapshot::Entry> : std::integral_constant<std::size_t, 2> {};
+template <>
+struct std::tuple_element<0, atom::Snapshot::Entry> {
+  using type = const std::string_view;
+};
+template <>
+struct std::tuple_element<1, atom::Snapshot::Entry> {
+  using type = const atom::Value;
+};

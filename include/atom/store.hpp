@@ -1,0 +1,538 @@
+// AtomStore: the atoms of one request. Each store has clones of its own, made when they are first used; templates are
+// never written, and no two stores share anything that can be changed. The one rule: `auto& x = store.use(atom)`.
+#pragma once
+
+#include <atom/atom.hpp>
+#include <atom/atom_base.hpp>
+#include <atom/config.hpp>
+#include <atom/detail/delivery.hpp>
+#include <atom/detail/layers.hpp>
+#include <atom/detail/table.hpp>
+#include <atom/error.hpp>
+#include <atom/fwd.hpp>
+#include <atom/hydrate.hpp>
+#include <atom/registry.hpp>
+#include <atom/signal.hpp>
+#include <atom/snapshot.hpp>
+#include <atom/value.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <iterator>
+#include <memory_resource>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace atom::inline v0_1 {
+
+struct SnapshotOptions {
+  /// Also the values that were hydrated and whose atoms were not used yet, after the others.
+  bool queued = false;
+};
+
+/// A forward range over the clones of a store.
+template <class A>
+class AtomList {
+ public:
+  class iterator {
+   public:
+    using value_type = A;
+    using difference_type = std::ptrdiff_t;
+    iterator() noexcept = default;
+    A& operator*() const noexcept { return *atom_; }
+    A* operator->() const noexcept { return atom_; }
+    iterator& operator++() noexcept {
+      atom_ = atom_->next_;
+      return *this;
+    }
+    iterator operator++(int) noexcept {
+      iterator before = *this;
+      ++*this;
+      return before;
+    }
+    bool operator==(const iterator&) const noexcept = default;
+
+   private:
+    friend class AtomList;
+    explicit iterator(A* atom) noexcept : atom_(atom) {}
+    A* atom_ = nullptr;
+  };
+
+  iterator begin() const noexcept { return iterator(first_); }
+  iterator end() const noexcept { return iterator(); }
+  std::size_t size() const noexcept { return size_; }
+  bool empty() const noexcept { return size_ == 0; }
+
+ private:
+  friend class AtomStore;
+  AtomList(A* first, std::size_t size) noexcept : first_(first), size_(size) {}
+  A* first_;
+  std::size_t size_;
+};
+
+/// The atoms of one request: a few kilobytes, best a local variable. One thread uses it at a time; different stores
+/// need no synchronisation. Not copyable and not movable: atoms refer to it.
+///
+/// It may be destroyed by one of its own listeners. Then nothing more is told, and what that listener still does must
+/// not touch the store, nor what its callable captured.
+class AtomStore {
+ public:
+  /// Memory beyond the store's own comes from `upstream`; null: the default resource.
+  explicit AtomStore(std::pmr::memory_resource* upstream = nullptr) noexcept
+      : delivery_(upstream), layers_(delivery_.arena) {}
+  AtomStore(const AtomStore&) = delete;
+  AtomStore& operator=(const AtomStore&) = delete;
+  /// As `destroy`, but what listeners throw is lost.
+  ~AtomStore() {
+    if (first_ || !layers_.empty() || delivery_.held()) end();
+  }
+
+  // ---- Atoms
+
+  /// This store's clone of `atom`, made if there is none: from the hydrated value, else the default, else the factory.
+  /// The reference is valid until `drop` or `destroy`. Throws KeyConflict if another atom has the key, TypeMismatch if
+  /// `atom` is really of a class derived from A, Error while the store is being destroyed, and what the factory throws.
+  template <std::derived_from<AtomBase> A>
+  A& use(const A& atom) {
+    if (AtomBase* const clone = atoms_.first(atom.definition_, atom.hash_)) [[likely]]
+      return static_cast<A&>(*clone);
+    return use_slowly(atom);
+  }
+  template <std::derived_from<AtomBase> A>
+  A& use(const A&& atom) = delete;  // an atom is declared once, at namespace scope; this one is a temporary
+  template <std::derived_from<AtomBase> A>
+    requires(!std::is_const_v<A>)
+  A& use(A& atom) = delete;  // declare the atom const: inline const atom::Atom<T> x{"x"};
+
+  /// The clone of `atom`, or null if `use` was not called for it. Creates nothing.
+  template <std::derived_from<AtomBase> A>
+  A* get(const A& atom) noexcept {
+    return static_cast<A*>(find(atom));
+  }
+  template <std::derived_from<AtomBase> A>
+  const A* get(const A& atom) const noexcept {
+    return static_cast<const A*>(find(atom));
+  }
+  /// The clone with this key, or null.
+  AtomBase* get(std::string_view key) noexcept { return find(key); }
+  const AtomBase* get(std::string_view key) const noexcept { return find(key); }
+  /// The clone with this key, or null if there is none or its value is not a T.
+  template <class T>
+  Atom<T>* get(std::string_view key) noexcept {
+    return static_cast<Atom<T>*>(find(key, detail::type_ops<T>));
+  }
+  template <class T>
+  const Atom<T>* get(std::string_view key) const noexcept {
+    return static_cast<const Atom<T>*>(find(key, detail::type_ops<T>));
+  }
+  bool has(std::string_view key) const noexcept { return find(key); }
+  template <std::derived_from<AtomBase> A>
+  bool has(const A& atom) const noexcept {
+    return find(atom);
+  }
+
+  /// What `use(atom).value()` would be, without making a clone: the clone's value, else the hydrated one, else the
+  /// default. Throws Error if there is none of these (the atom has a Factory). Valid until the atom's next write.
+  template <class T>
+  const T& value(const Atom<T>& atom) const {
+    if (const AtomBase* const clone = find(atom)) return static_cast<const Atom<T>*>(clone)->value();
+    if (const void* const hydrated = waiting(atom)) return *static_cast<const T*>(hydrated);
+    return atom.default_value();
+  }
+
+  std::size_t size() const noexcept { return size_; }
+  bool empty() const noexcept { return size_ == 0; }
+
+  /// The clones, in the order of their first use: `for (atom::AtomBase& a : store.list())`.
+  AtomList<AtomBase> list() noexcept { return {first_, size_}; }
+  AtomList<const AtomBase> list() const noexcept { return {first_, size_}; }
+
+  /// Ends one atom: tells its destroy listeners; then no listener of it is called. The next `use` starts from the
+  /// default. The reference is gone, inside a callback as soon as the outermost update is through. A template stands
+  /// for its clone; nothing happens if there is none. Throws Error if `atom` is another store's, or inside its own
+  /// `mutate`.
+  void drop(const AtomBase& atom);
+
+  // ---- Values in and out
+
+  /// Takes values for atoms: those that the store has are set at once, silently unless the options say otherwise; the
+  /// others wait for the first use, the last one wins. What is wrong with a key is in the report; only lack of memory
+  /// throws, and with `notify` what listeners throw. A moved or shared snapshot is not copied.
+  HydrateReport hydrate(const Snapshot& snapshot, HydrateOptions options = {}) {
+    return take(Snapshot(snapshot), options);
+  }
+  HydrateReport hydrate(Snapshot&& snapshot, HydrateOptions options = {}) { return take(std::move(snapshot), options); }
+  template <SnapshotPointer P>
+  HydrateReport hydrate(P shared, HydrateOptions options = {}) {
+    return take(std::move(shared), options);
+  }
+
+  /// Values that turned out to be wrong at the first use of their atom, whose template was not registered when they
+  /// came.
+  const std::vector<Rejection>& rejected() const noexcept { return layers_.rejected(); }
+
+  /// The values of all atoms used so far, in the order of first use. Those of types that cannot be copied, or whose
+  /// copies would share something that can be changed, are left out. Defaults are referred to, not copied.
+  Snapshot snapshot(SnapshotOptions options = {}) const;
+
+  // ---- Together, and the end
+
+  /// Runs `fn` and returns what it returns; each listener is told once, afterwards, with the value before the batch. If
+  /// `fn` throws, values stay, listeners are told, and the exception goes on.
+  template <std::invocable F>
+  std::invoke_result_t<F> batch(F&& fn);
+
+  /// Tells all destroy listeners, then ends all atoms and drops hydrated values. The store is empty, and may be used
+  /// again. Throws the first exception of a listener when all is done, and Error inside a `mutate`.
+  void destroy();
+
+  /// The store's own memory, for values that are built on it. It goes with the store, or with `destroy`.
+  std::pmr::memory_resource* resource() noexcept { return &delivery_.arena; }
+
+ private:
+  // use
+  template <class A>
+  ATOM_NOINLINE A& use_slowly(const A& atom);
+  AtomBase* admit(const AtomBase& atom, bool same_class);
+  [[noreturn]] static void refuse(const detail::Definition& first, const detail::Definition& second);
+  AtomBase* find(const AtomBase& atom) const noexcept {
+    AtomBase* const clone = atoms_.find(atom.definition_, atom.hash_, atom.key());
+    return clone && clone->definition_->type.same_type(atom.definition_->type) ? clone : nullptr;
+  }
+  AtomBase* find(std::string_view key) const noexcept { return atoms_.find(detail::hash_key(key), key); }
+  AtomBase* find(std::string_view key, const detail::TypeOps& type) const noexcept {
+    AtomBase* const clone = find(key);
+    return clone && clone->definition_->type.same_type(type) ? clone : nullptr;
+  }
+  void link(AtomBase& clone) noexcept;
+  void unlink(AtomBase& clone) noexcept;
+
+  // hydrate
+  /// The value that waits for `atom`, or null. What it finds out about a value is remembered, so it is not quite const.
+  const void* waiting(const AtomBase& atom) const {
+    return layers_.empty() ? nullptr : const_cast<detail::Layers&>(layers_).find(*atom.definition_);
+  }
+  template <class Owner>
+  HydrateReport take(Owner owner, HydrateOptions options);
+  const detail::Definition* definition_of(const Snapshot::Entry& entry) const noexcept;
+  bool fits(const Snapshot::Entry& entry) const noexcept;
+  const Snapshot* sift(const Snapshot& snapshot, Trust from, HydrateReport& report);
+  void apply(const Snapshot& snapshot, bool notify, HydrateReport& report);
+  void compact();
+
+  // the end
+  bool tell_destroyed(detail::Hold& hold);
+  void end() noexcept;
+
+  detail::Delivery delivery_;
+  detail::Table<AtomBase> atoms_;
+  std::size_t size_ = 0;
+  AtomBase* first_ = nullptr;  // in the order of first use
+  AtomBase* last_ = nullptr;
+  detail::Layers layers_;
+  bool ending_ = false;
+};
+
+// ----------------------------------------------------------------------------------------------------------------- use
+
+template <class A>
+A& AtomStore::use_slowly(const A& atom) {
+  static_assert(std::constructible_from<A, CloneToken, const A&>,
+                "a class derived from atom::Atom<T> needs `using Atom::Atom;`, so that a store can clone it");
+  static_assert(alignof(A) <= alignof(std::max_align_t),
+                "an over-aligned member belongs into the value, not the class");
+#if defined(__cpp_rtti)
+  const bool same_class = typeid(static_cast<const AtomBase&>(atom)) == typeid(A);
+#else
+  const bool same_class = true;  // cannot be told
+#endif
+  if (AtomBase* const clone = admit(atom, same_class)) return static_cast<A&>(*clone);
+
+  struct Memory {
+    detail::Arena& arena;
+    void* place;
+    ~Memory() {
+      if (place) arena.recycle(place, sizeof(A), alignof(std::max_align_t));
+    }
+  } memory{delivery_.arena, delivery_.arena.acquire(sizeof(A), alignof(std::max_align_t))};
+  A& clone = *::new (memory.place) A(CloneToken(delivery_, waiting(atom)), atom);
+  memory.place = nullptr;
+
+  AtomBase& base = clone;
+  base.size_ = sizeof(A);
+  if constexpr (std::same_as<A, Atom<typename A::value_type>>) base.flags_ |= AtomBase::plain;
+  using T = typename A::value_type;
+  if constexpr (std::is_trivially_destructible_v<T> && detail::Arena::pooled(sizeof(T), alignof(T))) {
+    base.flags_ |= AtomBase::light;
+  }
+  link(base);
+  return clone;
+}
+
+/// The clone that stands for `atom`, or null, and then one may be added.
+inline AtomBase* AtomStore::admit(const AtomBase& atom, bool same_class) {
+  const detail::Definition* const definition = atom.definition_;
+  if (!definition) [[unlikely]] {
+    throw Error("an atom was used before it was initialised: by the initialiser of a variable in another file");
+  }
+  if (AtomBase* const clone = atoms_.find(definition, atom.hash_, atom.key())) {
+    if (clone->definition_ == definition) return clone;
+    if (!clone->definition_->same_variable(*definition)) refuse(*clone->definition_, *definition);
+    atoms_.reserve_one(delivery_.arena);  // the same variable, seen from another shared object
+    atoms_.insert(definition, *clone);
+    return clone;
+  }
+  if (ending_)
+    throw Error("atom \"" + definition->key + "\" is used for the first time while its store is being destroyed");
+  if (const detail::Definition* first = definition->clash()) refuse(*first, *definition);
+  if (!same_class) {
+    throw TypeMismatch("atom \"" + definition->key +
+                       "\" is used through a base class: pass it as what it is, so that the clone keeps its verbs");
+  }
+  atoms_.reserve_one(delivery_.arena);
+  return nullptr;
+}
+
+inline void AtomStore::refuse(const detail::Definition& first, const detail::Definition& second) {
+  throw KeyConflict("atom key \"" + first.key + "\" is defined twice: " + first.file + ":" +
+                    std::to_string(first.line) + " (" + std::string(first.type.name) + ") and " + second.file + ":" +
+                    std::to_string(second.line) + " (" + std::string(second.type.name) + "); rename one of them");
+}
+
+inline void AtomStore::link(AtomBase& clone) noexcept {
+  // The factory may have used other atoms, so the table is looked at again.
+  atoms_.insert(clone.definition_, clone);
+  clone.previous_ = last_;
+  (last_ ? last_->next_ : first_) = &clone;
+  last_ = &clone;
+  ++size_;
+}
+
+inline void AtomStore::unlink(AtomBase& clone) noexcept {
+  atoms_.erase(clone);
+  (clone.previous_ ? clone.previous_->next_ : first_) = clone.next_;
+  (clone.next_ ? clone.next_->previous_ : last_) = clone.previous_;
+  --size_;  // clone.next_ stays: a walk over the list may stand here
+}
+
+// ------------------------------------------------------------------------------------------------------------- hydrate
+
+template <class Owner>
+HydrateReport AtomStore::take(Owner owner, HydrateOptions options) {
+  const Snapshot* snapshot;
+  if constexpr (std::same_as<Owner, Snapshot>) {
+    snapshot = &owner;
+  } else {
+    snapshot = &*owner;
+  }
+  const Trust from = options.trust.value_or(snapshot->trust());
+  bool as_it_is = from == Trust::server;
+  for (const Snapshot::Entry& entry : *snapshot) as_it_is = as_it_is && fits(entry);
+
+  HydrateReport report;
+  snapshot = as_it_is ? &layers_.push(std::move(owner), Trust::server) : sift(*snapshot, from, report);
+  apply(*snapshot, options.notify, report);
+  if (layers_.many() && !delivery_.held()) compact();
+  return report;
+}
+
+/// Of the atom that has this key here, else of the template that is registered, else null.
+inline const detail::Definition* AtomStore::definition_of(const Snapshot::Entry& entry) const noexcept {
+  if (const AtomBase* const clone = atoms_.find(entry.hash_, entry.key)) return clone->definition_;
+  return detail::Registry::instance().find(entry.key, entry.hash_);
+}
+
+/// Whether a value from a server needs no further thought.
+inline bool AtomStore::fits(const Snapshot::Entry& entry) const noexcept {
+  const detail::Definition* const definition = definition_of(entry);
+  if (!definition) return true;
+  if (!definition->type.copy || !definition->type.isolated || !entry.value.is(definition->type)) return false;
+  const AtomBase* const clone = atoms_.find(entry.hash_, entry.key);
+  return !clone || !(clone->flags_ & AtomBase::editing);
+}
+
+/// Judges each value, and puts on top of the layers: those that no template wants yet, and the good ones.
+inline const Snapshot* AtomStore::sift(const Snapshot& snapshot, Trust from, HydrateReport& report) {
+  Snapshot good;
+  Snapshot unknown;
+  for (const Snapshot::Entry& entry : snapshot) {
+    const detail::Definition* const definition = definition_of(entry);
+    if (!definition) {
+      report.unknown.emplace_back(entry.key);
+      unknown.set(entry.key, entry.value);
+      continue;
+    }
+    const AtomBase* const clone = atoms_.find(entry.hash_, entry.key);
+    if (clone && (clone->flags_ & AtomBase::editing)) {
+      report.rejected.push_back({definition->key, Rejection::Cause::busy, "the atom is inside its own mutate"});
+      continue;
+    }
+    const void* const current = clone ? clone->value_ : definition->default_value;
+    const detail::Judgement judgement(*definition, current, entry.value, from);
+    if (judgement.rejection()) {
+      report.rejected.push_back(*judgement.rejection());
+    } else {
+      good.append(*definition, judgement.accepted());
+    }
+  }
+  if (!unknown.empty()) layers_.push(std::move(unknown), from);
+  return &layers_.push(std::move(good), Trust::server);
+}
+
+/// Sets the atoms that the store has to values in the topmost layer; then tells their listeners, if that is wanted.
+inline void AtomStore::apply(const Snapshot& snapshot, bool notify, HydrateReport& report) {
+  detail::Hold hold(delivery_);
+  for (const Snapshot::Entry& entry : snapshot) {
+    AtomBase* const clone = atoms_.find(entry.hash_, entry.key);
+    if (clone) {
+      const bool tell = notify && clone->is_heard() && !clone->equals(entry.value.data());
+      clone->set_value(entry.value.data(), false, tell);
+      clone->flags_ &= ~AtomBase::modified;
+      if (tell) clone->announce();
+      report.applied.emplace_back(clone->definition_->key);
+    } else if (const detail::Definition* definition = detail::Registry::instance().find(entry.key, entry.hash_)) {
+      report.queued.emplace_back(definition->key);
+    } else {
+      report.unknown.emplace_back(entry.key);
+    }
+  }
+  hold.finish();
+}
+
+/// A store that lives long and is hydrated often must not keep every snapshot: atoms get values of their own, and what
+/// still waits for an atom moves together.
+inline void AtomStore::compact() {
+  for (AtomBase& clone : list()) {
+    if (clone.owns_value() || clone.value_ == clone.definition_->default_value) continue;
+    clone.set_value(clone.copy_value(clone.value_), true, false);
+  }
+  layers_.compact([&](const Snapshot::Entry& entry) { return !atoms_.find(entry.hash_, entry.key); });
+}
+
+// ------------------------------------------------------------------------------------------------------------ snapshot
+
+inline Snapshot AtomStore::snapshot(SnapshotOptions options) const {
+  Snapshot all;
+  all.entries_.reserve(size_);
+  for (const AtomBase& clone : list()) {
+    const detail::Definition& definition = *clone.definition_;
+    const detail::TypeOps& type = definition.type;
+    if (!type.copy || !type.isolated) continue;
+    const bool tiny = type.trivial && type.size <= 2 * sizeof(void*);
+    if (clone.value_ == definition.default_value && !tiny) {
+      all.append(definition, Value::refer(type, clone.value_));
+    } else {
+      all.append(definition, Value::copy_of(type, clone.value_));
+    }
+  }
+  if (options.queued) {
+    layers_.for_each([&](const Snapshot::Entry& entry, Trust trust) {
+      if (all.contains(entry.key)) return;
+      const detail::Definition* const definition = detail::Registry::instance().find(entry.key, entry.hash_);
+      all.set(entry.key, entry.value);
+      if (definition) all.find_entry(entry.key, entry.hash_)->server_only_ = definition->server_only;
+      if (trust == Trust::client) all.trust_ = Trust::client;
+    });
+  }
+  return all;
+}
+
+// --------------------------------------------------------------------------------------------------- batch and the end
+
+template <std::invocable F>
+std::invoke_result_t<F> AtomStore::batch(F&& fn) {
+  detail::Hold hold(delivery_);
+  struct Settle {
+    detail::Hold& hold;
+    bool thrown = true;
+    ~Settle() {
+      if (thrown) hold.finish_quietly();
+    }
+  } settle{hold};
+  using Result = std::invoke_result_t<F>;
+  if constexpr (std::is_void_v<Result>) {
+    std::forward<F>(fn)();
+    settle.thrown = false;
+    hold.finish();
+  } else {
+    Result result = std::forward<F>(fn)();
+    settle.thrown = false;
+    hold.finish();
+    return static_cast<Result&&>(result);
+  }
+}
+
+inline void AtomStore::drop(const AtomBase& atom) {
+  AtomBase* const clone = find(atom);
+  if (!clone) return;
+  if (!atom.is_template() && clone != &atom) throw Error("atom \"" + clone->definition_->key + "\" is another store's");
+  if (clone->flags_ & AtomBase::editing) {
+    throw Error("atom \"" + clone->definition_->key + "\" is dropped inside its own mutate");
+  }
+  if (clone->flags_ & AtomBase::ending) return;  // by one of its own destroy listeners
+  detail::Hold hold(delivery_);
+  clone->tell_destroyed(hold);
+  if (hold.alive() && !(clone->flags_ & AtomBase::dropped)) {
+    layers_.hide(*clone->definition_);
+    unlink(*clone);
+    clone->retire();
+  }
+  hold.finish();
+}
+
+inline void AtomStore::destroy() {
+  if (ending_) return;  // by a destroy listener
+  for (const AtomBase& clone : list()) {
+    if (clone.flags_ & AtomBase::editing) {
+      throw Error("the store is destroyed inside a mutate of its atom \"" + clone.definition_->key + "\"");
+    }
+  }
+  detail::Hold hold(delivery_);
+  if (tell_destroyed(hold)) {
+    ending_ = false;
+    while (first_) {
+      AtomBase& clone = *first_;
+      unlink(clone);
+      clone.retire();
+    }
+    layers_.retire(delivery_);
+    atoms_.clear(delivery_.arena);
+  }
+  hold.finish();
+}
+
+/// Tells everybody before anything goes. Whether the store is still there.
+inline bool AtomStore::tell_destroyed(detail::Hold& hold) {
+  ending_ = true;
+  for (AtomBase* clone = first_; clone; clone = clone->next_) {
+    if (!clone->signal_.heard(detail::on_destroy)) continue;
+    clone->tell_destroyed(hold);
+    if (!hold.alive()) return false;
+  }
+  return true;
+}
+
+/// The destructor's way: nothing needs to be recycled.
+inline void AtomStore::end() noexcept {
+  {
+    detail::Hold hold(delivery_);
+    tell_destroyed(hold);
+    delivery_.cut_off();
+  }
+  detail::Hold hold(delivery_);
+  for (AtomBase* clone = first_; clone; clone = clone->next_) clone->signal_.clear(hold);
+  for (AtomBase* clone = first_; clone;) {
+    AtomBase& gone = *std::exchange(clone, clone->next_);
+    if (!(gone.flags_ & AtomBase::light)) gone.clear(hold);
+    if (!(gone.flags_ & AtomBase::plain)) gone.free();
+  }
+  layers_.free_all();
+  atoms_.clear(delivery_.arena);
+}
+
+}  // namespace atom::inline v0_1

@@ -268,26 +268,35 @@ class Atom : public AtomBase {
                   "give the atom a Factory, so that each clone builds its own: Atom<T>{key, Factory{[] { ... }}}");
   }
   const Definition& typed_definition() const noexcept { return static_cast<const Definition&>(this->definition()); }
+  /// A clone's value: it always has one.
+  const T& current() const noexcept { return *static_cast<const T*>(value_); }
   T& own_value() noexcept { return *const_cast<T*>(static_cast<const T*>(value_)); }
 
   /// A value in the arena that is not the atom's yet.
-  class Node : public AtomBase::Room {
+  class Node {
    public:
     template <class... Args>
-    explicit Node(Atom& atom, Args&&... args) : Room(atom), atom_(atom) {
-      value_ = detail::construct<T>(this->place(), &atom.arena(), std::forward<Args>(args)...);
-    }
+    explicit Node(Atom& atom, Args&&... args)
+        : arena_(atom.arena()), value_(make(arena_, std::forward<Args>(args)...)) {}
+    Node(const Node&) = delete;
+    Node& operator=(const Node&) = delete;
     ~Node() {
-      if (value_) value_->~T();
+      if (!value_) return;
+      value_->~T();
+      arena_.recycle(value_, sizeof(T), alignof(T));
     }
     T& operator*() const noexcept { return *value_; }
-    const void* release() noexcept {
-      value_ = nullptr;
-      return Room::release();
-    }
+    const void* release() noexcept { return std::exchange(value_, nullptr); }
 
    private:
-    Atom& atom_;
+    template <class... Args>
+    static T* make(detail::Arena& arena, Args&&... args) {
+      detail::Piece<T> piece(arena);
+      T* const value = detail::construct<T>(piece.place(), &arena, std::forward<Args>(args)...);
+      piece.release();
+      return value;
+    }
+    detail::Arena& arena_;
     T* value_;
   };
 
@@ -306,39 +315,47 @@ class Atom : public AtomBase {
     }
   }
   bool write(T&& next, bool loud) {
-    if (!is_idle()) [[unlikely]]
-      return write_slowly(std::move(next), loud);
-    if (detail::same_value<T>(value(), next)) return false;
     if constexpr (std::is_nothrow_move_assignable_v<T>) {
-      if (owns_value()) [[likely]] {
+      // An own value that was written before, and nobody to tell: it may simply be assigned.
+      if ((flags_ & (own | modified | not_idle)) == (own | modified) &&
+          !signal_.heard(detail::on_change | detail::on_watch)) {
+        if (detail::same_value<T>(current(), next)) return false;
         own_value() = std::move(next);
-        flags_ |= modified;
         return true;
       }
     }
-    set_value(Node(*this, std::move(next)).release(), true, false);
-    flags_ |= modified;
-    return true;
-  }
-  ATOM_NOINLINE bool write_slowly(T&& next, bool loud) {
-    require_free();
-    if (flags_ & before_update_flag) {
-      return replace(
-          [&] {
-            const AtomBase::Editing guard(*this);
-            return typed_definition().options.before_update(std::move(next), value());
-          }(),
-          loud);
-    }
+    if (flags_ & (template_flag | editing | before_update_flag)) [[unlikely]]
+      return write_with_care(std::move(next), loud);
     return replace(std::move(next), loud);
   }
-  bool replace(T&& next, bool loud) {
-    if (detail::same_value<T>(value(), next)) return false;
+  ATOM_NOINLINE bool write_with_care(T&& next, bool loud) {
+    require_free();
+    return replace(
+        [&] {
+          const AtomBase::Editing guard(*this);
+          return typed_definition().options.before_update(std::move(next), current());
+        }(),
+        loud);
+  }
+  ATOM_NOINLINE bool replace(T&& next, bool loud) {
+    if (detail::same_value<T>(current(), next)) return false;
     const bool tell = loud && is_heard();
-    set_value(Node(*this, std::move(next)).release(), true, tell);
-    flags_ |= modified;
-    if (tell) announce();
+    if constexpr (std::is_trivially_copyable_v<T> && sizeof(T) <= 64) {
+      // Cheap to move aside: the value before is kept on the stack. (Nothing is pending where no hold is.)
+      if (tell && owns_value() && !signal_.delivery()->held()) {
+        const T old = std::exchange(own_value(), next);
+        show(&old, false);
+        return true;
+      }
+    }
+    put(std::move(next), tell);
     return true;
+  }
+  ATOM_NOINLINE void put(T&& next, bool tell) {
+    Node node(*this, std::move(next));
+    if (tell) return publish(node.release());
+    set_value(node.release(), true, false);
+    flags_ |= modified;
   }
 
   /// `edit` changes the value where it lies, or a copy that becomes the value. Returns whether it changed.
@@ -380,7 +397,7 @@ class Atom : public AtomBase {
   }
   bool changed_on_copy(Node& copy, bool loud) {
     if (flags_ & before_update_flag) [[unlikely]]
-      return write_slowly(std::move(*copy), loud);
+      return write_with_care(std::move(*copy), loud);
     const bool tell = loud && is_heard();
     set_value(copy.release(), true, tell);
     if (tell) flags_ |= mutated;

@@ -95,8 +95,6 @@ class ATOM_API AtomBase : private detail::Deliverable {
   // ---- Writing. A write first builds the next value, in a piece of the arena of its own; then it takes effect; then
   // listeners are told. What fails before it takes effect leaves everything as it was.
 
-  /// Nobody listens, and nothing is going on: the value may simply be assigned.
-  bool is_idle() const noexcept { return !(flags_ & not_idle) && !signal_.heard(detail::on_change | detail::on_watch); }
   bool owns_value() const noexcept { return flags_ & own; }
   /// Whether a change will be told.
   bool is_heard() const noexcept {
@@ -136,7 +134,27 @@ class ATOM_API AtomBase : private detail::Deliverable {
     if (flags_ & change_pending) flags_ |= coalesced;
     if (tell) flags_ |= change_pending | mutated;
   }
-  /// Tells whoever listens, now or when the outermost update is through. What they throw comes out here.
+  /// Makes a value of the arena the next one, and tells whoever listens: now, or when the outermost update is through.
+  /// What they throw comes out here.
+  void publish(const void* next) {
+    detail::Delivery& delivery = *signal_.delivery();
+    if (delivery.held()) {
+      set_value(next, true, true);
+      flags_ |= modified;
+      return enqueue();
+    }
+    const bool owned_before = owns_value();
+    show(std::exchange(value_, next), owned_before);
+  }
+  /// Tells whoever listens that the value came after `old`. Nothing is pending, and no hold is on the stack.
+  void show(const void* old, bool owns_old) {
+    flags_ |= own | modified | shown;
+    const detail::Shown values{*this, value_, old, true, owns_old};
+    detail::Hold hold(*signal_.delivery());
+    tell(values, true, false, hold);
+    hold.finish();
+  }
+  /// Tells what is pending, in the same way.
   void announce() {
     detail::Delivery& delivery = *signal_.delivery();
     if (delivery.held()) return enqueue();
@@ -203,7 +221,11 @@ class ATOM_API AtomBase : private detail::Deliverable {
   void free_value(const void* value) noexcept {
     void* const object = const_cast<void*>(value);
     definition_->type.clear(object);
-    arena().recycle(object, definition_->type.size, definition_->type.align);
+    if (definition_->type.piece != detail::Arena::no_piece) [[likely]] {
+      arena().recycle(object, definition_->type.piece);
+    } else {
+      arena().recycle(object, definition_->type.size, definition_->type.align);
+    }
   }
   [[noreturn]] ATOM_COLD void cannot_copy() const {
     throw Error("atom \"" + definition_->key + "\": " + std::string(type_name()) +
@@ -234,6 +256,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
     ending = 1u << 15,   // on_destroy was told
     dropped = 1u << 16,  // no longer in its store
   };
+  static constexpr std::uint32_t all_pending = change_pending | coalesced | mutated | reset_pending;
   static constexpr std::uint32_t not_idle =
       template_flag | before_update_flag | on_update_flag | editing | shown | change_pending | dropped;
 
@@ -247,46 +270,6 @@ class ATOM_API AtomBase : private detail::Deliverable {
   template <class>
   friend class AtomList;
 
-  /// The two values of one delivery. Whichever is nobody's afterwards is freed, also when the store goes meanwhile.
-  class Shown final : public detail::Showing {
-   public:
-    Shown(detail::Hold& hold, AtomBase& atom) noexcept
-        : now(atom.value_),
-          old(std::exchange(atom.old_, nullptr)),
-          hold_(hold),
-          atom_(atom),
-          owns_now_(atom.flags_ & own),
-          owns_old_(atom.flags_ & own_old) {
-      if (owns_now_) atom.flags_ |= shown;
-      atom.flags_ &= ~(change_pending | coalesced | mutated | reset_pending | own_old);
-      hold.show(this);
-    }
-    Shown(const Shown&) = delete;
-    Shown& operator=(const Shown&) = delete;
-    ~Shown() {
-      if (!hold_.alive()) return;
-      hold_.show(nullptr);
-      release();
-    }
-    void release() noexcept override {
-      if (owns_old_) atom_.free_value(old);
-      if (!owns_now_) return;
-      if (atom_.value_ == now) {
-        atom_.flags_ &= ~shown;
-      } else if (atom_.old_ != now) {
-        atom_.free_value(now);
-      }
-    }
-    const void* const now;
-    const void* const old;
-
-   private:
-    detail::Hold& hold_;
-    AtomBase& atom_;
-    const bool owns_now_;
-    const bool owns_old_;
-  };
-
   std::uint32_t hash() const noexcept { return hash_; }
   void build() {
     value_ = build_value();
@@ -298,21 +281,42 @@ class ATOM_API AtomBase : private detail::Deliverable {
     signal_.delivery()->enqueue(*this);
   }
 
-  ATOM_NOINLINE void deliver(detail::Hold& hold) override {
+  void deliver(detail::Hold& hold) override {
     flags_ &= ~queued;
     if (flags_ & dropped) return hold_back();
     const std::uint32_t pending = flags_;
-    Shown values(hold, *this);
-    detail::Signal::Telling telling(signal_, hold);
-    if ((pending & change_pending) && differs(values, pending, hold)) {
+    const bool owns = pending & own;
+    const detail::Shown values{*this, value_, std::exchange(old_, nullptr), owns, (pending & own_old) != 0};
+    flags_ = (pending & ~(all_pending | own_old)) | (owns ? shown : 0u);
+    tell(values, (pending & change_pending) && differs(values, pending, hold), pending & reset_pending, hold);
+  }
+  ATOM_INLINE void tell(const detail::Shown& values, bool change, bool reset, detail::Hold& hold) noexcept {
+    hold.show(&values);
+    const void* const now = values.now;
+    const void* const old = values.old;
+    const auto round = signal_.begin();
+    if (change) {
       if ((flags_ & on_update_flag) && !tell_on_update(values, hold)) return;
-      if (!telling.tell(detail::on_change, values.now, values.old, *this)) return;
-      if (!telling.tell(detail::on_watch, values.now, values.old, *this)) return;
+      if (!signal_.tell(round, detail::on_change, now, old, *this, hold)) return;
+      if (!signal_.tell(round, detail::on_watch, now, old, *this, hold)) return;
     }
-    if (pending & reset_pending) telling.tell(detail::on_reset, values.now, values.now, *this);
+    if (reset && !signal_.tell(round, detail::on_reset, now, now, *this, hold)) return;
+    signal_.end(round, hold);
+    if (!hold.alive()) return;
+    hold.show(nullptr);
+    AtomBase::release(values);
+  }
+  void release(const detail::Shown& values) noexcept override {
+    if (values.owns_old) free_value(values.old);
+    if (!values.owns_now) return;
+    if (value_ == values.now) {
+      flags_ &= ~shown;
+    } else if (old_ != values.now) {
+      free_value(values.now);  // it was replaced silently meanwhile
+    }
   }
   /// Several writes may end where they began: then there is nothing to tell.
-  bool differs(const Shown& values, std::uint32_t pending, detail::Hold& hold) const {
+  bool differs(const detail::Shown& values, std::uint32_t pending, detail::Hold& hold) const {
     if ((pending & (coalesced | mutated)) != coalesced || !values.old || !definition_->type.equal) return true;
     try {
       return !definition_->type.equal(values.now, values.old);
@@ -321,7 +325,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
       return true;
     }
   }
-  bool tell_on_update(const Shown& values, detail::Hold& hold) {
+  ATOM_NOINLINE bool tell_on_update(const detail::Shown& values, detail::Hold& hold) noexcept {
     try {
       definition_->on_update(values.now, values.old, *this);
     } catch (...) {
@@ -332,7 +336,8 @@ class ATOM_API AtomBase : private detail::Deliverable {
   void tell_destroyed(detail::Hold& hold) {
     if (flags_ & ending) return;
     flags_ |= ending;
-    detail::Signal::Telling(signal_, hold).tell(detail::on_destroy, value_, value_, *this);
+    const auto round = signal_.begin();
+    if (signal_.tell(round, detail::on_destroy, value_, value_, *this, hold)) signal_.end(round, hold);
   }
 
   void abandon() noexcept override {
@@ -340,7 +345,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
     if (flags_ & dropped) return hold_back();
     if (flags_ & own_old) free_value(old_);
     old_ = nullptr;
-    flags_ &= ~(change_pending | coalesced | mutated | reset_pending | own_old);
+    flags_ &= ~(all_pending | own_old);
   }
   /// Out of the store; the rest when no callback is on the stack any more.
   void retire() noexcept {
@@ -352,8 +357,11 @@ class ATOM_API AtomBase : private detail::Deliverable {
   void clear(detail::Hold& hold) noexcept override {
     signal_.clear(hold);
     if (!hold.alive()) return;
-    if (flags_ & own_old) free_value(std::exchange(old_, nullptr));
-    if (flags_ & own) free_value(std::exchange(value_, nullptr));
+    free_values();
+  }
+  void free_values() noexcept {
+    if (flags_ & own_old) free_value(old_);
+    if (flags_ & own) free_value(value_);
     flags_ &= ~(own | own_old);
   }
   void free() noexcept override {

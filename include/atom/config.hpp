@@ -18,11 +18,13 @@
 #define ATOM_API __attribute__((visibility("default")))
 #endif
 
-/// Keeps what is rarely run out of the code that is run all the time.
+/// Keeps what is rarely run out of the code that is run all the time, and what is run all the time in one piece.
 #if defined(__GNUC__)
 #define ATOM_COLD __attribute__((noinline, cold))
 #define ATOM_NOINLINE __attribute__((noinline))
+#define ATOM_INLINE inline __attribute__((always_inline))
 #else
 #define ATOM_COLD
 #define ATOM_NOINLINE
+#define ATOM_INLINE inline
 #endif

@@ -36,8 +36,7 @@ struct Listener {
   const Ops* ops;
   Signal* signal;
   Subscription* handle;  // the one that stands for it, if it still exists
-  Events events;
-  bool connected;
+  Events events;         // none: disconnected
 };
 
 template <class Call>
@@ -131,15 +130,9 @@ class Signal {
   template <class Call>
   Subscription subscribe(Events events, Call call) {
     using Node = ListenerOf<Call>;
-    struct Memory {
-      Arena& arena;
-      void* place;
-      ~Memory() {
-        if (place) arena.recycle(place, sizeof(Node), alignof(Node));
-      }
-    } memory{delivery_->arena, delivery_->arena.acquire(sizeof(Node), alignof(Node))};
-    Node* const node = ::new (memory.place) Node(std::move(call));
-    memory.place = nullptr;
+    Piece<Node> piece(delivery_->arena);
+    Node* const node = ::new (piece.place()) Node(std::move(call));
+    piece.release();
     node->ops = &Node::table;
     append(*node, events);
     return Subscription(*node);
@@ -147,7 +140,7 @@ class Signal {
 
   /// Not called any more; destroyed as soon as nobody may be running it.
   void disconnect(Listener& listener) noexcept {
-    listener.connected = false;
+    listener.events = 0;
     if (listener.handle) std::exchange(listener.handle, nullptr)->listener_ = nullptr;
     has_disconnected_ = true;
     if (telling_) return;
@@ -160,64 +153,58 @@ class Signal {
     if (!listener) return;
     do {
       listener = listener->next;
-      listener->connected = false;
+      listener->events = 0;
       if (listener->handle) std::exchange(listener->handle, nullptr)->listener_ = nullptr;
     } while (listener != listeners_.last);
     events_ = 0;
     has_disconnected_ = true;
   }
+  bool empty() const noexcept { return !listeners_.last && !dropped_.last; }
   /// Destroys all listeners; see Disposable::clear.
   void clear(Hold& hold) noexcept {
     disconnect_all();
-    sweep(hold);
+    discard(listeners_, hold);
+    if (hold.alive()) discard(dropped_, hold);
   }
 
-  /// One delivery: tells those who were there when it began, and are still.
-  class Telling {
-   public:
-    Telling(Signal& signal, Hold& hold) noexcept
-        : signal_(signal), hold_(hold), last_(signal.listeners_.last), outermost_(!signal.telling_) {
-      signal.telling_ = true;
-    }
-    Telling(const Telling&) = delete;
-    Telling& operator=(const Telling&) = delete;
-    ~Telling() {
-      if (!outermost_ || !hold_.alive()) return;
-      signal_.telling_ = false;
-      if (signal_.has_disconnected_) [[unlikely]]
-        signal_.sweep(hold_);
-    }
-    /// Whether the store is still there.
-    bool tell(Events event, const void* now, const void* old, AtomBase& atom) {
-      if (!last_ || !signal_.heard(event)) return true;
-      Listener* listener = last_;
-      do {
-        listener = listener->next;
-        if (!listener->connected || !(listener->events & event)) continue;
-        try {
-          listener->ops->call(*listener, now, old, atom);
-        } catch (...) {
-          hold_.caught();
-        }
-        if (!hold_.alive()) [[unlikely]]
-          return false;
-      } while (listener != last_);
-      return true;
-    }
-
-   private:
-    Signal& signal_;
-    Hold& hold_;
-    Listener* const last_;
-    const bool outermost_;
+  /// Brackets one delivery, which tells those who were there when it began, and are still: `last` is the last of them.
+  /// Deliveries of one signal may nest; the outermost one sweeps at its end.
+  struct Round {
+    Listener* last;
+    bool outermost;
   };
+  Round begin() noexcept { return {listeners_.last, !std::exchange(telling_, true)}; }
+  void end(Round round, Hold& hold) noexcept {
+    if (!round.outermost) return;
+    telling_ = false;
+    if (has_disconnected_) [[unlikely]]
+      sweep(hold);
+  }
+  /// Calls those who listen to one of `events`; what they throw goes to the hold. Whether the store is still there: if
+  /// not, there is nothing to end.
+  ATOM_INLINE bool tell(Round round, Events events, const void* now, const void* old, AtomBase& atom,
+                        Hold& hold) noexcept {
+    if (!round.last || !heard(events)) return true;
+    Listener* listener = round.last;
+    do {
+      listener = listener->next;
+      if (!(listener->events & events)) continue;
+      try {
+        listener->ops->call(*listener, now, old, atom);
+      } catch (...) {
+        hold.caught();
+      }
+      if (!hold.alive()) [[unlikely]]
+        return false;
+    } while (listener != round.last);
+    return true;
+  }
 
  private:
   void append(Listener& listener, Events events) noexcept {
     listener.signal = this;
     listener.handle = nullptr;
     listener.events = events;
-    listener.connected = true;
     listeners_.push(listener);
     events_ |= events;
   }
@@ -247,11 +234,14 @@ class Signal {
     List all = std::exchange(listeners_, List{});
     while (all.last) {
       Listener& listener = all.pop();
-      (listener.connected ? listeners_ : dropped_).push(listener);
-      if (listener.connected) events_ |= listener.events;
+      (listener.events ? listeners_ : dropped_).push(listener);
+      events_ |= listener.events;
     }
-    while (dropped_.last) {
-      Listener& listener = dropped_.pop();
+    discard(dropped_, hold);
+  }
+  void discard(List& list, Hold& hold) noexcept {
+    while (list.last) {
+      Listener& listener = list.pop();
       const Listener::Ops& ops = *listener.ops;
       if (ops.destroy) ops.destroy(listener);
       if (!hold.alive()) return;

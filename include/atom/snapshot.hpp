@@ -191,13 +191,17 @@ class Snapshot {
     }
   }
   template <class... Args>
-  void append(Args&&... args) {
+  Entry& append(Args&&... args) {
     Entry& entry = entries_.emplace_back(std::forward<Args>(args)...);
-    if (entries_.size() <= searched_plainly) return;
+    if (entries_.size() > searched_plainly) [[unlikely]]
+      index_last();
+    return entry;
+  }
+  void index_last() {
     if (!index_ || 2 * entries_.size() > index_mask_) {
       build_index();
     } else {
-      put_in_index(entry.hash_, static_cast<std::uint32_t>(entries_.size()));
+      put_in_index(entries_[entries_.size() - 1].hash_, static_cast<std::uint32_t>(entries_.size()));
     }
   }
   ATOM_NOINLINE void build_index() {

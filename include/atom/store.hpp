@@ -253,15 +253,9 @@ A& AtomStore::use_slowly(const A& atom) {
 #endif
   if (AtomBase* const clone = admit(atom, same_class)) return static_cast<A&>(*clone);
 
-  struct Memory {
-    detail::Arena& arena;
-    void* place;
-    ~Memory() {
-      if (place) arena.recycle(place, sizeof(A), alignof(std::max_align_t));
-    }
-  } memory{delivery_.arena, delivery_.arena.acquire(sizeof(A), alignof(std::max_align_t))};
-  A& clone = *::new (memory.place) A(CloneToken(delivery_, waiting(atom)), atom);
-  memory.place = nullptr;
+  detail::Piece<A> piece(delivery_.arena);
+  A& clone = *::new (piece.place()) A(CloneToken(delivery_, waiting(atom)), atom);
+  piece.release();
 
   AtomBase& base = clone;
   base.size_ = sizeof(A);
@@ -423,11 +417,12 @@ inline Snapshot AtomStore::snapshot(SnapshotOptions options) const {
     const detail::Definition& definition = *clone.definition_;
     const detail::TypeOps& type = definition.type;
     if (!type.copy || !type.isolated) continue;
+    Value& value = all.append(definition).value;
     const bool tiny = type.trivial && type.size <= 2 * sizeof(void*);
     if (clone.value_ == definition.default_value && !tiny) {
-      all.append(definition, Value::refer(type, clone.value_));
+      value.refer_to(type, clone.value_);
     } else {
-      all.append(definition, Value::copy_of(type, clone.value_));
+      value.copy_from(type, clone.value_);
     }
   }
   if (options.queued) {
@@ -519,16 +514,15 @@ inline bool AtomStore::tell_destroyed(detail::Hold& hold) {
 
 /// The destructor's way: nothing needs to be recycled.
 inline void AtomStore::end() noexcept {
-  {
-    detail::Hold hold(delivery_);
-    tell_destroyed(hold);
-    delivery_.cut_off();
-  }
   detail::Hold hold(delivery_);
-  for (AtomBase* clone = first_; clone; clone = clone->next_) clone->signal_.clear(hold);
+  tell_destroyed(hold);
+  delivery_.cut_off(hold);
+  for (AtomBase* clone = first_; clone; clone = clone->next_) {
+    if (!clone->signal_.empty()) clone->signal_.clear(hold);
+  }
   for (AtomBase* clone = first_; clone;) {
     AtomBase& gone = *std::exchange(clone, clone->next_);
-    if (!(gone.flags_ & AtomBase::light)) gone.clear(hold);
+    if (!(gone.flags_ & AtomBase::light)) gone.free_values();
     if (!(gone.flags_ & AtomBase::plain)) gone.free();
   }
   layers_.free_all();

@@ -95,18 +95,16 @@ class Value {
 
   bool is(const detail::TypeOps& type) const noexcept { return type_ && type_->same_type(type); }
 
-  /// Refers to an object that is never changed and outlives every Value: a template's default.
-  static Value refer(const detail::TypeOps& type, const void* object) noexcept {
-    Value value;
-    value.point_to(object);
-    value.place_ = Place::elsewhere;
-    value.type_ = &type;
-    return value;
+  // Into an empty Value:
+
+  /// An object that is never changed and outlives every Value: a template's default.
+  void refer_to(const detail::TypeOps& type, const void* object) noexcept {
+    point_to(object);
+    place_ = Place::elsewhere;
+    type_ = &type;
   }
-  static Value copy_of(const detail::TypeOps& type, const void* object) {
-    Value value;
-    value.fill(type, [&](void* place) { type.copy(place, object, nullptr); });
-    return value;
+  void copy_from(const detail::TypeOps& type, const void* object) {
+    fill(type, [&](void* place) { type.copy(place, object, nullptr); });
   }
   /// Empty if what is held does not convert.
   Value convert(const detail::TypeOps& to) const {
@@ -156,9 +154,9 @@ class Value {
   void copy(const Value& other) {
     if (!other.type_) return;
     if (other.place_ == Place::elsewhere) {
-      *this = refer(*other.type_, other.data());
+      refer_to(*other.type_, other.data());
     } else {
-      fill(*other.type_, [&](void* place) { other.type_->copy(place, other.data(), nullptr); });
+      copy_from(*other.type_, other.data());
     }
   }
   void steal(Value& other) noexcept {

@@ -41,6 +41,11 @@ class Arena final : public std::pmr::memory_resource {
   /// Null: the default memory resource, asked for when it is first needed.
   explicit Arena(std::pmr::memory_resource* upstream) noexcept
       : upstream_(upstream), free_(inline_), end_(inline_ + inline_size) {
+    // One store each: g++ 12 would make `rep stos` of {}, which takes several times as long.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC unroll 16
+#endif
+    for (Free*& piece : pieces_) piece = nullptr;
     poison(inline_, inline_size);
   }
   Arena(const Arena&) = delete;
@@ -55,20 +60,26 @@ class Arena final : public std::pmr::memory_resource {
     if (!pooled(size, align)) [[unlikely]]
       return upstream().allocate(size, align);
     const std::size_t index = class_of(size);
-    if (!(filled_ >> index & 1)) return bump((index + 1) * grain);
-    Piece* const piece = pieces_[index];
+    Free* const piece = pieces_[index];
+    if (!piece) return bump((index + 1) * grain);
     unpoison(piece, (index + 1) * grain);
     pieces_[index] = piece->next;
-    if (!piece->next) filled_ &= ~(1u << index);
     return piece;
   }
   void recycle(void* place, std::size_t size, std::size_t align) noexcept {
     if (!pooled(size, align)) [[unlikely]]
       return upstream().deallocate(place, size, align);
-    const std::size_t index = class_of(size);
-    pieces_[index] = ::new (place) Piece{filled_ >> index & 1 ? pieces_[index] : nullptr};
-    filled_ |= 1u << index;
-    poison(place, (index + 1) * grain);
+    recycle(place, class_of(size));
+  }
+  /// The same for a piece whose size class is known already.
+  void recycle(void* place, std::size_t size_class) noexcept {
+    pieces_[size_class] = ::new (place) Free{pieces_[size_class]};
+    poison(place, (size_class + 1) * grain);
+  }
+  static constexpr std::uint8_t no_piece = 255;
+  /// The size class of a piece, or no_piece for what comes from upstream.
+  static constexpr std::uint8_t size_class(std::size_t size, std::size_t align) noexcept {
+    return pooled(size, align) ? static_cast<std::uint8_t>(class_of(size)) : no_piece;
   }
 
   /// Whether a piece of this size is the arena's own.
@@ -87,8 +98,8 @@ class Arena final : public std::pmr::memory_resource {
   static constexpr std::size_t inline_size = 1536;
   static constexpr std::size_t first_block = 4096;
   static constexpr std::size_t last_block = 65536;
-  struct Piece {
-    Piece* next;
+  struct Free {
+    Free* next;
   };
   struct alignas(grain) Block {
     Block* next;
@@ -133,9 +144,26 @@ class Arena final : public std::pmr::memory_resource {
   std::byte* end_;
   Block* blocks_ = nullptr;
   std::size_t next_block_ = first_block;
-  std::uint32_t filled_ = 0;  // bit i: pieces_[i] is not empty, so pieces_ itself is never zeroed
-  Piece* pieces_[largest / grain];
+  Free* pieces_[largest / grain];  // free ones, by size class
   alignas(grain) std::byte inline_[inline_size];
+};
+
+/// A piece of an arena for a T, given back unless `release` is called.
+template <class T>
+class Piece {
+ public:
+  explicit Piece(Arena& arena) : arena_(arena), place_(arena.acquire(sizeof(T), alignof(T))) {}
+  Piece(const Piece&) = delete;
+  Piece& operator=(const Piece&) = delete;
+  ~Piece() {
+    if (place_) arena_.recycle(place_, sizeof(T), alignof(T));
+  }
+  void* place() const noexcept { return place_; }
+  void release() noexcept { place_ = nullptr; }
+
+ private:
+  Arena& arena_;
+  void* place_;
 };
 
 }  // namespace atom::inline v0_1::detail

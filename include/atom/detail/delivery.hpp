@@ -54,6 +54,8 @@ class DisposableQueue {
   Disposable* last_;
 };
 
+struct Shown;
+
 /// Something with listeners to tell.
 class Deliverable : public Disposable {
  public:
@@ -61,18 +63,20 @@ class Deliverable : public Disposable {
   virtual void deliver(Hold& hold) = 0;
   /// Forgets what was to be told.
   virtual void abandon() noexcept = 0;
+  /// Nobody looks at these values any more.
+  virtual void release(const Shown& values) noexcept = 0;
 
  protected:
   ~Deliverable() = default;
 };
 
-/// Values that listeners are looking at right now, and whose fate is decided afterwards.
-class Showing {
- public:
-  virtual void release() noexcept = 0;
-
- protected:
-  ~Showing() = default;
+/// The two values that listeners are looking at right now. Whoever showed them decides their fate afterwards.
+struct Shown {
+  Deliverable& source;
+  const void* now;
+  const void* old;
+  bool owns_now;
+  bool owns_old;
 };
 
 /// The arena and the queue of one store. It goes together with the store, also in the middle of a delivery: then every
@@ -90,8 +94,8 @@ class Delivery {
   void enqueue(Deliverable& source) noexcept { queue_.push(source); }
   /// Disposes of `element` when the outermost hold ends.
   void bury(Disposable& element) noexcept { graveyard_.push(element); }
-  /// The store is going, now: holds on the stack are told, and what waited is disposed of.
-  void cut_off() noexcept;
+  /// The store is going, now: holds on the stack but the `last` are told, and what waited is disposed of.
+  void cut_off(Hold& last) noexcept;
 
   Arena arena;
 
@@ -136,7 +140,7 @@ class Hold {
   }
 
   /// What listeners look at while this hold delivers; null: nothing.
-  void show(Showing* showing) noexcept { showing_ = showing; }
+  void show(const Shown* values) noexcept { shown_ = values; }
 
  private:
   friend class Delivery;
@@ -148,7 +152,7 @@ class Hold {
 
   Delivery* delivery_;
   Hold* const outer_;
-  Showing* showing_ = nullptr;
+  const Shown* shown_ = nullptr;
   std::exception_ptr error_;
 };
 
@@ -179,16 +183,14 @@ inline void Delivery::give_up(Hold& hold) noexcept {
   }
 }
 
-inline void Delivery::cut_off() noexcept {
-  for (Hold* hold = innermost_; hold; hold = hold->outer_) {
-    if (hold->showing_) hold->showing_->release();
+inline void Delivery::cut_off(Hold& last) noexcept {
+  for (Hold* hold = last.outer_; hold; hold = hold->outer_) {
+    if (hold->shown_) hold->shown_->source.release(*hold->shown_);
     hold->delivery_ = nullptr;
   }
-  innermost_ = nullptr;
-  Hold hold(*this);
   while (!queue_.empty()) static_cast<Deliverable&>(queue_.pop()).abandon();
   while (!graveyard_.empty()) {
-    graveyard_.front().clear(hold);
+    graveyard_.front().clear(last);
     graveyard_.pop().free();
   }
 }

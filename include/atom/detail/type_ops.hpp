@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atom/config.hpp>
+#include <atom/detail/arena.hpp>
 #include <atom/detail/traits.hpp>
 #include <atom/equal.hpp>
 
@@ -79,6 +80,7 @@ struct TypeOps {
 #endif
   std::size_t size;
   std::size_t align;
+  std::uint8_t piece;  // the size class in an arena
   Kind kind;
   bool trivial;     // trivially copyable and destructible
   bool isolated;    // copies share nothing that can be changed
@@ -175,6 +177,7 @@ struct TypeOpsFor {
 #endif
     ops.size = sizeof(T);
     ops.align = alignof(T);
+    ops.piece = Arena::size_class(sizeof(T), alignof(T));
     ops.kind = kind();
     ops.trivial = std::is_trivially_copyable_v<T>;
     ops.isolated = isolated<T>;

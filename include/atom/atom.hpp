@@ -441,7 +441,7 @@ class Atom : public AtomBase {
   template <class Call>
   Subscription listen(detail::Events events, Call call) {
     require_free();
-    if (events & detail::wants_old) keep_baseline();
+    if (events & detail::wants_old) require_old();
     return signal_.subscribe(events, std::move(call));
   }
   template <class F>

@@ -100,11 +100,13 @@ class ATOM_API AtomBase : private detail::Deliverable {
   bool is_heard() const noexcept {
     return (signal_.heard(detail::on_change | detail::on_watch) || (flags_ & on_update_flag)) && !(flags_ & dropped);
   }
-  /// Whether the value may be changed where it lies: it is the atom's own, nobody is looking at it, and nobody will ask
-  /// for the value before.
+  /// Whether the value may be changed where it lies: it is the atom's own, nobody is looking at it, and the value before
+  /// is kept already or nobody will ask for it. (In a batch somebody may still subscribe who does.)
   bool may_change_in_place() const noexcept {
     if (!owns_value() || (flags_ & (shown | before_update_flag))) return false;
-    return (flags_ & change_pending) || !(signal_.heard(detail::wants_old) || (flags_ & on_update_flag));
+    if ((flags_ & change_pending) || !is_heard()) return true;
+    if (signal_.heard(detail::wants_old) || (flags_ & on_update_flag)) return false;
+    return !signal_.delivery()->held() || !definition_->type.copy;
   }
 
   bool equals(const void* other) const noexcept {
@@ -166,11 +168,9 @@ class ATOM_API AtomBase : private detail::Deliverable {
     if (signal_.heard(detail::on_reset)) flags_ |= reset_pending;
     if (flags_ & (change_pending | reset_pending)) announce();
   }
-  /// For a listener that wants the value before, in the middle of a batch that changed it where it lies.
-  void keep_baseline() {
-    if (!(flags_ & change_pending) || old_) return;
-    old_ = copy_value(value_);
-    flags_ |= own_old;
+  /// For a listener that wants the value before: is there one?
+  void require_old() const {
+    if ((flags_ & change_pending) && !old_) [[unlikely]] cannot_copy();
   }
 
   /// While one lives, the atom refuses to be written: somebody holds a reference to its value.

@@ -167,13 +167,17 @@ class Signal {
     if (hold.alive()) discard(dropped_, hold);
   }
 
-  /// Brackets one delivery, which tells those who were there when it began, and are still: `last` is the last of them.
+  /// Brackets one delivery, which tells those who were there when it began, from `first` to `last`, and are still.
   /// Deliveries of one signal may nest; the outermost one sweeps at its end.
   struct Round {
+    Listener* first;
     Listener* last;
     bool outermost;
   };
-  Round begin() noexcept { return {listeners_.last, !std::exchange(telling_, true)}; }
+  Round begin() noexcept {
+    Listener* const last = listeners_.last;
+    return {last ? last->next : nullptr, last, !std::exchange(telling_, true)};
+  }
   void end(Round round, Hold& hold) noexcept {
     if (!round.outermost) return;
     telling_ = false;
@@ -185,19 +189,18 @@ class Signal {
   ATOM_INLINE bool tell(Round round, Events events, const void* now, const void* old, AtomBase& atom,
                         Hold& hold) noexcept {
     if (!round.last || !heard(events)) return true;
-    Listener* listener = round.last;
-    do {
-      listener = listener->next;
-      if (!(listener->events & events)) continue;
-      try {
-        listener->ops->call(*listener, now, old, atom);
-      } catch (...) {
-        hold.caught();
+    for (Listener* listener = round.first;; listener = listener->next) {
+      if (listener->events & events) {
+        try {
+          listener->ops->call(*listener, now, old, atom);
+        } catch (...) {
+          hold.caught();
+        }
+        if (!hold.alive()) [[unlikely]]
+          return false;
       }
-      if (!hold.alive()) [[unlikely]]
-        return false;
-    } while (listener != round.last);
-    return true;
+      if (listener == round.last) return true;
+    }
   }
 
  private:

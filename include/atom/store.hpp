@@ -318,6 +318,7 @@ inline void AtomStore::unlink(AtomBase& clone) noexcept {
 
 template <class Owner>
 HydrateReport AtomStore::take(Owner owner, HydrateOptions options) {
+  if (layers_.many() && !delivery_.held()) compact();
   const Snapshot* snapshot;
   if constexpr (std::same_as<Owner, Snapshot>) {
     snapshot = &owner;
@@ -331,7 +332,6 @@ HydrateReport AtomStore::take(Owner owner, HydrateOptions options) {
   HydrateReport report;
   snapshot = as_it_is ? &layers_.push(std::move(owner), Trust::server) : sift(*snapshot, from, report);
   apply(*snapshot, options.notify, report);
-  if (layers_.many() && !delivery_.held()) compact();
   return report;
 }
 

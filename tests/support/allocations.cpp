@@ -8,13 +8,19 @@ namespace {
 thread_local std::size_t allocated = 0;
 thread_local long pieces = 0;
 
-void* counted(std::size_t size, std::size_t align) {
+void* try_counted(std::size_t size, std::size_t align) noexcept {
   const std::size_t rounded = (size + align - 1) / align * align;
   void* const place = align <= alignof(std::max_align_t) ? std::malloc(size ? size : 1)
                                                          : std::aligned_alloc(align, rounded ? rounded : align);
+  if (place) {
+    ++allocated;
+    ++pieces;
+  }
+  return place;
+}
+void* counted(std::size_t size, std::size_t align) {
+  void* const place = try_counted(size, align);
   if (!place) throw std::bad_alloc();
-  ++allocated;
-  ++pieces;
   return place;
 }
 void give_back(void* place) noexcept {

@@ -44,12 +44,12 @@ class Atom : public AtomBase {
       : AtomBase(define(key)) {
     require_isolated();
   }
-  Atom(Key key, T default_value)
+  Atom(Key key, T initial)
     requires std::move_constructible<T>
-      : Atom(key, std::move(default_value), AtomOptions<T>{}) {}
-  Atom(Key key, T default_value, AtomOptions<T> options)
+      : Atom(key, std::move(initial), AtomOptions<T>{}) {}
+  Atom(Key key, T initial, AtomOptions<T> options)
     requires std::move_constructible<T>
-      : AtomBase(*new Definition(key, std::move(options), std::in_place, std::move(default_value))) {
+      : AtomBase(*new Definition(key, std::move(options), std::in_place, std::move(initial))) {
     require_isolated();
   }
   template <class F>
@@ -132,7 +132,7 @@ class Atom : public AtomBase {
   /// change. If `edit` throws, the value stays as it left it, listeners are told, and the exception goes on.
   template <std::invocable<T&> F>
   void mutate(F&& edit) {
-    change_value(edit, true);
+    change_value(edit, true, true);
   }
 
   /// Sets one member: `change(&User::name, "Bob")`.
@@ -278,14 +278,18 @@ class Atom : public AtomBase {
     template <class... Args>
     explicit Node(Atom& atom, Args&&... args)
         : arena_(atom.arena()), value_(make(arena_, std::forward<Args>(args)...)) {}
+    /// What a clone starts from where there is no default.
+    Node(Atom& atom, std::nullptr_t) : arena_(atom.arena()), value_(static_cast<T*>(atom.build_value())) {}
     Node(const Node&) = delete;
     Node& operator=(const Node&) = delete;
-    ~Node() {
+    ~Node() { discard(); }
+    T& operator*() const noexcept { return *value_; }
+    /// Before anybody is told: a listener may destroy the store, and then this must not be there any more.
+    void discard() noexcept {
       if (!value_) return;
       value_->~T();
-      arena_.recycle(value_, sizeof(T), alignof(T));
+      arena_.recycle(std::exchange(value_, nullptr), sizeof(T), alignof(T));
     }
-    T& operator*() const noexcept { return *value_; }
     const void* release() noexcept { return std::exchange(value_, nullptr); }
 
    private:
@@ -302,17 +306,20 @@ class Atom : public AtomBase {
 
   template <class F>
   T next_from(F& updater) {
+    require_free();
     const AtomBase::Editing guard(*this);
     return updater(value());
   }
 
   bool write_copy(const T& next, bool loud) {
     if constexpr (detail::takes_memory<T>) {
+      // Copied once, straight into the arena.
       require_free();
-      return write(std::move(*Node(*this, next)), loud);
-    } else {
-      return write(T(next), loud);
+      if (!(flags_ & before_update_flag)) {
+        return !detail::same_value<T>(current(), next) && (put(Node(*this, next), loud && is_heard()), true);
+      }
     }
+    return write(T(next), loud);
   }
   bool write(T&& next, bool loud) {
     if constexpr (std::is_nothrow_move_assignable_v<T>) {
@@ -330,29 +337,23 @@ class Atom : public AtomBase {
   }
   ATOM_NOINLINE bool write_with_care(T&& next, bool loud) {
     require_free();
-    return replace(
-        [&] {
-          const AtomBase::Editing guard(*this);
-          return typed_definition().options.before_update(std::move(next), current());
-        }(),
-        loud);
+    return replace(checked(std::move(next)), loud);
   }
   ATOM_NOINLINE bool replace(T&& next, bool loud) {
     if (detail::same_value<T>(current(), next)) return false;
     const bool tell = loud && is_heard();
-    if constexpr (std::is_trivially_copyable_v<T> && sizeof(T) <= 64) {
+    if constexpr (std::is_trivially_copyable_v<T> && std::is_move_assignable_v<T> && sizeof(T) <= 64) {
       // Cheap to move aside: the value before is kept on the stack. (Nothing is pending where no hold is.)
       if (tell && owns_value() && !signal_.delivery()->held()) {
-        const T old = std::exchange(own_value(), next);
+        const T old = std::exchange(own_value(), std::move(next));
         show(&old, false);
         return true;
       }
     }
-    put(std::move(next), tell);
+    put(Node(*this, std::move(next)), tell);
     return true;
   }
-  ATOM_NOINLINE void put(T&& next, bool tell) {
-    Node node(*this, std::move(next));
+  void put(Node&& node, bool tell) {
     if (tell) return publish(node.release());
     set_value(node.release(), true, false);
     flags_ |= modified;
@@ -360,15 +361,14 @@ class Atom : public AtomBase {
 
   /// `edit` changes the value where it lies, or a copy that becomes the value. Returns whether it changed.
   template <class F>
-  bool change_value(F& edit, bool loud) {
+  bool change_value(F& edit, bool loud, bool always) {
     require_free();
     if (may_change_in_place()) {
-      run([&] { edit(own_value()); }, [&] { return changed_in_place(loud); });
-      return true;
+      return run([&] { edit(own_value()); }, [&] { return changed_in_place(loud, always); });
     }
     if constexpr (detail::copyable<T>) {
-      Node copy(*this, value());
-      return run([&] { edit(*copy); }, [&] { return changed_on_copy(copy, loud); });
+      Node copy(*this, current());
+      return run([&] { edit(*copy); }, [&] { return changed_on_copy(copy, loud, always); });
     } else {
       cannot_copy();
     }
@@ -388,27 +388,33 @@ class Atom : public AtomBase {
     }
     return commit();
   }
-  bool changed_in_place(bool loud) {
+  bool changed_in_place(bool loud, bool always) {
     const bool tell = loud && is_heard();
-    value_changed(tell);
-    flags_ |= modified;
+    value_changed(tell, always);
     if (tell) announce();
     return true;
   }
-  bool changed_on_copy(Node& copy, bool loud) {
-    if (flags_ & before_update_flag) [[unlikely]]
-      return write_with_care(std::move(*copy), loud);
+  bool changed_on_copy(Node& copy, bool loud, bool always) {
+    if (flags_ & before_update_flag) [[unlikely]] {
+      T next = checked(std::move(*copy));
+      copy.discard();
+      return replace(std::move(next), loud);
+    }
     const bool tell = loud && is_heard();
     set_value(copy.release(), true, tell);
-    if (tell) flags_ |= mutated;
-    flags_ |= modified;
+    flags_ |= modified | (tell && always ? mutated : 0u);
     if (tell) announce();
     return true;
+  }
+  /// What `before_update` makes of it.
+  T checked(T&& next) {
+    const AtomBase::Editing guard(*this);
+    return typed_definition().options.before_update(std::move(next), current());
   }
 
   template <class M, class C, class V>
   static detail::MemberChange<M, C> pair_up(M C::* member, V&& value) {
-    return {member, std::forward<V>(value)};
+    return {member, static_cast<M>(std::forward<V>(value))};
   }
   template <class... Changes>
   bool apply(bool loud, Changes... changes) {
@@ -417,7 +423,7 @@ class Atom : public AtomBase {
       return false;
     }
     const auto edit = [&](T& value) { (changes.apply(value), ...); };
-    return change_value(edit, loud);
+    return change_value(edit, loud, false);
   }
 
   bool write_default(bool loud) {
@@ -429,9 +435,9 @@ class Atom : public AtomBase {
         set_value(default_value, false, changed && loud && is_heard());
       }
     } else {
-      const void* const fresh = build_value();
-      changed = !detail::same_value<T>(value(), *static_cast<const T*>(fresh));
-      set_value(fresh, true, changed && loud && is_heard());
+      Node fresh(*this, nullptr);
+      changed = !detail::same_value<T>(current(), *fresh);
+      set_value(fresh.release(), true, changed && loud && is_heard());
     }
     flags_ &= ~modified;
     announce_reset();

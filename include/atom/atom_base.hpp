@@ -64,7 +64,16 @@ class ATOM_API AtomBase : private detail::Deliverable {
   bool is_server_only() const noexcept { return definition_->server_only; }
   bool is_client_writable() const noexcept { return definition_->client_writable; }
 
- protected:
+ private:
+  friend class AtomStore;
+  friend class Snapshot;
+  template <class>
+  friend class Atom;
+  template <class>
+  friend class detail::Table;
+  template <class>
+  friend class AtomList;
+
   /// A template. It lives as long as its definition is registered.
   explicit AtomBase(detail::Definition& definition)
       : signal_(nullptr),
@@ -85,8 +94,17 @@ class ATOM_API AtomBase : private detail::Deliverable {
     if (definition_->has_before_update) flags_ |= before_update_flag;
     if (definition_->has_on_update) flags_ |= on_update_flag;
   }
+  /// A clone ends in `free`; here is something left to do only if the constructor of a derived class threw.
   virtual ~AtomBase() {
-    if (is_template()) detail::Registry::instance().remove(const_cast<detail::Definition&>(*definition_));
+    if (is_template()) {
+      detail::Registry::instance().remove(const_cast<detail::Definition&>(*definition_));
+      return;
+    }
+    if (!signal_.empty()) {
+      detail::Hold hold(*signal_.delivery());
+      signal_.clear(hold);
+    }
+    free_values();
   }
 
   const detail::Definition& definition() const noexcept { return *definition_; }
@@ -100,8 +118,8 @@ class ATOM_API AtomBase : private detail::Deliverable {
   bool is_heard() const noexcept {
     return (signal_.heard(detail::on_change | detail::on_watch) || (flags_ & on_update_flag)) && !(flags_ & dropped);
   }
-  /// Whether the value may be changed where it lies: it is the atom's own, nobody is looking at it, and the value before
-  /// is kept already or nobody will ask for it. (In a batch somebody may still subscribe who does.)
+  /// Whether the value may be changed where it lies: it is the atom's own, nobody is looking at it, and the value
+  /// before is kept already or nobody will ask for it. (In a batch somebody may still subscribe who does.)
   bool may_change_in_place() const noexcept {
     if (!owns_value() || (flags_ & (shown | before_update_flag))) return false;
     if ((flags_ & change_pending) || !is_heard()) return true;
@@ -131,10 +149,11 @@ class ATOM_API AtomBase : private detail::Deliverable {
     }
     if (owned_before && !shown_before) free_value(before);
   }
-  /// The value was changed where it lies.
-  void value_changed(bool tell) noexcept {
+  /// The value was changed where it lies; `always`: that counts as a change whatever `==` says.
+  void value_changed(bool tell, bool always) noexcept {
     if (flags_ & change_pending) flags_ |= coalesced;
-    if (tell) flags_ |= change_pending | mutated;
+    if (tell) flags_ |= change_pending | (always ? mutated : 0u);
+    flags_ |= modified;
   }
   /// Makes a value of the arena the next one, and tells whoever listens: now, or when the outermost update is through.
   /// What they throw comes out here.
@@ -170,7 +189,8 @@ class ATOM_API AtomBase : private detail::Deliverable {
   }
   /// For a listener that wants the value before: is there one?
   void require_old() const {
-    if ((flags_ & change_pending) && !old_) [[unlikely]] cannot_copy();
+    if ((flags_ & change_pending) && !old_) [[unlikely]]
+      cannot_copy();
   }
 
   /// While one lives, the atom refuses to be written: somebody holds a reference to its value.
@@ -260,15 +280,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
   static constexpr std::uint32_t not_idle =
       template_flag | before_update_flag | on_update_flag | editing | shown | change_pending | dropped;
 
- private:
-  friend class AtomStore;
-  friend class Snapshot;
-  template <class>
-  friend class Atom;
-  template <class>
-  friend class detail::Table;
-  template <class>
-  friend class AtomList;
+  // ---- Telling
 
   std::uint32_t hash() const noexcept { return hash_; }
   void build() {

@@ -93,7 +93,7 @@ class Subscription {
 class [[nodiscard]] ScopedSubscription {
  public:
   ScopedSubscription() noexcept = default;
-  ScopedSubscription(Subscription subscription) noexcept : subscription_(std::move(subscription)) {}
+  [[nodiscard]] ScopedSubscription(Subscription subscription) noexcept : subscription_(std::move(subscription)) {}
   ScopedSubscription(ScopedSubscription&&) noexcept = default;
   ScopedSubscription& operator=(ScopedSubscription&& other) noexcept {
     if (this != &other) {

@@ -54,6 +54,7 @@ class Snapshot {
    private:
     friend class Snapshot;
     friend class AtomStore;
+    friend class detail::Layers;
     template <class, std::size_t>
     friend class detail::InlineVector;
     /// With the key of a definition, which lives for ever.
@@ -75,7 +76,7 @@ class Snapshot {
 
   Snapshot() noexcept = default;
   /// `Snapshot{{"locale", "fr"}, {"theme", "dark"}}`; the last value of a key wins.
-  Snapshot(std::initializer_list<std::pair<std::string_view, Value>> values) {
+  Snapshot(std::initializer_list<std::pair<std::string_view, Value>> values) : Snapshot() {
     for (const auto& [key, value] : values) set(key, value);
   }
   Snapshot(const Snapshot& other) : entries_(other.entries_), trust_(other.trust_) {}

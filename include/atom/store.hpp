@@ -202,7 +202,8 @@ class AtomStore {
   [[noreturn]] static void refuse(const detail::Definition& first, const detail::Definition& second);
   AtomBase* find(const AtomBase& atom) const noexcept {
     AtomBase* const clone = atoms_.find(atom.definition_, atom.hash_, atom.key());
-    return clone && clone->definition_->type.same_type(atom.definition_->type) ? clone : nullptr;
+    if (!clone || clone->definition_ == atom.definition_) return clone;
+    return clone->definition_->same_variable(*atom.definition_) ? clone : nullptr;
   }
   AtomBase* find(std::string_view key) const noexcept { return atoms_.find(detail::hash_key(key), key); }
   AtomBase* find(std::string_view key, const detail::TypeOps& type) const noexcept {
@@ -223,7 +224,18 @@ class AtomStore {
   bool fits(const Snapshot::Entry& entry) const noexcept;
   const Snapshot* sift(const Snapshot& snapshot, Trust from, HydrateReport& report);
   void apply(const Snapshot& snapshot, bool notify, HydrateReport& report);
-  void compact();
+  /// Sweeps the layers when no callback is on the stack: listeners may be looking at a value in one.
+  class Sweeper final : public detail::Disposable {
+   public:
+    explicit Sweeper(AtomStore& store) noexcept : store_(store) {}
+    void clear(detail::Hold&) noexcept override { store_.sweep_layers(); }
+    void free() noexcept override { waits = false; }
+    bool waits = false;
+
+   private:
+    AtomStore& store_;
+  };
+  void sweep_layers() noexcept;
 
   // the end
   bool tell_destroyed(detail::Hold& hold);
@@ -235,6 +247,7 @@ class AtomStore {
   AtomBase* first_ = nullptr;  // in the order of first use
   AtomBase* last_ = nullptr;
   detail::Layers layers_;
+  Sweeper sweeper_{*this};
   bool ending_ = false;
 };
 
@@ -247,14 +260,20 @@ A& AtomStore::use_slowly(const A& atom) {
   static_assert(alignof(A) <= alignof(std::max_align_t),
                 "an over-aligned member belongs into the value, not the class");
 #if defined(__cpp_rtti)
-  const bool same_class = typeid(static_cast<const AtomBase&>(atom)) == typeid(A);
+  const bool same_class = !atom.definition_ || typeid(static_cast<const AtomBase&>(atom)) == typeid(A);
 #else
   const bool same_class = true;  // cannot be told
 #endif
   if (AtomBase* const clone = admit(atom, same_class)) return static_cast<A&>(*clone);
 
-  detail::Piece<A> piece(delivery_.arena);
+  detail::Piece<A, alignof(std::max_align_t)> piece(delivery_.arena);
   A& clone = *::new (piece.place()) A(CloneToken(delivery_, waiting(atom)), atom);
+  try {
+    atoms_.reserve_one(delivery_.arena);  // now: a factory may have used other atoms
+  } catch (...) {
+    clone.~A();
+    throw;
+  }
   piece.release();
 
   AtomBase& base = clone;
@@ -288,7 +307,6 @@ inline AtomBase* AtomStore::admit(const AtomBase& atom, bool same_class) {
     throw TypeMismatch("atom \"" + definition->key +
                        "\" is used through a base class: pass it as what it is, so that the clone keeps its verbs");
   }
-  atoms_.reserve_one(delivery_.arena);
   return nullptr;
 }
 
@@ -299,7 +317,6 @@ inline void AtomStore::refuse(const detail::Definition& first, const detail::Def
 }
 
 inline void AtomStore::link(AtomBase& clone) noexcept {
-  // The factory may have used other atoms, so the table is looked at again.
   atoms_.insert(clone.definition_, clone);
   clone.previous_ = last_;
   (last_ ? last_->next_ : first_) = &clone;
@@ -318,7 +335,6 @@ inline void AtomStore::unlink(AtomBase& clone) noexcept {
 
 template <class Owner>
 HydrateReport AtomStore::take(Owner owner, HydrateOptions options) {
-  if (layers_.many() && !delivery_.held()) compact();
   const Snapshot* snapshot;
   if constexpr (std::same_as<Owner, Snapshot>) {
     snapshot = &owner;
@@ -381,6 +397,7 @@ inline const Snapshot* AtomStore::sift(const Snapshot& snapshot, Trust from, Hyd
 /// Sets the atoms that the store has to values in the topmost layer; then tells their listeners, if that is wanted.
 inline void AtomStore::apply(const Snapshot& snapshot, bool notify, HydrateReport& report) {
   detail::Hold hold(delivery_);
+  if (layers_.many() && !std::exchange(sweeper_.waits, true)) delivery_.bury(sweeper_);
   for (const Snapshot::Entry& entry : snapshot) {
     AtomBase* const clone = atoms_.find(entry.hash_, entry.key);
     if (clone) {
@@ -398,14 +415,12 @@ inline void AtomStore::apply(const Snapshot& snapshot, bool notify, HydrateRepor
   hold.finish();
 }
 
-/// A store that lives long and is hydrated often must not keep every snapshot: atoms get values of their own, and what
-/// still waits for an atom moves together.
-inline void AtomStore::compact() {
-  for (AtomBase& clone : list()) {
-    if (clone.owns_value() || clone.value_ == clone.definition_->default_value) continue;
-    clone.set_value(clone.copy_value(clone.value_), true, false);
-  }
-  layers_.compact([&](const Snapshot::Entry& entry) { return !atoms_.find(entry.hash_, entry.key); });
+/// A value counts while an atom has it, or may still ask for it.
+inline void AtomStore::sweep_layers() noexcept {
+  layers_.sweep([&](const Snapshot::Entry& entry, bool newest) {
+    const AtomBase* const clone = atoms_.find(entry.hash_, entry.key);
+    return clone ? clone->value_ == entry.value.data() : newest;
+  });
 }
 
 // ------------------------------------------------------------------------------------------------------------ snapshot
@@ -463,17 +478,18 @@ std::invoke_result_t<F> AtomStore::batch(F&& fn) {
 }
 
 inline void AtomStore::drop(const AtomBase& atom) {
+  if (!atom.is_template() && atom.signal_.delivery() != &delivery_) {
+    throw Error("atom \"" + atom.definition_->key + "\" is another store's");
+  }
   AtomBase* const clone = find(atom);
-  if (!clone) return;
-  if (!atom.is_template() && clone != &atom) throw Error("atom \"" + clone->definition_->key + "\" is another store's");
+  if (!clone || (clone->flags_ & AtomBase::ending)) return;  // the second: by one of its own destroy listeners
   if (clone->flags_ & AtomBase::editing) {
     throw Error("atom \"" + clone->definition_->key + "\" is dropped inside its own mutate");
   }
-  if (clone->flags_ & AtomBase::ending) return;  // by one of its own destroy listeners
   detail::Hold hold(delivery_);
+  layers_.hide(*clone->definition_);
   clone->tell_destroyed(hold);
   if (hold.alive() && !(clone->flags_ & AtomBase::dropped)) {
-    layers_.hide(*clone->definition_);
     unlink(*clone);
     clone->retire();
   }
@@ -517,8 +533,14 @@ inline void AtomStore::end() noexcept {
   detail::Hold hold(delivery_);
   tell_destroyed(hold);
   delivery_.cut_off(hold);
-  for (AtomBase* clone = first_; clone; clone = clone->next_) {
-    if (!clone->signal_.empty()) clone->signal_.clear(hold);
+  for (bool more = true; more;) {  // the end of a callable may bring new listeners, or drop atoms
+    more = false;
+    for (AtomBase* clone = first_; clone; clone = clone->next_) {
+      if (clone->signal_.empty()) continue;
+      clone->signal_.clear(hold);
+      more = true;
+    }
+    if (more) delivery_.dispose(hold);
   }
   for (AtomBase* clone = first_; clone;) {
     AtomBase& gone = *std::exchange(clone, clone->next_);

@@ -118,9 +118,9 @@ class NaiveStore {
     if (atom->ending) return;
     ++depth_;
     std::exception_ptr thrown;
+    queued_.erase(i);
     tell_destroyed(*atom, thrown);
     if (!gone_ && !atom->dropped) {
-      queued_.erase(i);
       retire(*atom);
       std::erase(live_, atom);
     }

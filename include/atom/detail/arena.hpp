@@ -149,14 +149,14 @@ class Arena final : public std::pmr::memory_resource {
 };
 
 /// A piece of an arena for a T, given back unless `release` is called.
-template <class T>
+template <class T, std::size_t Align = alignof(T)>
 class Piece {
  public:
-  explicit Piece(Arena& arena) : arena_(arena), place_(arena.acquire(sizeof(T), alignof(T))) {}
+  explicit Piece(Arena& arena) : arena_(arena), place_(arena.acquire(sizeof(T), Align)) {}
   Piece(const Piece&) = delete;
   Piece& operator=(const Piece&) = delete;
   ~Piece() {
-    if (place_) arena_.recycle(place_, sizeof(T), alignof(T));
+    if (place_) arena_.recycle(place_, sizeof(T), Align);
   }
   void* place() const noexcept { return place_; }
   void release() noexcept { place_ = nullptr; }

@@ -96,6 +96,8 @@ class Delivery {
   void bury(Disposable& element) noexcept { graveyard_.push(element); }
   /// The store is going, now: holds on the stack but the `last` are told, and what waited is disposed of.
   void cut_off(Hold& last) noexcept;
+  /// Disposes of what waits, without telling anybody.
+  void dispose(Hold& last) noexcept;
 
   Arena arena;
 
@@ -188,6 +190,10 @@ inline void Delivery::cut_off(Hold& last) noexcept {
     if (hold->shown_) hold->shown_->source.release(*hold->shown_);
     hold->delivery_ = nullptr;
   }
+  dispose(last);
+}
+
+inline void Delivery::dispose(Hold& last) noexcept {
   while (!queue_.empty()) static_cast<Deliverable&>(queue_.pop()).abandon();
   while (!graveyard_.empty()) {
     graveyard_.front().clear(last);

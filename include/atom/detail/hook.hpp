@@ -20,7 +20,12 @@ class Hook<R(Args...)> {
   Hook(F&& f)
       : callable_(new std::decay_t<F>(std::forward<F>(f))),
         call_([](const void* callable, Args... args) -> R {
-          return (*static_cast<const std::decay_t<F>*>(callable))(static_cast<Args&&>(args)...);
+          const auto& function = *static_cast<const std::decay_t<F>*>(callable);
+          if constexpr (std::is_void_v<R>) {
+            static_cast<void>(function(static_cast<Args&&>(args)...));
+          } else {
+            return function(static_cast<Args&&>(args)...);
+          }
         }),
         destroy_([](const void* callable) noexcept { delete static_cast<const std::decay_t<F>*>(callable); }) {}
   Hook(Hook&& other) noexcept

@@ -10,8 +10,8 @@ namespace atom::inline v0_1::detail {
 template <class T, std::size_t N>
 class InlineVector {
  public:
-  InlineVector() noexcept {}  // not defaulted: the buffer must not be zeroed
-  InlineVector(const InlineVector& other) {
+  InlineVector() noexcept {}                                  // not defaulted: the buffer must not be zeroed
+  InlineVector(const InlineVector& other) : InlineVector() {  // so that the destructor runs if a copy throws
     reserve(other.size_);
     for (const T& element : other) emplace_back(element);
   }

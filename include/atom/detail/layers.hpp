@@ -10,11 +10,15 @@
 #include <atom/snapshot.hpp>
 #include <atom/value.hpp>
 
+#include <algorithm>
 #include <concepts>
+#include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <new>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -132,10 +136,11 @@ class Layers {
   Layers& operator=(const Layers&) = delete;
 
   bool empty() const noexcept { return !newest_; }
+  /// So many that it is time for a `sweep`.
   bool many() const noexcept {
-    int count = 0;
+    std::size_t count = 0;
     for (const Layer* layer = newest_; layer; layer = layer->older) ++count;
-    return count >= 16;
+    return count >= limit_;
   }
   /// Values that turned out to be wrong when an atom asked for them.
   const std::vector<Rejection>& rejected() const noexcept { return rejected_; }
@@ -159,7 +164,8 @@ class Layers {
       }
       const Value* const value = layer->snapshot->find(definition.key, definition.hash);
       if (!value) continue;
-      if (layer->trust == Trust::server && value->is(definition.type) && !rejected) return value->data();
+      const bool fits = value->is(definition.type) && definition.type.copy && definition.type.isolated;
+      if (layer->trust == Trust::server && fits && !rejected) return value->data();
       const Judgement judgement(definition, definition.default_value, *value, layer->trust);
       if (!judgement.rejection()) return remember(definition, judgement.accepted());
       rejected_.push_back(*judgement.rejection());
@@ -199,17 +205,23 @@ class Layers {
     }
   }
 
-  /// Keeps only what `wanted(key)`, copied into two layers at most. No atom may refer to a layer any more.
-  template <class Wanted>
-  void compact(Wanted wanted) {
-    Snapshot from_server;
-    Snapshot from_client;
-    for_each([&](const Snapshot::Entry& entry, Trust trust) {
-      if (wanted(entry)) (trust == Trust::server ? from_server : from_client).set(entry.key, entry.value);
-    });
-    free_all();
-    if (!from_client.empty()) push(std::move(from_client), Trust::client);
-    if (!from_server.empty()) push(std::move(from_server), Trust::server);
+  /// Frees the layers in which nothing counts any more, so that a store which is hydrated again and again does not
+  /// grow. `needed(entry, newest)` says whether a value does; `newest`: no later layer has its key. Values stay where
+  /// they are.
+  template <class Needed>
+  void sweep(Needed needed) noexcept {
+    std::size_t kept = 0;
+    for (Layer** link = &newest_; *link;) {
+      Layer& layer = **link;
+      if (counts(layer, needed)) {
+        link = &layer.older;
+        ++kept;
+      } else {
+        *link = layer.older;
+        layer.free();
+      }
+    }
+    limit_ = std::max(fewest_, 2 * kept);
   }
 
   /// Gives all layers to the graveyard: atoms that refer to them may be there too.
@@ -222,6 +234,25 @@ class Layers {
   }
 
  private:
+  static constexpr std::size_t fewest_ = 16;
+
+  static bool mentions(const Layer& layer, std::string_view key, std::uint32_t hash) noexcept {
+    return layer.hidden ? layer.hidden->key == key : layer.snapshot->find(key, hash) != nullptr;
+  }
+  template <class Needed>
+  bool counts(const Layer& layer, Needed needed) const noexcept {
+    if (layer.hidden) {
+      const Layer* older = layer.older;
+      while (older && !mentions(*older, layer.hidden->key, layer.hidden->hash)) older = older->older;
+      return older;
+    }
+    for (const Snapshot::Entry& entry : *layer.snapshot) {
+      const Layer* newer = newest_;
+      while (newer != &layer && !mentions(*newer, entry.key, entry.hash_)) newer = newer->older;
+      if (needed(entry, newer == &layer)) return true;
+    }
+    return false;
+  }
   const void* remember(const Definition& definition, const Value& value) {
     Snapshot found;
     found.set(definition.key, value);
@@ -230,6 +261,7 @@ class Layers {
 
   Arena& arena_;
   Layer* newest_ = nullptr;
+  std::size_t limit_ = fewest_;
   std::vector<Rejection> rejected_;
 };
 

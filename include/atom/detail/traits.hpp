@@ -20,7 +20,10 @@ template <class T>
 concept tuple_like = requires { std::tuple_size<T>::value; };
 
 template <class T>
-struct Alternatives;
+struct Alternatives {  // a class derived from a variant: what it holds cannot be seen
+  template <template <class> class Check, template <template <class> class, class> class Every>
+  static constexpr bool all = true;
+};
 template <template <class...> class V, class... A>
 struct Alternatives<V<A...>> {
   template <template <class> class Check, template <template <class> class, class> class Every>

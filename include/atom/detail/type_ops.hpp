@@ -35,7 +35,8 @@ constexpr std::string_view type_name() noexcept {
 #else
     std::string_view name = __PRETTY_FUNCTION__;  // "... [with T = int; std::string_view = ...]" or "... [T = int]"
     name.remove_prefix(name.find("T = ") + 4);
-    return name.substr(0, name.find_first_of(";]"));
+    const std::size_t end = name.find("; std::string_view = ");
+    return name.substr(0, end != name.npos ? end : name.rfind(']'));
 #endif
   }
 }

@@ -398,10 +398,15 @@ class Atom : public AtomBase {
     if (flags_ & before_update_flag) [[unlikely]] {
       T next = checked(std::move(*copy));
       copy.discard();
-      return replace(std::move(next), loud);
+      if (!always) return replace(std::move(next), loud);
+      Node instead(*this, std::move(next));
+      return changed_to(instead, loud, always);
     }
+    return changed_to(copy, loud, always);
+  }
+  bool changed_to(Node& next, bool loud, bool always) {
     const bool tell = loud && is_heard();
-    set_value(copy.release(), true, tell);
+    set_value(next.release(), true, tell);
     flags_ |= modified | (tell && always ? mutated : 0u);
     if (tell) announce();
     return true;

@@ -243,8 +243,12 @@ class Layers {
   bool counts(const Layer& layer, Needed needed) const noexcept {
     if (layer.hidden) {
       const Layer* older = layer.older;
-      while (older && !mentions(*older, layer.hidden->key, layer.hidden->hash)) older = older->older;
+      while (older && !(older->snapshot && mentions(*older, layer.hidden->key, layer.hidden->hash)))
+        older = older->older;
       return older;
+    }
+    for (const Layer* newer = newest_; newer != &layer; newer = newer->older) {
+      if (newer->snapshot == layer.snapshot) return false;  // shared, and there once more
     }
     for (const Snapshot::Entry& entry : *layer.snapshot) {
       const Layer* newer = newest_;

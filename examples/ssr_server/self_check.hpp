@@ -1,0 +1,219 @@
+// Does an answer hold anything of another request? Each request carries marks that no other has, the answer that it
+// should get is known to the last letter, and a crowd of clients asks at the same time. Knows no socket either.
+#pragma once
+
+#include "page.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdio>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <set>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace shop::self_check {
+
+// -------------------------------------------------------------------------------------------------------- one request
+
+/// The mark of request `number`, such as "zq00042x". No text of the page looks like it.
+inline std::string mark(int number) {
+  std::array<char, 16> text{};
+  std::snprintf(text.data(), text.size(), "zq%05dx", number);
+  return text.data();
+}
+
+/// The marks in a text that are not `own`.
+inline std::set<std::string> foreign_marks(std::string_view text, std::string_view own) {
+  std::set<std::string> found;
+  for (std::size_t at = text.find("zq"); at != text.npos; at = text.find("zq", at + 1)) {
+    const std::string_view word = text.substr(at, own.size());
+    if (word.size() == own.size() && word.back() == 'x' && word != own) found.emplace(word);
+  }
+  return found;
+}
+
+/// A request, and what should come back.
+struct Order {
+  int number = 0;
+  Request request = {};
+  atom::Snapshot state = {};              // what the page should show
+  std::vector<std::string> cookies = {};  // how each Set-Cookie should begin
+};
+
+/// Every number gives another name, other items, another mixture of language and theme, another visit counter.
+inline Order order(int number) {
+  Order o{.number = number};
+  const std::string name = "Guest <" + mark(number) + "> & \"Co\"";
+  std::vector<Item> cart;
+  int pieces = 0;
+  o.request.query = "name=" + encode_query(name);
+  for (int i = 0; i < number % 4; ++i) {
+    cart.push_back({"thing " + std::to_string(i) + " of " + mark(number), i + 1});
+    for (int k = 0; k <= i; ++k, ++pieces) o.request.query += "&item=" + encode_query(cart.back().title);
+  }
+
+  const Words& spoken = words[static_cast<std::size_t>(number / 4) % words.size()];
+  o.request.accept_language = "xx, en;q=0.1, " + std::string(spoken.language) + "-XX;q=0.9";
+
+  const Theme remembered = number % 3 == 0 ? Theme::dark : Theme::light;
+  Theme theme = remembered;
+  o.request.cookies = "theme=" + std::string(name_of(remembered)) + "; visits=" + std::to_string(1000 + number);
+  if (number % 5 == 0) {
+    theme = Theme::dark;
+    o.request.query += "&theme=dark";
+    if (theme != remembered) o.cookies.emplace_back("theme=dark;");
+  }
+  o.cookies.push_back("visits=" + std::to_string(1001 + number) + ";");
+
+  o.state.set(user_atom, User{name}).set(cart_atom, cart).set(pieces_atom, pieces);
+  o.state.set(locale_atom, std::string(spoken.language)).set(theme_atom, theme).set(visits_atom, 1001 + number);
+  return o;
+}
+
+/// What is wrong with the response to an order, in words; empty: nothing, it is exactly what it should be.
+inline std::string fault(const Order& o, const Response& response) {
+  const std::string title = "request " + std::to_string(o.number) + ": ";
+  std::string everything = response.body;
+  std::vector<std::string> cookies;
+  for (const auto& [name, value] : response.headers) {
+    everything.append("\n").append(name).append(": ").append(value);
+    if (name == "Set-Cookie") cookies.push_back(value);
+  }
+
+  if (const auto foreign = foreign_marks(everything, mark(o.number)); !foreign.empty()) {
+    return title + "the answer holds " + *foreign.begin() + ", which is of another request";
+  }
+  if (response.status != 200) return title + "answered with status " + std::to_string(response.status);
+  if (response.body != render(o.state)) return title + "the page is not the one that was asked for";
+  bool same = cookies.size() == o.cookies.size();
+  for (std::size_t i = 0; same && i < cookies.size(); ++i) same = cookies[i].starts_with(o.cookies[i]);
+  if (!same) return title + "the cookies are not the ones that it should get";
+  return {};
+}
+
+/// A page's main part as a person would read it, line by line, without the form.
+inline std::vector<std::string> in_short(std::string_view html) {
+  html = html.substr(0, html.find("<form"));
+  html.remove_prefix(std::min(html.find("<h1"), html.size()));
+  std::vector<std::string> lines;
+  while (!html.empty()) {
+    std::string_view rest = take_until(html, '\n');
+    std::string line;
+    while (!rest.empty()) {
+      line += take_until(rest, '<');
+      take_until(rest, '>');
+    }
+    constexpr std::pair<std::string_view, char> escapes[] = {
+        {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&#39;", '\''}, {"&amp;", '&'}};
+    for (const auto& [escaped, c] : escapes) {
+      for (std::size_t at = line.find(escaped); at != line.npos; at = line.find(escaped, at + 1)) {
+        line.replace(at, escaped.size(), 1, c);
+      }
+    }
+    if (!line.empty()) lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+// ------------------------------------------------------------------------------------------------------------- a crowd
+
+/// How one client sends a request; what it throws is a fault.
+using Send = std::function<Response(const Request&)>;
+
+/// What came of it.
+struct Outcome {
+  int answered = 0;
+  std::set<std::string> users = {};      // the headings of the right answers, which greet by name
+  std::vector<std::string> faults = {};  // of the answers that are not right
+  std::vector<std::string> sample = {};  // the page of order `sample_order`, in short
+};
+inline constexpr int sample_order = 7;  // has things in its cart, and is not in English
+
+/// Clients that send the orders 0 to `orders` - 1, all at the same time, and check each answer.
+class Crowd {
+ public:
+  /// Starts the clients, each on its own thread with its own Send.
+  Crowd(int orders, std::size_t clients, const std::function<Send()>& connect)
+      : orders_(orders), active_(clients), now_at_(clients, -1) {
+    for (std::size_t client = 0; client < clients; ++client) {
+      threads_.emplace_back([this, client, send = connect()] { run(client, send); });
+    }
+  }
+  Crowd(const Crowd&) = delete;
+  Crowd& operator=(const Crowd&) = delete;
+  /// Waits for the clients.
+  ~Crowd() {
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  /// Whether all were through before `patience` ran out.
+  bool wait_for(std::chrono::milliseconds patience) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, patience, [&] { return active_ == 0; });
+  }
+  /// The orders that still wait for an answer.
+  std::vector<int> waiting() {
+    const std::lock_guard lock(mutex_);
+    std::vector<int> numbers;
+    for (const int number : now_at_) {
+      if (number >= 0) numbers.push_back(number);
+    }
+    return numbers;
+  }
+  Outcome outcome() {
+    const std::lock_guard lock(mutex_);
+    return outcome_;
+  }
+
+ private:
+  void run(std::size_t client, const Send& send) {
+    for (int number = take(client); number >= 0; number = take(client)) {
+      const Order asked = order(number);
+      try {
+        const Response response = send(asked.request);
+        note(asked, &response, fault(asked, response));
+      } catch (const std::exception& e) {
+        note(asked, nullptr, "request " + std::to_string(number) + ": no answer: " + e.what());
+      }
+    }
+    const std::lock_guard lock(mutex_);
+    --active_;
+    changed_.notify_all();
+  }
+  int take(std::size_t client) {
+    const std::lock_guard lock(mutex_);
+    return now_at_[client] = next_ < orders_ ? next_++ : -1;
+  }
+  void note(const Order& asked, const Response* response, std::string fault) {
+    std::vector<std::string> page;
+    if (response) page = in_short(response->body);
+    const std::lock_guard lock(mutex_);
+    if (response) ++outcome_.answered;
+    if (!fault.empty()) {
+      outcome_.faults.push_back(std::move(fault));
+    } else if (!page.empty()) {
+      outcome_.users.insert(page.front());
+      if (asked.number == sample_order) outcome_.sample = std::move(page);
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  const int orders_;
+  int next_ = 0;
+  std::size_t active_;
+  std::vector<int> now_at_;  // by client: the order it waits for, or -1
+  Outcome outcome_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace shop::self_check

@@ -1,0 +1,138 @@
+// The figures that the library is to reach, and others worth knowing: what is measured against what, and the target.
+// Every name is that of a benchmark in one of the .cpp files beside this one.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace bench {
+
+enum class Measure {
+  ratio,       ///< our time, divided by the other's
+  extra,       ///< our time less the other's
+  time,        ///< our time
+  allocations  ///< how often a call of ours allocates
+};
+
+/// A line of the table. Times are the least of all repetitions, in nanoseconds for one operation.
+struct Figure {
+  std::string_view what;
+  std::string_view against = {};
+  std::string_view ours;
+  std::string_view theirs = {};
+  Measure measure = Measure::ratio;
+  std::optional<double> at_most = {};
+  /// Where they are named, our time and the other's are first divided by the times of these.
+  std::string_view ours_alone = {};
+  std::string_view theirs_alone = {};
+};
+
+/// What is compared with each other; its benchmarks have names that start with `prefix`, and their repetitions are
+/// interleaved.
+struct Group {
+  std::string_view title;
+  std::string_view prefix;
+  std::vector<Figure> figures;
+};
+
+inline const std::vector<Group>& groups() {
+  using enum Measure;
+  static const std::vector<Group> all{
+      // The first, because the number of templates in the process only grows.
+      {"use, with few templates in the process",
+       "lookup/few/",
+       {
+           {"use, 3 atoms", "reading a member", "lookup/few/3/use", "lookup/few/3/member", extra, 2},
+           {"use, 10 atoms", "reading a member", "lookup/few/10/use", "lookup/few/10/member", extra, 2},
+       }},
+      {"Lookup and reading, with 10,000 templates in the process",
+       "lookup/many/",
+       {
+           {"use, 3 atoms", "reading a member", "lookup/many/3/use", "lookup/many/3/member", extra, 2},
+           {"use, 10 atoms", "reading a member", "lookup/many/10/use", "lookup/many/10/member", extra, 2},
+           {"use, 100 atoms", "reading a member", "lookup/many/100/use", "lookup/many/100/member", extra, 2},
+           {"use, 1000 atoms", "reading a member", "lookup/many/1000/use", "lookup/many/1000/member", extra, 2},
+           {"value()", "reading a member", "lookup/many/10/value", "lookup/many/10/member", extra, 1},
+           {"get(atom), 10 atoms", "reading a member", "lookup/many/10/get", "lookup/many/10/member", extra},
+           {"get(key), 10 atoms", "unordered_map<string, ..>", "lookup/many/10/key", "lookup/many/10/map", ratio},
+           {"get(key), 1000 atoms", "unordered_map<string, ..>", "lookup/many/1000/key", "lookup/many/1000/map", ratio},
+       }},
+      {"A whole request: store, 3 use, 1 listener, 2 updates, snapshot, destroy",
+       "request/",
+       {
+           {"a struct, a number, a vector", "struct, vector<function>", "request/mixed/atom", "request/mixed/struct",
+            ratio, 3},
+           {"a struct, a number, a vector", "unordered_map<string, any>", "request/mixed/atom", "request/mixed/map",
+            ratio, 0.2},
+           {"its allocations", "struct, vector<function>", "request/mixed/atom", "request/mixed/struct", allocations,
+            0},
+           {"its allocations", "unordered_map<string, any>", "request/mixed/atom", "request/mixed/map", allocations, 0},
+           {"three numbers", "struct, vector<function>", "request/numbers/atom", "request/numbers/struct", ratio},
+           {"three numbers", "unordered_map<string, any>", "request/numbers/atom", "request/numbers/map", ratio},
+           {"its allocations", "struct, vector<function>", "request/numbers/atom", "request/numbers/struct",
+            allocations, 0},
+       }},
+      {"Store, use, read, destroy",
+       "default/",
+       {
+           {"default of 10,000 elements", "default of one int", "default/vector", "default/int", ratio, 1.25},
+       }},
+      {"Update",
+       "update/",
+       {
+           {"no listener", "vector<function>", "update/0/atom", "update/0/function", ratio, 1.5},
+           {"1 listener", "vector<function>", "update/1/atom", "update/1/function", ratio, 4},
+           {"1 listener", "libsigc++", "update/1/atom", "update/1/sigc", ratio},
+           {"1 listener", "Boost.Signals2", "update/1/atom", "update/1/signals2", ratio},
+           {"10 listeners", "vector<function>", "update/10/atom", "update/10/function", ratio, 1.5},
+           {"10 listeners", "libsigc++", "update/10/atom", "update/10/sigc", ratio},
+           {"10 listeners", "Boost.Signals2", "update/10/atom", "update/10/signals2", ratio},
+           {"100 listeners", "vector<function>", "update/100/atom", "update/100/function", ratio, 1.5},
+           {"100 listeners", "libsigc++", "update/100/atom", "update/100/sigc", ratio},
+           {"100 listeners", "Boost.Signals2", "update/100/atom", "update/100/signals2", ratio},
+           {"1 listener, new value only", "vector<function>", "update/1/atom, new only", "update/1/function", ratio},
+           {"in a batch of its own", "without a batch", "update/1/atom, batch", "update/1/atom", extra},
+           {"mutate, no listener", "update, no listener", "update/0/atom, mutate", "update/0/atom", extra},
+       }},
+      {"Subscribe and unsubscribe, beside 3 others",
+       "subscribe/",
+       {
+           {"on_change, unsubscribe", "vector<function>", "subscribe/atom", "subscribe/function", ratio},
+           {"on_change, unsubscribe", "libsigc++", "subscribe/atom", "subscribe/sigc", ratio},
+           {"on_change, unsubscribe", "Boost.Signals2", "subscribe/atom", "subscribe/signals2", ratio},
+       }},
+      {"Stores",
+       "store/",
+       {
+           {"create, destroy", {}, "store/empty", {}, time},
+           {"use and drop", {}, "store/drop", {}, time},
+           {"create, use 1000, destroy: each", "unordered_map<string, any>", "store/1000/atom", "store/1000/map",
+            ratio},
+       }},
+      {"Snapshot",
+       "snapshot/",
+       {
+           {"of 3 numbers: each", "unordered_map<string, any>", "snapshot/3/atom", "snapshot/3/map", ratio},
+           {"of 10 numbers: each", "unordered_map<string, any>", "snapshot/10/atom", "snapshot/10/map", ratio},
+           {"of 100 numbers: each", "unordered_map<string, any>", "snapshot/100/atom", "snapshot/100/map", ratio},
+           {"of 10,000 elements, untouched", {}, "snapshot/default", {}, time},
+       }},
+      {"Store, hydrate 10,000 elements and a text, use both, destroy",
+       "hydrate/",
+       {
+           {"shared", "without hydrate", "hydrate/shared", "hydrate/nothing", extra},
+           {"moved", "copying the snapshot only", "hydrate/moved", "hydrate/copy only", extra},
+           {"copied", "copying the snapshot only", "hydrate/copied", "hydrate/copy only", extra},
+       }},
+      {"Two threads with a store each, against one thread",
+       "threads/",
+       {
+           {"a request on each of two", "the same with a struct", "threads/2/atom", "threads/2/struct", ratio, 1.1,
+            "threads/1/atom", "threads/1/struct"},
+       }},
+  };
+  return all;
+}
+
+}  // namespace bench

@@ -1,0 +1,15 @@
+// What a listener is shown cannot be changed through it.
+#include <atom/store.hpp>
+
+#include <string>
+
+struct User {
+  std::string name = "Anon";
+  int age = 0;
+  bool operator==(const User&) const = default;
+};
+const atom::Atom<User> an_atom{"an_atom"};
+
+void misuse(atom::AtomStore& store) {
+  store.use(an_atom).on_change([](User&) {});  // error: listener
+}

@@ -1,0 +1,10 @@
+// All stores would share what this points to.
+#include <atom/store.hpp>
+
+#include <memory>
+
+struct Db {
+  int queries = 0;
+};
+
+const atom::Atom<std::weak_ptr<Db>> db{"db"};  // error: give the atom a Factory

@@ -1,0 +1,15 @@
+// A watch needs a listener.
+#include <atom/store.hpp>
+
+#include <string>
+
+struct User {
+  std::string name = "Anon";
+  int age = 0;
+  bool operator==(const User&) const = default;
+};
+const atom::Atom<User> an_atom{"an_atom"};
+
+void misuse(atom::AtomStore& store) {
+  store.use(an_atom).watch(&User::age);  // error: Rest
+}

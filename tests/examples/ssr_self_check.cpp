@@ -1,0 +1,203 @@
+// The check of `ssr_server --once`: it must be silent for a right server, and find each kind of leak.
+#include "../../examples/ssr_server/self_check.hpp"
+
+#include "support/catch.hpp"
+
+#include <chrono>
+#include <future>
+#include <mutex>
+#include <set>
+#include <stdexcept>
+#include <string>
+
+using namespace std::chrono_literals;
+using namespace shop::self_check;
+using support::ContainsSubstring;
+
+namespace {
+
+constexpr auto a_long_time = 60s;  // a wait for what will come
+
+/// All orders, by `clients` clients that share one handler.
+Outcome run(int orders, std::size_t clients, const Send& handler) {
+  Crowd crowd(orders, clients, [&] { return handler; });
+  REQUIRE(crowd.wait_for(a_long_time));
+  return crowd.outcome();
+}
+
+bool mentions(const Outcome& outcome, const std::string& what) {
+  for (const std::string& fault : outcome.faults) {
+    if (fault.find(what) != fault.npos) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("a thousand requests on eight threads get their own answers and nothing else") {
+  const Outcome outcome = run(1000, 8, shop::answer);
+  CHECK(outcome.answered == 1000);
+  CHECK(outcome.users.size() == 1000);
+  CHECK(outcome.faults.empty());
+}
+
+TEST_CASE("every order differs from every other in name, items, cookie and page") {
+  std::set<std::string> queries, cookies, pages;
+  for (int i = 0; i < 300; ++i) {
+    const Order o = order(i);
+    queries.insert(o.request.query);
+    cookies.insert(o.request.cookies);
+    pages.insert(shop::answer(o.request).body);
+  }
+  CHECK(queries.size() == 300);
+  CHECK(cookies.size() == 300);
+  CHECK(pages.size() == 300);
+}
+
+TEST_CASE("the orders use all languages, both themes, and a change of theme") {
+  std::set<std::string> languages;
+  std::set<shop::Theme> themes;
+  std::size_t most_cookies = 0;
+  for (int i = 0; i < 60; ++i) {
+    const Order o = order(i);
+    languages.insert(o.state.get(shop::locale_atom));
+    themes.insert(o.state.get(shop::theme_atom));
+    most_cookies = std::max(most_cookies, o.cookies.size());
+  }
+  CHECK(languages.size() == shop::words.size());
+  CHECK(themes.size() == 2);
+  CHECK(most_cookies == 2);
+}
+
+TEST_CASE("one store shared by all requests is found out") {
+  std::mutex mutex;
+  atom::AtomStore shared;
+  const Outcome outcome = run(100, 4, [&](const shop::Request& request) {
+    const std::lock_guard lock(mutex);
+    return shop::serve(shared, request);
+  });
+  CHECK(outcome.faults.size() > 90);
+  CHECK(mentions(outcome, "which is of another request"));
+}
+
+TEST_CASE("one store shared by two requests out of a hundred is found out") {
+  atom::AtomStore shared;
+  int count = 0;
+  const Outcome outcome = run(100, 1, [&](const shop::Request& request) {
+    const bool leaks = ++count == 50 || count == 52;
+    return leaks ? shop::serve(shared, request) : shop::answer(request);
+  });
+  REQUIRE(outcome.faults.size() == 1);
+  CHECK_THAT(outcome.faults[0], ContainsSubstring("request 51: the answer holds zq00049x"));
+}
+
+TEST_CASE("an answer that went to another client is found out") {
+  shop::Response last = shop::answer(order(99).request);
+  const Outcome outcome = run(20, 1, [&](const shop::Request& request) {
+    shop::Response mine = shop::answer(request);
+    std::swap(mine, last);
+    return mine;
+  });
+  CHECK(outcome.faults.size() == 20);
+}
+
+TEST_CASE("a foreign mark is found where no person would see it") {
+  const Order o = order(1);
+  const shop::Response good = shop::answer(o.request);
+  REQUIRE(fault(o, good).empty());
+
+  shop::Response in_comment = good;
+  in_comment.body += "<!--" + mark(2) + "-->";
+  CHECK_THAT(fault(o, in_comment), ContainsSubstring(mark(2) + ", which is of another request"));
+
+  shop::Response in_header = good;
+  in_header.headers.emplace_back("X-Debug", mark(3));
+  CHECK_THAT(fault(o, in_header), ContainsSubstring(mark(3) + ", which is of another request"));
+}
+
+TEST_CASE("a page that is wrong without a mark is found out") {
+  const Order o = order(5);
+  const auto fault_of = [&](shop::Request request) { return fault(o, shop::answer(request)); };
+  REQUIRE(fault_of(o.request).empty());
+
+  shop::Request request = o.request;
+  request.accept_language = "de";
+  CHECK_THAT(fault_of(request), ContainsSubstring("not the one that was asked for"));
+
+  request = o.request;
+  request.cookies = order(6).request.cookies;
+  CHECK_THAT(fault_of(request), ContainsSubstring("not the one that was asked for"));
+}
+
+TEST_CASE("a cookie too many, too few or of another value is found out") {
+  const Order o = order(5);
+  shop::Response response = shop::answer(o.request);
+
+  SECTION("too many") {
+    response.headers.emplace_back("Set-Cookie", "visits=7; Path=/");
+  }
+  SECTION("too few") {
+    std::erase_if(response.headers, [](const auto& header) { return header.second.starts_with("visits"); });
+  }
+  SECTION("another value") {
+    for (auto& [name, value] : response.headers) {
+      if (value.starts_with("visits")) value = "visits=7; Path=/";
+    }
+  }
+  CHECK_THAT(fault(o, response), ContainsSubstring("cookies"));
+}
+
+TEST_CASE("another status is found out") {
+  const Order o = order(5);
+  shop::Response response = shop::answer(o.request);
+  response.status = 500;
+  CHECK_THAT(fault(o, response), ContainsSubstring("status 500"));
+}
+
+TEST_CASE("a mark is recognised whole, and one's own is not foreign") {
+  CHECK(mark(42) == "zq00042x");
+  CHECK(foreign_marks("zq00042x zqzq00042x", mark(42)).empty());
+  CHECK(foreign_marks("zqzq00043xzq00042x", mark(42)) == std::set<std::string>{"zq00043x"});
+  CHECK(foreign_marks("zq0004", mark(42)).empty());
+}
+
+TEST_CASE("a request without an answer is a fault that says why") {
+  const Outcome outcome = run(3, 2, [](const shop::Request& request) {
+    if (request.query.find(mark(1)) != request.query.npos) throw std::runtime_error("connection lost");
+    return shop::answer(request);
+  });
+  CHECK(outcome.answered == 2);
+  REQUIRE(outcome.faults.size() == 1);
+  CHECK(outcome.faults[0] == "request 1: no answer: connection lost");
+}
+
+TEST_CASE("a crowd that waits for ever is told by number") {
+  std::promise<void> reached, released;
+  Crowd crowd(3, 1, [&] {
+    return [&, release = released.get_future().share()](const shop::Request& request) {
+      if (request.query.find(mark(1)) != request.query.npos) {
+        reached.set_value();
+        release.wait();
+      }
+      return shop::answer(request);
+    };
+  });
+  reached.get_future().wait();
+  CHECK_FALSE(crowd.wait_for(0ms));
+  CHECK(crowd.waiting() == std::vector<int>{1});
+  CHECK(crowd.outcome().answered == 1);
+
+  released.set_value();
+  CHECK(crowd.wait_for(a_long_time));
+  CHECK(crowd.waiting().empty());
+}
+
+TEST_CASE("a page in short is its text, line by line") {
+  const Order o = order(sample_order);
+  CHECK(in_short(shop::answer(o.request).body) ==
+        std::vector<std::string>{"Bonjour, Guest <zq00007x> & \"Co\"!", "Visite numéro 1008", "Votre panier",
+                                 "thing 0 of zq00007x × 1", "thing 1 of zq00007x × 2", "thing 2 of zq00007x × 3",
+                                 "Pièces en tout : 6"});
+  CHECK(in_short("").empty());
+  CHECK(in_short("<h1>broken").front() == "broken");
+}

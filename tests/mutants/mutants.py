@@ -1,0 +1,324 @@
+"""The mutants: one small change each, that breaks one thing which the library promises.
+
+Each has a name, which says what goes wrong; a header of include/atom; a piece of text that stands there exactly once;
+what takes its place; and the files of tests/ that must notice, the first of which usually does. `memory=True`: what
+goes wrong is a memory error, so the tests run under AddressSanitizer.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    name: str
+    header: str
+    before: str
+    after: str
+    tests: list
+    memory: bool = False
+
+
+MUTANTS = [
+    # ---- atom_base.hpp: what listeners have yet to be told, and whose a value is
+    Mutant(
+        "a batch that ends where it began tells all the same",
+        "atom_base.hpp",
+        "if (flags_ & change_pending) {\n      flags_ |= coalesced;\n    } else",
+        "if (flags_ & change_pending) {\n    } else",
+        ["atom.cpp"],
+    ),
+    Mutant(
+        "a mutate in a batch is told only if the value is another one",
+        "atom_base.hpp",
+        "(pending & (coalesced | mutated)) != coalesced",
+        "!(pending & coalesced)",
+        ["atom.cpp"],
+    ),
+    Mutant(
+        "a value is freed while listeners look at it",
+        "atom_base.hpp",
+        "if (owned_before && !shown_before) free_value(before);",
+        "if (owned_before) free_value(before);",
+        ["atom.cpp", "hydrate.cpp"],
+        memory=True,
+    ),
+    Mutant(
+        "mutate changes a value where it lies while listeners look at it",
+        "atom_base.hpp",
+        "(flags_ & (shown | before_update_flag))",
+        "(flags_ & before_update_flag)",
+        ["atom.cpp"],
+    ),
+    Mutant(
+        "mutate changes a value where it lies although a listener wants the one before",
+        "atom_base.hpp",
+        "if (signal_.heard(detail::wants_old) || (flags_ & on_update_flag)) return false;",
+        "if (flags_ & on_update_flag) return false;",
+        ["atom.cpp"],
+    ),
+    Mutant(
+        "a listener that comes in the middle of a batch gets no value before",
+        "atom_base.hpp",
+        "return !signal_.delivery()->held() || !definition_->type.copy;",
+        "return true;",
+        ["atom.cpp"],
+    ),
+    Mutant(
+        "an atom that was dropped with a change pending is freed twice",
+        "atom_base.hpp",
+        "if (!(flags_ & queued)) hold_back();",
+        "hold_back();",
+        ["store.cpp"],
+        memory=True,
+    ),
+    Mutant(
+        "an atom that was dropped with a change pending is never destroyed",
+        "atom_base.hpp",
+        "override {\n    flags_ &= ~queued;\n    if (flags_ & dropped) return hold_back();\n    const",
+        "override {\n    flags_ &= ~queued;\n    if (flags_ & dropped) return;\n    const",
+        ["store.cpp"],
+    ),
+    Mutant(
+        "watchers are told before change listeners",
+        "atom_base.hpp",
+        "if (!signal_.tell(round, detail::on_change, now, old, *this, hold)) return;\n"
+        "      if (!signal_.tell(round, detail::on_watch, now, old, *this, hold)) return;",
+        "if (!signal_.tell(round, detail::on_watch, now, old, *this, hold)) return;\n"
+        "      if (!signal_.tell(round, detail::on_change, now, old, *this, hold)) return;",
+        ["atom.cpp"],
+    ),
+    # ---- atom.hpp: writing and watching
+    Mutant(
+        "an update to an equal value is told",
+        "atom.hpp",
+        "bool replace(T&& next, bool loud) {\n    if (detail::same_value<T>(current(), next)) return false;",
+        "bool replace(T&& next, bool loud) {",
+        ["atom.cpp"],
+    ),
+    Mutant(
+        "a number changes under the listeners that look at it",
+        "atom.hpp",
+        "if (tell && owns_value() && !signal_.delivery()->held()) {",
+        "if (tell && owns_value()) {",
+        ["atom.cpp"],
+    ),
+    Mutant(
+        "a clone with a value of its own is not modified by an update",
+        "atom.hpp",
+        "(flags_ & (own | modified | not_idle)) == (own | modified)",
+        "(flags_ & (own | not_idle)) == own",
+        ["atom.cpp", "store.cpp"],
+    ),
+    Mutant(
+        "an assignment that throws leaves half a value",
+        "atom.hpp",
+        "if constexpr (std::is_nothrow_move_assignable_v<T>) {",
+        "if constexpr (std::is_move_assignable_v<T>) {",
+        ["types.cpp"],
+    ),
+    Mutant(
+        "a silent update goes past before_update",
+        "atom.hpp",
+        "if (flags_ & (template_flag | editing | before_update_flag)) [[unlikely]]",
+        "if ((flags_ & (template_flag | editing)) || (loud && (flags_ & before_update_flag)))",
+        ["atom.cpp"],
+    ),
+    Mutant(
+        "a reset is told before the change that it made",
+        "atom.hpp",
+        "set_value(default_value, false, changed && loud && is_heard());",
+        "announce_reset();\n        set_value(default_value, false, changed && loud && is_heard());",
+        ["atom.cpp"],
+    ),
+    Mutant(
+        "a watcher is told of every change of its atom",
+        "atom.hpp",
+        "if (now && old ? detail::same_value<M>(*now, *old) : now == old) return;",
+        "",
+        ["atom.cpp"],
+    ),
+    # ---- signal.hpp: who is told
+    Mutant(
+        "a listener that was disconnected during a delivery is called all the same",
+        "signal.hpp",
+        "listener.events = 0;",
+        "if (!telling_) listener.events = 0;",
+        ["signal.cpp"],
+    ),
+    Mutant(
+        "a listener that subscribes during a delivery takes part in it",
+        "signal.hpp",
+        "if (listener == round.last) return true;",
+        "if (listener == listeners_.last) return true;",
+        ["signal.cpp"],
+    ),
+    Mutant(
+        "a callable is destroyed while it runs",
+        "signal.hpp",
+        "if (telling_) return;",
+        "",
+        ["signal.cpp"],
+        memory=True,
+    ),
+    Mutant(
+        "a handle that outlives its listener still points to it",
+        "signal.hpp",
+        "if (listener->handle) std::exchange(listener->handle, nullptr)->listener_ = nullptr;",
+        "",
+        ["signal.cpp"],
+        memory=True,
+    ),
+    Mutant(
+        "after one listener went, the others are not heard",
+        "signal.hpp",
+        "events_ |= listener.events;",
+        "",
+        ["signal.cpp"],
+    ),
+    # ---- detail/delivery.hpp: when they are told
+    Mutant(
+        "the last atom to change is told first",
+        "detail/delivery.hpp",
+        "element.next_ = nullptr;\n    (first_ ? last_->next_ : first_) = &element;\n    last_ = &element;",
+        "element.next_ = first_;\n    first_ = &element;\n    last_ = &element;",
+        ["detail/delivery.cpp"],
+    ),
+    Mutant(
+        "the bound on deliveries is off by one",
+        "detail/delivery.hpp",
+        "if (++count > limit)",
+        "if (++count >= limit)",
+        ["detail/delivery.cpp"],
+    ),
+    Mutant(
+        "a delivery goes on when its store is gone",
+        "detail/delivery.hpp",
+        "deliver(hold);\n      if (!hold.alive()) return;",
+        "deliver(hold);",
+        ["detail/delivery.cpp", "store.cpp"],
+        memory=True,
+    ),
+    Mutant(
+        "the last exception of a listener comes out instead of the first",
+        "detail/delivery.hpp",
+        "if (!error_) error_ = std::current_exception();",
+        "error_ = std::current_exception();",
+        ["detail/delivery.cpp"],
+    ),
+    Mutant(
+        "the outermost hold does not dispose of what was dropped",
+        "detail/delivery.hpp",
+        "!(delivery_->queue_.empty() && delivery_->graveyard_.empty())",
+        "!delivery_->queue_.empty()",
+        ["detail/delivery.cpp"],
+    ),
+    # ---- store.hpp
+    Mutant(
+        "after a drop the next use starts from the hydrated value again",
+        "store.hpp",
+        "layers_.hide(*clone->definition_);",
+        "",
+        ["hydrate.cpp", "store.cpp"],
+    ),
+    Mutant(
+        "an atom after a dropped one keeps a way back to it",
+        "store.hpp",
+        "(clone.next_ ? clone.next_->previous_ : last_) = clone.previous_;",
+        "if (!clone.next_) last_ = clone.previous_;",
+        ["store.cpp"],
+        memory=True,
+    ),
+    Mutant(
+        "two templates with one key share a clone",
+        "store.hpp",
+        "if (!clone->definition_->same_variable(*definition)) refuse(*clone->definition_, *definition);",
+        "",
+        ["store.cpp"],
+    ),
+    Mutant(
+        "a template that another with its key came before may be used",
+        "store.hpp",
+        "if (const detail::Definition* first = definition->clash()) refuse(*first, *definition);",
+        "",
+        ["store.cpp"],
+    ),
+    Mutant(
+        "an atom may be used for the first time while its store is being destroyed",
+        "store.hpp",
+        "if (ending_)\n    throw Error(\"atom",
+        "if (false)\n    throw Error(\"atom",
+        ["store.cpp"],
+    ),
+    # ---- detail/layers.hpp: what was hydrated
+    Mutant(
+        "a client may change any atom",
+        "detail/layers.hpp",
+        "if (from == Trust::client && !definition.client_writable) {",
+        "if (false) {",
+        ["detail/layers.cpp"],
+    ),
+    Mutant(
+        "what was hidden is found in the layers below",
+        "detail/layers.hpp",
+        "if (layer->hidden->key != definition.key) continue;\n        break;",
+        "continue;",
+        ["detail/layers.cpp"],
+    ),
+    Mutant(
+        "compacting makes a client's values trusted",
+        "detail/layers.hpp",
+        "(trust == Trust::server ? from_server : from_client)",
+        "from_server",
+        ["detail/layers.cpp"],
+    ),
+    # ---- the rest, from the ground
+    Mutant(
+        "an item whose home is the gap is lost when another is erased",
+        "detail/table.hpp",
+        "((i - home) & mask()) < ((i - gap) & mask())",
+        "((i - home) & mask()) <= ((i - gap) & mask())",
+        ["detail/table.cpp"],
+    ),
+    Mutant(
+        "a piece of 16 bytes counts as one of 32",
+        "detail/arena.hpp",
+        "(size - 1) / grain",
+        "size / grain",
+        ["detail/arena.cpp"],
+    ),
+    Mutant(
+        "a piece is handed out twice",
+        "detail/arena.hpp",
+        "pieces_[index] = piece->next;",
+        "",
+        ["detail/arena.cpp"],
+    ),
+    Mutant(
+        "in a large snapshot another key's value is found",
+        "snapshot.hpp",
+        "put_in_index(entries_[i].hash_, i + 1);",
+        "put_in_index(entries_[i].hash_, i);",
+        ["snapshot.cpp"],
+    ),
+    Mutant(
+        "a template is found in the registry after its end",
+        "registry.hpp",
+        "definition.alive_.store(false, std::memory_order_release);",
+        "",
+        ["registry.cpp"],
+    ),
+    Mutant(
+        "a conflict outlives one of its two templates",
+        "registry.hpp",
+        "d->clash_.store(clash_of(*d), std::memory_order_release);",
+        "",
+        ["registry.cpp"],
+    ),
+    Mutant(
+        "an integer that does not fit is cut off",
+        "detail/type_ops.hpp",
+        "if (!std::in_range<T>(number)) return false;",
+        "",
+        ["value.cpp"],
+    ),
+]

@@ -1,0 +1,386 @@
+#include <atom/snapshot.hpp>
+#include <atom/store.hpp>
+
+#include "support/catch.hpp"
+
+#include <iterator>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using atom::Atom;
+using atom::AtomStore;
+using atom::Snapshot;
+using atom::Value;
+
+const Atom<int> count{"snapshot.count", 3};
+const Atom<std::string> locale{"snapshot.locale", "en"};
+const Atom<std::string> secret{"snapshot.secret", "hidden", {.server_only = true}};
+
+struct NoEqual {
+  int number = 0;
+};
+
+using Keys = std::vector<std::string>;
+Keys keys(const Snapshot& snapshot) {
+  Keys all;
+  for (const auto& entry : snapshot) all.emplace_back(entry.key);
+  return all;
+}
+Snapshot numbered(int size) {
+  Snapshot snapshot;
+  for (int i = 0; i < size; ++i) snapshot.set("n." + std::to_string(i), i);
+  return snapshot;
+}
+int wrong_in(const Snapshot& snapshot, int size) {
+  int wrong = snapshot.size() != static_cast<std::size_t>(size);
+  for (int i = 0; i < size; ++i) {
+    const Value* const value = snapshot.find("n." + std::to_string(i));
+    wrong += !value || !(*value == Value(i));
+  }
+  wrong += snapshot.contains("n." + std::to_string(size));
+  wrong += snapshot.contains("n.");
+  return wrong;
+}
+
+TEST_CASE("an empty snapshot holds nothing") {
+  const Snapshot snapshot;
+  CHECK(snapshot.empty());
+  CHECK(snapshot.size() == 0);
+  CHECK(snapshot.begin() == snapshot.end());
+  CHECK(snapshot.find("x") == nullptr);
+  CHECK(snapshot.find("") == nullptr);
+  CHECK_FALSE(snapshot.contains("x"));
+}
+
+TEST_CASE("a snapshot is written as a list of keys and values, where the last value of a key wins") {
+  const Snapshot one{{"locale", "fr"}};
+  CHECK(one.get<std::string>("locale") == "fr");
+  const Snapshot two{{"locale", "fr"}, {"theme", "dark"}, {"locale", "de"}};
+  CHECK(keys(two) == Keys{"locale", "theme"});
+  CHECK(two.get<std::string>("locale") == "de");
+}
+
+TEST_CASE("a snapshot keeps the order in which keys came, and a key its place") {
+  Snapshot snapshot;
+  snapshot.set("b", 1).set("a", 2).set("c", 3);
+  snapshot.set("a", 9);
+  CHECK(keys(snapshot) == Keys{"b", "a", "c"});
+  CHECK(snapshot.get<int>("a") == 9);
+}
+
+TEST_CASE("an entry opens into key and value") {
+  const Snapshot snapshot{{"a", 1}, {"b", 2}};
+  int sum = 0;
+  std::string all;
+  for (const auto& [key, value] : snapshot) {
+    all += key;
+    sum += value.get<int>();
+  }
+  CHECK(all == "ab");
+  CHECK(sum == 3);
+}
+
+TEST_CASE("a snapshot owns its keys") {
+  std::string key = "a key that is long enough to lie on the heap";
+  Snapshot snapshot;
+  snapshot.set(key, 1);
+  const Snapshot copy = snapshot;
+  const std::string same = key;
+  key.assign(key.size(), '-');
+  CHECK(snapshot.contains(same));
+  snapshot = Snapshot();
+  CHECK(copy.contains(same));
+  CHECK(keys(copy) == Keys{same});
+}
+
+TEST_CASE("any text is a key") {
+  Snapshot snapshot;
+  const Keys odd{"",          " ",   std::string("\0", 1), std::string("\0\0", 2),
+                 "__proto__", "a.b", "\xC3\xA9",           std::string(1000, 'k')};
+  for (std::size_t i = 0; i < odd.size(); ++i) snapshot.set(odd[i], i);
+  CHECK(snapshot.size() == odd.size());
+  for (std::size_t i = 0; i < odd.size(); ++i) CHECK(snapshot.get<std::size_t>(odd[i]) == i);
+}
+
+TEST_CASE("every key is found, in small snapshots and in large ones") {
+  for (const int size : {1, 6, 7, 15, 16, 17, 18, 31, 32, 33, 63, 64, 65, 500}) {
+    Snapshot snapshot = numbered(size);
+    CHECK(wrong_in(snapshot, size) == 0);
+    const Snapshot copy = snapshot;
+    CHECK(wrong_in(copy, size) == 0);
+    Snapshot moved = std::move(snapshot);
+    CHECK(wrong_in(moved, size) == 0);
+    CHECK(snapshot.empty());
+    CHECK(snapshot.find("n.0") == nullptr);
+    snapshot.set("n.0", 0);
+    CHECK(wrong_in(snapshot, 1) == 0);
+    Snapshot grown = copy;
+    for (int i = size; i < size + 40; ++i) grown.set("n." + std::to_string(i), i);
+    CHECK(wrong_in(grown, size + 40) == 0);
+  }
+}
+
+TEST_CASE("a value in a large snapshot is set in its place") {
+  Snapshot snapshot = numbered(100);
+  for (int i = 0; i < 100; ++i) snapshot.set("n." + std::to_string(i), i + 1);
+  CHECK(snapshot.size() == 100);
+  CHECK(snapshot.get<int>("n.0") == 1);
+  CHECK(snapshot.get<int>("n.99") == 100);
+}
+
+TEST_CASE("a snapshot is assigned by copy and by move, whatever the sizes") {
+  for (const int from : {0, 5, 40}) {
+    for (const int to : {0, 5, 40}) {
+      Snapshot target = numbered(to);
+      Snapshot source = numbered(from);
+      target = source;
+      CHECK(wrong_in(target, from) == 0);
+      CHECK(wrong_in(source, from) == 0);
+      target = numbered(to);
+      target = std::move(source);
+      CHECK(wrong_in(target, from) == 0);
+      CHECK(source.empty());
+    }
+  }
+}
+
+TEST_CASE("a snapshot survives being assigned to itself, and being merged with itself") {
+  for (const int size : {0, 5, 40}) {
+    Snapshot snapshot = numbered(size);
+    Snapshot& alias = snapshot;
+    snapshot = alias;
+    CHECK(wrong_in(snapshot, size) == 0);
+    snapshot = std::move(alias);
+    CHECK(wrong_in(snapshot, size) == 0);
+    snapshot.merge(snapshot);
+    CHECK(wrong_in(snapshot, size) == 0);
+  }
+}
+
+TEST_CASE("a copy of a snapshot is independent of it") {
+  Snapshot snapshot{{"a", std::vector<int>{1, 2}}};
+  Snapshot copy = snapshot;
+  copy.set("a", 5).set("b", 6);
+  CHECK(snapshot.get<std::vector<int>>("a") == std::vector<int>{1, 2});
+  CHECK(snapshot.size() == 1);
+}
+
+TEST_CASE("a value is got by its exact type, and an absent key is an error that names it") {
+  const Snapshot snapshot{{"a", 1}};
+  CHECK(snapshot.get<int>("a") == 1);
+  CHECK_THROWS_AS(snapshot.get<long>("a"), atom::TypeMismatch);
+  CHECK(snapshot.try_get<int>("a") != nullptr);
+  CHECK(snapshot.try_get<long>("a") == nullptr);
+  CHECK(snapshot.try_get<int>("b") == nullptr);
+  CHECK_THROWS_WITH(snapshot.get<int>("the.key"), support::ContainsSubstring("\"the.key\""));
+}
+
+TEST_CASE("a value is got and set by its atom") {
+  Snapshot snapshot;
+  snapshot.set(count, 5).set(locale, "fr");
+  CHECK(snapshot.get(count) == 5);
+  CHECK(snapshot.get(locale) == "fr");
+  snapshot.set(count, 6);
+  CHECK(snapshot.get<int>("snapshot.count") == 6);
+  CHECK(keys(snapshot) == Keys{"snapshot.count", "snapshot.locale"});
+  CHECK_THROWS_AS(snapshot.get(secret), atom::Error);
+}
+
+TEST_CASE("a value that is set by a server-only atom is marked, and stays so under set, copy and merge") {
+  Snapshot snapshot;
+  snapshot.set(secret, "x").set(count, 1);
+  const auto is_marked = [](const Snapshot& s) { return s.begin()->server_only(); };
+  CHECK(is_marked(snapshot));
+  CHECK_FALSE(std::next(snapshot.begin())->server_only());
+  snapshot.set("snapshot.secret", "y");
+  CHECK(is_marked(snapshot));
+  const Snapshot copy = snapshot;
+  CHECK(is_marked(copy));
+  Snapshot merged;
+  merged.merge(copy);
+  CHECK(is_marked(merged));
+  Snapshot unmarked{{"snapshot.secret", "z"}};
+  CHECK_FALSE(is_marked(unmarked));
+  unmarked.merge(copy);
+  CHECK(is_marked(unmarked));
+}
+
+TEST_CASE("merging sets all that the other holds, and leaves the rest") {
+  Snapshot snapshot{{"a", 1}, {"b", 2}};
+  CHECK(&snapshot.merge(Snapshot{{"b", 20}, {"c", 30}}) == &snapshot);
+  CHECK(keys(snapshot) == Keys{"a", "b", "c"});
+  CHECK(snapshot == Snapshot{{"a", 1}, {"b", 20}, {"c", 30}});
+  snapshot.merge(numbered(50));
+  CHECK(snapshot.size() == 53);
+  CHECK(snapshot.get<int>("n.49") == 49);
+  CHECK(snapshot.get<int>("a") == 1);
+  snapshot.merge(Snapshot());
+  CHECK(snapshot.size() == 53);
+}
+
+TEST_CASE("snapshots are equal when they hold equal values under equal keys, in any order") {
+  CHECK(Snapshot() == Snapshot());
+  CHECK(Snapshot{{"a", 1}, {"b", 2}} == Snapshot{{"b", 2}, {"a", 1}});
+  CHECK_FALSE(Snapshot{{"a", 1}} == Snapshot{{"a", 2}});
+  CHECK_FALSE(Snapshot{{"a", 1}} == Snapshot{{"a", 1L}});
+  CHECK_FALSE(Snapshot{{"a", 1}} == Snapshot{{"b", 1}});
+  CHECK_FALSE(Snapshot{{"a", 1}} == Snapshot{{"a", 1}, {"b", 2}});
+  CHECK_FALSE(Snapshot{{"a", 1}, {"b", 2}} == Snapshot{{"a", 1}});
+  CHECK(numbered(100) == numbered(100));
+  CHECK(Snapshot{{"a", 1}} != Snapshot());
+}
+
+TEST_CASE("a snapshot with a value of a type without == equals none") {
+  const Snapshot snapshot{{"a", NoEqual{}}};
+  CHECK_FALSE(snapshot == snapshot);
+}
+
+TEST_CASE("a snapshot that is written by hand is trusted as the server's") {
+  CHECK(Snapshot().trust() == atom::Trust::server);
+  CHECK(Snapshot{{"a", 1}}.trust() == atom::Trust::server);
+}
+
+TEST_CASE("an iterator over a snapshot is contiguous, and its entries cannot be changed through it") {
+  const Snapshot snapshot{{"a", 1}, {"b", 2}};
+  STATIC_REQUIRE(std::is_same_v<decltype(snapshot.begin()), const Snapshot::Entry*>);
+  STATIC_REQUIRE(std::is_same_v<decltype(std::declval<Snapshot&>().begin()), const Snapshot::Entry*>);
+  STATIC_REQUIRE_FALSE(std::is_copy_assignable_v<Snapshot::Entry>);
+  CHECK(snapshot.end() - snapshot.begin() == 2);
+}
+
+// ---- Snapshots of a store
+
+TEST_CASE("a snapshot of a store holds the used atoms only, under their keys, in the order of first use") {
+  AtomStore store;
+  CHECK(store.snapshot().empty());
+  store.use(secret);
+  store.use(count).update(5);
+  store.use(count);
+  const Snapshot snapshot = store.snapshot();
+  CHECK(keys(snapshot) == Keys{"snapshot.secret", "snapshot.count"});
+  CHECK(snapshot.get(count) == 5);
+  CHECK(snapshot.get(secret) == "hidden");
+  CHECK(snapshot.begin()->server_only());
+}
+
+TEST_CASE("a snapshot is not reached by what happens to the store afterwards") {
+  AtomStore store;
+  store.use(count).update(5);
+  store.use(locale);
+  const Snapshot snapshot = store.snapshot();
+  store.use(count).update(6);
+  store.use(locale).mutate([](std::string& text) { text += "!"; });
+  store.drop(count);
+  CHECK(snapshot.get(count) == 5);
+  CHECK(snapshot.get(locale) == "en");
+}
+
+TEST_CASE("a snapshot outlives its store, its local template, and what the store was hydrated with") {
+  Snapshot snapshot;
+  {
+    const Atom<std::string> local{"snapshot.local", std::string(100, 'd')};
+    const Atom<std::string> hydrated{"snapshot.hydrated", "none"};
+    AtomStore store;
+    store.hydrate(std::make_shared<const Snapshot>(Snapshot{{"snapshot.hydrated", std::string(100, 'h')}}));
+    store.use(local);
+    store.use(hydrated);
+    store.use(locale).update(std::string(100, 'l'));
+    snapshot = store.snapshot();
+  }
+  CHECK(snapshot.get<std::string>("snapshot.local") == std::string(100, 'd'));
+  CHECK(snapshot.get<std::string>("snapshot.hydrated") == std::string(100, 'h'));
+  CHECK(snapshot.get(locale) == std::string(100, 'l'));
+  CHECK(keys(snapshot) == Keys{"snapshot.local", "snapshot.hydrated", "snapshot.locale"});
+}
+
+TEST_CASE("a snapshot that is taken in the middle of a batch or of a listener has the values of that moment") {
+  AtomStore store;
+  Snapshot in_batch;
+  Snapshot in_listener;
+  store.use(count).on_change([&] { in_listener = store.snapshot(); });
+  store.batch([&] {
+    store.use(count).update(4);
+    in_batch = store.snapshot();
+    store.use(count).update(5);
+  });
+  CHECK(in_batch.get(count) == 4);
+  CHECK(in_listener.get(count) == 5);
+}
+
+TEST_CASE("snapshots are read on several threads at once") {
+  AtomStore store;
+  store.use(locale);
+  store.use(count).update(5);
+  const Snapshot snapshot = store.snapshot();
+  std::vector<std::thread> threads;
+  std::vector<int> sums(4);
+  for (int& sum : sums) {
+    threads.emplace_back([&snapshot, &sum] {
+      for (int i = 0; i < 100; ++i) {
+        const Snapshot copy = snapshot;
+        if (copy == snapshot) sum += copy.get(count) + static_cast<int>(copy.get(locale).size());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(sums == std::vector<int>(4, 700));
+}
+
+// ---- What goes wrong
+
+/// The copy that is due throws.
+struct Fragile {
+  static inline int copies_left = 1000;
+  static inline int alive = 0;
+  explicit Fragile(int n) : number(n) { ++alive; }
+  Fragile(const Fragile& other) : number(other.number) {
+    if (copies_left-- == 0) throw std::runtime_error("cannot be copied now");
+    ++alive;
+  }
+  ~Fragile() { --alive; }
+  bool operator==(const Fragile& other) const { return number == other.number; }
+  int number;
+};
+
+TEST_CASE("a copy of a snapshot that fails half-way leaves nothing behind") {
+  Fragile::copies_left = 1000;
+  for (const int size : {5, 30}) {
+    {
+      Snapshot snapshot;
+      for (int i = 0; i < size; ++i) snapshot.set("f." + std::to_string(i), Fragile(i));
+      for (const int fails_at : {0, 1, size - 1}) {
+        Fragile::copies_left = fails_at;
+        CHECK_THROWS_AS(Snapshot(snapshot), std::runtime_error);
+        Fragile::copies_left = 1000;
+        CHECK(Fragile::alive == size);
+        Fragile::alive = size;  // or one mistake would be reported many times
+      }
+    }
+    CHECK(Fragile::alive == 0);
+  }
+}
+
+TEST_CASE("a value that cannot be copied leaves a merge with what it had done, and the snapshot in order") {
+  Fragile::copies_left = 1000;
+  {
+    const Snapshot other{{"a", 1}, {"f", Fragile(1)}, {"z", 2}};
+    Snapshot snapshot{{"b", 5}};
+    Fragile::copies_left = 0;
+    CHECK_THROWS_AS(snapshot.merge(other), std::runtime_error);
+    Fragile::copies_left = 1000;
+    CHECK(snapshot.get<int>("b") == 5);
+    CHECK_FALSE(snapshot.contains("f"));
+    snapshot.merge(other);
+    CHECK(snapshot.size() == 4);
+  }
+  CHECK(Fragile::alive == 0);
+}
+
+}  // namespace

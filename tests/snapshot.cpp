@@ -367,6 +367,28 @@ TEST_CASE("a copy of a snapshot that fails half-way leaves nothing behind") {
   }
 }
 
+TEST_CASE("merging keeps the server-only mark, whichever side has it") {
+  const Snapshot plain{{"snapshot.secret_mark", 1}};
+  Snapshot marked;
+  static const atom::Atom<int> secret{"snapshot.secret_mark", 0, {.server_only = true}};
+  marked.set(secret, 2);
+  CHECK(Snapshot(marked).merge(plain).begin()->server_only());
+  CHECK(Snapshot(plain).merge(marked).begin()->server_only());
+}
+
+TEST_CASE("a text that a value would only refer to is held as a string") {
+  const atom::Value from_view{std::string_view("text")};
+  CHECK(from_view.get<std::string>() == "text");
+}
+
+TEST_CASE("a copy of a big snapshot finds every key") {
+  Snapshot big;
+  for (int i = 0; i < 100; ++i) big.set("snapshot.key" + std::to_string(i), i);
+  const Snapshot copy = big;
+  for (int i = 0; i < 100; ++i) CHECK(copy.get<int>("snapshot.key" + std::to_string(i)) == i);
+  CHECK_FALSE(copy.contains("snapshot.key100"));
+}
+
 TEST_CASE("a value that cannot be copied leaves a merge with what it had done, and the snapshot in order") {
   Fragile::copies_left = 1000;
   {

@@ -221,38 +221,36 @@ class Atom : public AtomBase {
 
   // ---- A template is const, and these are what a compiler then shows.
 
-  void update(const T&) const = delete;  // a template is read-only; take a clone: store.use(atom)
+  void update(const T&) const = delete;  // it is read-only; take a clone: store.use(atom)
   template <class F>
     requires detail::updater<F, T>
-  void update(F&&) const = delete;              // a template is read-only; take a clone: store.use(atom)
-  void silent_update(const T&) const = delete;  // a template is read-only; take a clone: store.use(atom)
+  void update(F&&) const = delete;              // it is read-only; take a clone: store.use(atom)
+  void silent_update(const T&) const = delete;  // it is read-only; take a clone: store.use(atom)
   template <class F>
     requires detail::updater<F, T>
-  void silent_update(F&&) const = delete;  // a template is read-only; take a clone: store.use(atom)
+  void silent_update(F&&) const = delete;  // it is read-only; take a clone: store.use(atom)
   template <std::invocable<T&> F>
-  void mutate(F&&) const = delete;  // a template is read-only; take a clone: store.use(atom)
+  void mutate(F&&) const = delete;  // it is read-only; take a clone: store.use(atom)
   template <class M, class C>
     requires detail::IsChange<M C::*, M, T>::value
-  void change(M C::*,
-              std::type_identity_t<M>) const = delete;  // a template is read-only; take a clone: store.use(atom)
+  void change(M C::*, std::type_identity_t<M>) const = delete;  // it is read-only; take a clone: store.use(atom)
   template <class M, class C>
     requires detail::IsChange<M C::*, M, T>::value
-  void silent_change(M C::*,
-                     std::type_identity_t<M>) const = delete;  // a template is read-only; take a clone: store.use(atom)
+  void silent_change(M C::*, std::type_identity_t<M>) const = delete;  // it is read-only; take a clone: store.use(atom)
   template <class... Pairs>
     requires detail::AreChanges<T, Pairs...>::value
-  void merge(Pairs&&...) const = delete;  // a template is read-only; take a clone: store.use(atom)
-  void reset() const = delete;            // a template is read-only; take a clone: store.use(atom)
-  void silent_reset() const = delete;     // a template is read-only; take a clone: store.use(atom)
+  void merge(Pairs&&...) const = delete;  // it is read-only; take a clone: store.use(atom)
+  void reset() const = delete;            // it is read-only; take a clone: store.use(atom)
+  void silent_reset() const = delete;     // it is read-only; take a clone: store.use(atom)
   template <detail::listener<T, Atom> F>
-  void on_change(F&&) const = delete;  // a template never changes; listen to a clone: store.use(atom)
+  void on_change(F&&) const = delete;  // it never changes; listen to a clone: store.use(atom)
   template <class M, class C, class... Rest>
     requires(std::is_object_v<M> && detail::leads_on<T, C> && sizeof...(Rest) > 0)
-  void watch(M C::*, Rest&&...) const = delete;  // a template never changes; listen to a clone: store.use(atom)
+  void watch(M C::*, Rest&&...) const = delete;  // it never changes; listen to a clone: store.use(atom)
   template <detail::event_listener<Atom> F>
-  void on_reset(F&&) const = delete;  // a template never changes; listen to a clone: store.use(atom)
+  void on_reset(F&&) const = delete;  // it never changes; listen to a clone: store.use(atom)
   template <detail::event_listener<Atom> F>
-  void on_destroy(F&&) const = delete;  // a template never changes; listen to a clone: store.use(atom)
+  void on_destroy(F&&) const = delete;  // it never changes; listen to a clone: store.use(atom)
 
  private:
   static Definition& define(const Key& key) {

@@ -79,7 +79,11 @@ class Snapshot {
   Snapshot(std::initializer_list<std::pair<std::string_view, Value>> values) : Snapshot() {
     for (const auto& [key, value] : values) set(key, value);
   }
-  Snapshot(const Snapshot& other) : entries_(other.entries_), trust_(other.trust_) {}
+  Snapshot(const Snapshot& other) : Snapshot() {
+    entries_ = other.entries_;
+    trust_ = other.trust_;
+    if (entries_.size() > searched_plainly) build_index();
+  }
   Snapshot(Snapshot&& other) noexcept
       : entries_(std::move(other.entries_)),
         index_(std::exchange(other.index_, nullptr)),
@@ -140,13 +144,13 @@ class Snapshot {
     }
     return *this;
   }
-  /// Sets all that `other` holds.
+  /// Sets all that `other` holds. A value is marked server-only if it was in either.
   Snapshot& merge(const Snapshot& other) {
     for (const Entry& theirs : other) {
       Entry* const mine = find_entry(theirs.key, theirs.hash_);
       if (mine) {
         mine->value = theirs.value;
-        mine->server_only_ = theirs.server_only_;
+        mine->server_only_ = mine->server_only_ || theirs.server_only_;
       } else {
         append(theirs);
       }

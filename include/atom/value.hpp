@@ -32,12 +32,14 @@ class Value {
   /// Holds nothing.
   Value() noexcept {}  // not defaulted: `Value{}` must not zero the buffer
 
-  /// Holds a copy of `value` (or what it was moved from). An array of characters is held as a std::string.
+  /// Holds a copy of `value` (or what it was moved from). Text that it would only refer to (a literal, a
+  /// std::string_view) is held as a std::string.
   template <class T>
     requires(!std::same_as<std::remove_cvref_t<T>, Value>)
   Value(T&& value) {
     using Decayed = std::decay_t<T>;
-    constexpr bool is_text = std::same_as<Decayed, const char*> || std::same_as<Decayed, char*>;
+    constexpr bool is_text =
+        std::same_as<Decayed, const char*> || std::same_as<Decayed, char*> || std::same_as<Decayed, std::string_view>;
     using Held = std::conditional_t<is_text, std::string, Decayed>;
     static_assert(detail::copyable<Held>, "atom::Value holds copyable types only");
     if constexpr (detail::copyable<Held>) hold<Held>(std::forward<T>(value));

@@ -2,7 +2,9 @@
 
 #include "support/catch.hpp"
 
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -177,16 +179,36 @@ TEST_CASE_METHOD(Fixture, "endless deliveries end in a CycleError, and what was 
   CHECK(log == Log{"deliver a"});
 }
 
-TEST_CASE_METHOD(Fixture, "as many deliveries as the limit allows are no cycle") {
-  std::uint32_t count = 0;
+TEST_CASE_METHOD(Fixture, "as many rounds as are allowed are no cycle, one more is") {
+  const bool one_more = GENERATE(false, true);
+  std::uint32_t rounds = 0;  // after the first
   a.on_deliver = [&] {
     log.clear();
-    if (++count < Delivery::limit) delivery.enqueue(a);
+    if (rounds == Delivery::most_rounds + (one_more ? 1 : 0)) return;
+    ++rounds;
+    delivery.enqueue(a);
   };
   Hold hold(delivery);
   delivery.enqueue(a);
+  if (one_more) {
+    CHECK_THROWS_AS(hold.finish(), atom::CycleError);
+  } else {
+    CHECK_NOTHROW(hold.finish());
+  }
+  CHECK(rounds == Delivery::most_rounds + (one_more ? 1 : 0));
+}
+
+TEST_CASE_METHOD(Fixture, "however many are told in one round, that is no cycle") {
+  std::vector<std::unique_ptr<Source>> sources;
+  std::size_t told = 0;
+  Hold hold(delivery);
+  for (std::uint32_t i = 0; i < Delivery::most_rounds + 10; ++i) {
+    sources.push_back(std::make_unique<Source>(log, "many"));
+    sources.back()->on_deliver = [&] { ++told; };
+    delivery.enqueue(*sources.back());
+  }
   CHECK_NOTHROW(hold.finish());
-  CHECK(count == Delivery::limit);
+  CHECK(told == sources.size());
 }
 
 /// What the end of a store does.

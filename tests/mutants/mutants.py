@@ -184,10 +184,10 @@ MUTANTS = [
         ["detail/delivery.cpp"],
     ),
     Mutant(
-        "the bound on deliveries is off by one",
+        "the bound on rounds of delivery is off by one",
         "detail/delivery.hpp",
-        "if (++count > limit)",
-        "if (++count >= limit)",
+        "if (++rounds > most_rounds)",
+        "if (++rounds >= most_rounds)",
         ["detail/delivery.cpp"],
     ),
     Mutant(

@@ -43,6 +43,7 @@ class DisposableQueue {
     last_ = &element;
   }
   Disposable& front() const noexcept { return *first_; }
+  Disposable& back() const noexcept { return *last_; }
   Disposable& pop() noexcept {
     Disposable& element = *first_;
     first_ = element.next_;
@@ -83,8 +84,8 @@ struct Shown {
 /// Hold on the stack learns that it is alone.
 class Delivery {
  public:
-  /// More deliveries in a row than this are taken for an endless ping-pong.
-  static constexpr std::uint32_t limit = 100'000;
+  /// A delivery may bring others, and these again: more rounds of it than this are taken for an endless ping-pong.
+  static constexpr std::uint32_t most_rounds = 100'000;
 
   explicit Delivery(std::pmr::memory_resource* upstream) noexcept : arena(upstream) {}
   Delivery(const Delivery&) = delete;
@@ -159,15 +160,18 @@ class Hold {
 };
 
 inline void Delivery::deliver_all(Hold& hold) {
-  std::uint32_t count = 0;
+  std::uint32_t rounds = 0;
   for (;;) {
+    const Disposable* last_of_round = queue_.empty() ? nullptr : &queue_.back();
     while (!queue_.empty()) {
-      if (++count > limit) [[unlikely]] {
-        give_up(hold);
-        break;
-      }
-      static_cast<Deliverable&>(queue_.pop()).deliver(hold);
+      auto& source = static_cast<Deliverable&>(queue_.pop());
+      const bool round_ends = &source == last_of_round;
+      source.deliver(hold);
       if (!hold.alive()) return;
+      if (!round_ends || queue_.empty()) continue;
+      last_of_round = &queue_.back();
+      if (++rounds > most_rounds) [[unlikely]]
+        give_up(hold);
     }
     if (graveyard_.empty()) return;
     graveyard_.front().clear(hold);
@@ -179,7 +183,7 @@ inline void Delivery::deliver_all(Hold& hold) {
 inline void Delivery::give_up(Hold& hold) noexcept {
   while (!queue_.empty()) static_cast<Deliverable&>(queue_.pop()).abandon();
   try {
-    throw CycleError("listeners keep updating each other: stopped after 100000 deliveries");
+    throw CycleError("listeners keep updating each other: stopped after 100000 rounds");
   } catch (...) {
     hold.caught();
   }

@@ -154,7 +154,8 @@ class Layers {
     return *layer->snapshot;
   }
 
-  /// The value that waits for an atom, exactly of its type, or null. Stays where it is until the layers are compacted.
+  /// The value that waits for an atom, exactly of its type, or null. Stays where it is while an atom
+  /// refers to it.
   ATOM_NOINLINE const void* find(const Definition& definition) {
     bool rejected = false;
     for (const Layer* layer = newest_; layer; layer = layer->older) {

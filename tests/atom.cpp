@@ -611,6 +611,18 @@ TEST_CASE("merge takes what converts to a member") {
   CHECK(x.value() == Row{.share = 0.5, .small = 0, .maybe = 3, .label = "view"});
 }
 
+TEST_CASE("Small members of any type are merged with what converts to them") {
+  struct Row {
+    double share = 0;
+    short small = 0;
+    bool operator==(const Row&) const = default;
+  };
+  static const atom::Atom<Row> row{"atom.narrow_row"};
+  atom::AtomStore store;
+  CHECK(store.use(row).merge(&Row::small, 5, &Row::share, 5));
+  CHECK(store.use(row).value() == Row{5, 5});
+}
+
 TEST_CASE("merge takes members and values from variables") {
   atom::AtomStore store;
   auto& x = store.use(user_atom);

@@ -480,13 +480,13 @@ TEST_CASE("A factory may use another atom of the store") {
   CHECK(store.list().begin()->key() == "options.base");
 }
 
-TEST_CASE("Factories may use atoms with factories") {
+TEST_CASE("Factories may use atoms with factories, however deep") {
   static atom::AtomStore* current;
-  constexpr int depth = 8;
+  constexpr int depth = 100;
   std::vector<std::unique_ptr<const atom::Atom<int>>> chain;
   for (int i = 0; i < depth; ++i) {
     chain.push_back(std::make_unique<const atom::Atom<int>>(
-        "options.chain" + std::to_string(i), atom::Factory{[&chain, i] {
+        "options.deep" + std::to_string(i), atom::Factory{[&chain, i] {
           return i == 0 ? 1 : current->use(*chain[static_cast<std::size_t>(i - 1)]).value() + 1;
         }}));
   }

@@ -370,8 +370,8 @@ TEST_CASE("a copy of a snapshot that fails half-way leaves nothing behind") {
 TEST_CASE("merging keeps the server-only mark, whichever side has it") {
   const Snapshot plain{{"snapshot.secret_mark", 1}};
   Snapshot marked;
-  static const atom::Atom<int> secret{"snapshot.secret_mark", 0, {.server_only = true}};
-  marked.set(secret, 2);
+  static const atom::Atom<int> hidden{"snapshot.secret_mark", 0, {.server_only = true}};
+  marked.set(hidden, 2);
   CHECK(Snapshot(marked).merge(plain).begin()->server_only());
   CHECK(Snapshot(plain).merge(marked).begin()->server_only());
 }

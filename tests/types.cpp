@@ -278,6 +278,21 @@ TEST_CASE("A value with const members is replaced as a whole") {
   CHECK(x.value() == Record{});
 }
 
+TEST_CASE("A small value with const members is replaced as a whole") {
+  struct Fixed {
+    const int id = 0;
+    bool operator==(const Fixed&) const = default;
+  };
+  static const atom::Atom<Fixed> fixed{"types.fixed"};
+  atom::AtomStore store;
+  auto& x = store.use(fixed);
+  std::vector<int> seen;
+  x.on_change([&](const Fixed& now, const Fixed& old) { seen = {now.id, old.id}; });
+  CHECK(x.update(Fixed{1}));
+  CHECK(x.update(Fixed{2}));
+  CHECK(seen == std::vector{2, 1});
+}
+
 TEST_CASE("A small value stays as it was for whom it is shown to, whatever a listener writes") {
   static const atom::Atom<std::array<int, 4>> small{"types.small"};
   atom::AtomStore store;
@@ -398,6 +413,17 @@ TEST_CASE("A variant is compared by alternative and value") {
   CHECK(x->index() == 0);
 }
 
+struct Json : std::variant<int, std::vector<Json>> {
+  using variant::variant;
+};
+
+TEST_CASE("A class derived from a variant is a value like any") {
+  static const atom::Atom<Json> json{"types.json", Json(1)};
+  atom::AtomStore store;
+  CHECK(store.use(json).update(Json(std::vector<Json>{2, 3})));
+  CHECK(store.use(json)->index() == 1);
+}
+
 TEST_CASE("Pairs, tuples and maps are values like any") {
   static const atom::Atom<std::pair<int, std::string>> pair{"types.pair", {1, "one"}};
   static const atom::Atom<std::tuple<int, bool>> tuple{"types.tuple"};
@@ -421,6 +447,12 @@ TEST_CASE("Pointers to what does not change may be shared") {
   CHECK(*store.use(pointer).value() == 5);
   CHECK(*store.use(shared).value() == 6);
   CHECK(store.use(view).value() == "static");
+}
+
+TEST_CASE("A pointer to a function is a value like any") {
+  static const atom::Atom<int (*)(int)> function{"types.function", [](int n) { return n + 1; }};
+  atom::AtomStore store;
+  CHECK(store.use(function).value()(1) == 2);
 }
 
 TEST_CASE("A pointer to something mutable comes from a factory, and is never in a snapshot") {

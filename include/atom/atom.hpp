@@ -197,6 +197,10 @@ class Atom : public AtomBase {
                   });
   }
 
+  template <class F>
+    requires(!detail::listener<F, T, Atom>)
+  Subscription on_change(F&&) = delete;  // a listener takes (now, old, atom), (now, old), (now) or (), as const
+
   /// Called when one member changed by `==`: `watch(&User::name, fn)`, or deeper: `watch(&User::address,
   /// &Address::city, fn)`. Where an optional lies on the way, the listener takes `const M*`: null while the optional is
   /// empty.
@@ -213,11 +217,19 @@ class Atom : public AtomBase {
   Subscription on_reset(F&& listener) {
     return listen_event(detail::on_reset, std::forward<F>(listener));
   }
+  template <class F>
+    requires(!detail::event_listener<F, Atom>)
+  Subscription on_reset(F&&) = delete;  // a listener of this takes (atom) or ()
+
   /// Called when the store drops the atom or is destroyed; takes (atom) or (). The values of all atoms are still there.
   template <detail::event_listener<Atom> F>
   Subscription on_destroy(F&& listener) {
     return listen_event(detail::on_destroy, std::forward<F>(listener));
   }
+
+  template <class F>
+    requires(!detail::event_listener<F, Atom>)
+  Subscription on_destroy(F&&) = delete;  // a listener of this takes (atom) or ()
 
   // ---- A template is const, and these are what a compiler then shows.
 
@@ -489,6 +501,11 @@ class Atom : public AtomBase {
                     }
                   });
   }
+  template <class M, bool ThroughOptional, class Get, class F>
+    requires(!std::is_member_pointer_v<std::remove_cvref_t<F>> &&
+             !(ThroughOptional ? detail::listener<F, const M*, Atom> : detail::listener<F, M, Atom>))
+  Subscription watch_leaf(Get, F&&) = delete;  // it takes (now, old, atom), (now, old), (now) or (): const M&, or
+                                               // through an optional const M*
 };
 
 Atom(Key, const char*) -> Atom<std::string>;

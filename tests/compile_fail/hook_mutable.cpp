@@ -3,4 +3,4 @@
 
 const auto hook = [calls = 0](int&& next, const int&) mutable { return next + ++calls; };
 
-const atom::Atom<int> count{"count", 0, {.before_update = hook}};  // error: AtomOptions
+const atom::Atom<int> count{"count", 0, {.before_update = hook}};  // error: must not be mutable

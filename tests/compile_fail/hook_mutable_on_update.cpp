@@ -3,4 +3,4 @@
 
 const auto hook = [calls = 0](const int&, const int&, atom::Atom<int>&) mutable { ++calls; };
 
-const atom::Atom<int> count{"count", 0, {.on_update = hook}};  // error: AtomOptions
+const atom::Atom<int> count{"count", 0, {.on_update = hook}};  // error: must not be mutable

@@ -11,5 +11,5 @@ struct User {
 const atom::Atom<User> an_atom{"an_atom"};
 
 void misuse(atom::AtomStore& store) {
-  store.use(an_atom).on_change([](const std::string&) {});  // error: listener
+  store.use(an_atom).on_change([](const std::string&) {});  // error: a listener takes (now, old, atom)
 }

@@ -11,5 +11,5 @@ struct User {
 const atom::Atom<User> an_atom{"an_atom"};
 
 void misuse(atom::AtomStore& store) {
-  store.use(an_atom).on_change([](int, std::string, char) {});  // error: listener
+  store.use(an_atom).on_change([](int, std::string, char) {});  // error: a listener takes (now, old, atom)
 }

@@ -11,5 +11,5 @@ struct User {
 const atom::Atom<User> an_atom{"an_atom"};
 
 void misuse(atom::AtomStore& store) {
-  store.use(an_atom).on_destroy([](const User&) {});  // error: event_listener
+  store.use(an_atom).on_destroy([](const User&) {});  // error: a listener of this takes (atom) or ()
 }

@@ -11,5 +11,5 @@ struct User {
 const atom::Atom<User> an_atom{"an_atom"};
 
 void misuse(atom::AtomStore& store) {
-  store.use(an_atom).watch(&User::age, [](const std::string&) {});  // error: listener
+  store.use(an_atom).watch(&User::age, [](const std::string&) {});  // error: it takes (now, old, atom)
 }

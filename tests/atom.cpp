@@ -1479,3 +1479,43 @@ TEST_CASE("An atom is neither copied nor moved") {
 }
 
 }  // namespace
+
+TEST_CASE("An update of a clone that a factory built makes it modified") {
+  static const atom::Atom<int> built{"atom.built_then_updated", atom::Factory{[] { return 1; }}};
+  atom::AtomStore store;
+  auto& clone = store.use(built);
+  CHECK_FALSE(clone.is_modified());
+  clone.update(2);
+  CHECK(clone.is_modified());
+}
+
+TEST_CASE("A silent update runs before_update, whether it is given a value or a function") {
+  static const atom::Atom<int> halved{
+      "atom.silently_halved", 0, {.before_update = [](int&& next, const int&) { return next / 2; }}};
+  atom::AtomStore store;
+  auto& clone = store.use(halved);
+  clone.silent_update(8);
+  CHECK(clone.value() == 4);
+  clone.silent_update([](int current) { return current * 4; });
+  CHECK(clone.value() == 8);
+}
+
+TEST_CASE(
+    "A value that a listener looks at stays as it is, also when that was the last listener and mutates the atom") {
+  static const atom::Atom<std::string> looked_at{"atom.looked_at", "default"};
+  atom::AtomStore store;
+  auto& clone = store.use(looked_at);
+  atom::Subscription only;
+  std::string seen;
+  only = clone.on_change([&](const std::string& now) {
+    atom::Subscription& handle = only;
+    std::string& result = seen;
+    atom::Atom<std::string>& atom = clone;
+    handle.unsubscribe();
+    atom.mutate([](std::string& text) { text = "mutated"; });
+    result = now;
+  });
+  clone.update("first");
+  CHECK(seen == "first");
+  CHECK(clone.value() == "mutated");
+}

@@ -1270,3 +1270,17 @@ TEST_CASE("values are not copied by use, by reading, or by a snapshot of an unto
 }
 
 }  // namespace
+
+TEST_CASE("an atom that is dropped in a batch, with a change to be told, is destroyed when the batch is over") {
+  using Value = support::Counted<struct DroppedWhilePending>;
+  static const atom::Atom<Value> pending{"store.dropped_while_pending", Value(1)};
+  const int before = Value::counts().alive;
+  atom::AtomStore store;
+  auto& clone = store.use(pending);
+  clone.on_change([](const Value&, const Value&) { FAIL("it was dropped"); });
+  store.batch([&] {
+    clone.update(Value(2));
+    store.drop(clone);
+  });
+  CHECK(Value::counts().alive == before);
+}

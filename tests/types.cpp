@@ -835,3 +835,32 @@ TEST_CASE("A snapshot does not lie on the store's memory") {
 }
 
 }  // namespace
+
+namespace {
+
+/// Its assignment writes one half, then throws; it moves without.
+struct HalfAssigned {
+  int first = 0;
+  int second = 0;
+  HalfAssigned(int a, int b) : first(a), second(b) {}
+  HalfAssigned(HalfAssigned&&) noexcept = default;
+  HalfAssigned(const HalfAssigned&) = default;
+  HalfAssigned& operator=(HalfAssigned&& other) noexcept(false) {
+    first = other.first;
+    throw std::runtime_error("half");
+  }
+  HalfAssigned& operator=(const HalfAssigned&) = delete;
+  bool operator==(const HalfAssigned&) const = default;
+};
+const atom::Atom<HalfAssigned> half_assigned{"types.half_assigned", HalfAssigned(0, 0)};
+
+}  // namespace
+
+TEST_CASE("A value whose assignment may throw is never assigned, so an update cannot leave half of it") {
+  atom::AtomStore store;
+  auto& clone = store.use(half_assigned);
+  for (int i = 1; i < 4; ++i) {
+    CHECK(clone.update(HalfAssigned(i, i)));
+    CHECK(clone.value() == HalfAssigned(i, i));
+  }
+}

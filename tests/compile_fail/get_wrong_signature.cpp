@@ -3,4 +3,4 @@
 
 const auto hook = [](const int& value) { return value; };
 
-const atom::Atom<int> count{"count", 0, {.get = hook}};  // error: get is optional<Value>(string_view path, const T& value)
+const atom::Atom<int> count{"count", 0, {.get = hook}};  // error: get is optional<Value>

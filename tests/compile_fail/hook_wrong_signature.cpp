@@ -3,4 +3,4 @@
 
 const auto hook = [](int&& next) { return next; };
 
-const atom::Atom<int> count{"count", 0, {.before_update = hook}};  // error: before_update is T(T&& next, const T& current)
+const atom::Atom<int> count{"count", 0, {.before_update = hook}};  // error: before_update is T(T&& next

@@ -3,4 +3,4 @@
 
 const auto hook = [](const int&) {};
 
-const atom::Atom<int> count{"count", 0, {.on_update = hook}};  // error: on_update is void(const T& now, const T& old, Atom<T>&)
+const atom::Atom<int> count{"count", 0, {.on_update = hook}};  // error: on_update is void(const T& now

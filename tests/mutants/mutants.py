@@ -265,11 +265,12 @@ MUTANTS = [
         ["detail/layers.cpp"],
     ),
     Mutant(
-        "compacting makes a client's values trusted",
-        "detail/layers.hpp",
-        "(trust == Trust::server ? from_server : from_client)",
-        "from_server",
-        ["detail/layers.cpp"],
+        "a sweep frees a value that an atom still has",
+        "store.hpp",
+        "clone ? clone->value_ == entry.value.data() : newest",
+        "clone ? false : newest",
+        ["hydrate.cpp"],
+        memory=True,
     ),
     # ---- the rest, from the ground
     Mutant(

@@ -360,9 +360,10 @@ class Atom : public AtomBase {
         return true;
       }
     }
-    put(Node(*this, std::move(next)), tell);
+    put(std::move(next), tell);
     return true;
   }
+  ATOM_NOINLINE void put(T&& next, bool tell) { put(Node(*this, std::move(next)), tell); }
   void put(Node&& node, bool tell) {
     if (tell) return publish(node.release());
     set_value(node.release(), true, false);

@@ -99,7 +99,7 @@ class AtomStore {
   /// `atom` is really of a class derived from A, Error while the store is being destroyed, and what the factory throws.
   template <std::derived_from<AtomBase> A>
   A& use(const A& atom) {
-    if (AtomBase* const clone = atoms_.first(atom.definition_, atom.hash_)) [[likely]]
+    if (AtomBase* const clone = atoms_.find(atom.definition_, atom.hash_)) [[likely]]
       return static_cast<A&>(*clone);
     return use_slowly(atom);
   }

@@ -54,8 +54,8 @@ std::uint32_t last_slot_of_any_size(std::mt19937& random) {
 
 TEST_CASE_METHOD(Fixture, "an empty table finds nothing") {
   int identity = 0;
-  CHECK(table.first(&identity, 0) == nullptr);
-  CHECK(table.first(nullptr, 0) == nullptr);
+  CHECK(table.find(&identity, 0) == nullptr);
+  CHECK(table.find(nullptr, 0) == nullptr);
   CHECK(table.find(&identity, 5, "key") == nullptr);
   CHECK(table.find(5, "key") == nullptr);
 }
@@ -64,7 +64,7 @@ TEST_CASE_METHOD(Fixture, "an item is found by its identity and by its key") {
   Item item(0x12345678u, "one");
   int identity = 0;
   insert(&identity, item);
-  CHECK(table.first(&identity, item.hash()) == &item);
+  CHECK(table.find(&identity, item.hash()) == &item);
   CHECK(table.find(&identity, item.hash(), "one") == &item);
   CHECK(table.find(item.hash(), "one") == &item);
   CHECK(table.find(item.hash(), "two") == nullptr);
@@ -76,7 +76,7 @@ TEST_CASE_METHOD(Fixture, "an unknown identity with a known key finds the item o
   int known = 0;
   int unknown = 0;
   insert(&known, item);
-  CHECK(table.first(&unknown, 1) == nullptr);
+  CHECK(table.find(&unknown, 1) == nullptr);
   CHECK(table.find(&unknown, 1, "one") == &item);
 }
 

@@ -19,10 +19,13 @@ class Table {
   Table(const Table&) = delete;
   Table& operator=(const Table&) = delete;
 
-  /// The item of `identity`, if it lies in its home slot; null says nothing.
-  Item* first(const void* identity, std::uint32_t hash) const noexcept {
-    const Slot& slot = slots_[hash >> shift_];
-    return slot.identity == identity ? slot.item : nullptr;
+  /// The item of `identity`, or null.
+  Item* find(const void* identity, std::uint32_t hash) const noexcept {
+    for (std::uint32_t i = hash >> shift_; slots_[i].item; i = (i + 1) & mask()) {
+      if (slots_[i].identity == identity) [[likely]]
+        return slots_[i].item;
+    }
+    return nullptr;
   }
   /// The item of `identity`, else one with that key, else null.
   Item* find(const void* identity, std::uint32_t hash, std::string_view key) const noexcept {

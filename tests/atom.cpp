@@ -1512,7 +1512,7 @@ TEST_CASE(
     std::string& result = seen;
     atom::Atom<std::string>& atom = clone;
     handle.unsubscribe();
-    atom.mutate([](std::string& text) { text = "mutated"; });
+    atom.mutate([](std::string& now) { now = "mutated"; });
     result = now;
   });
   clone.update("first");

@@ -222,7 +222,7 @@ class Layers {
         layer.free();
       }
     }
-    limit_ = std::max(fewest_, 2 * kept);
+    limit_ = std::max(fewest, 2 * kept);
   }
 
   /// Gives all layers to the graveyard: atoms that refer to them may be there too.
@@ -235,7 +235,7 @@ class Layers {
   }
 
  private:
-  static constexpr std::size_t fewest_ = 16;
+  static constexpr std::size_t fewest = 16;
 
   static bool mentions(const Layer& layer, std::string_view key, std::uint32_t hash) noexcept {
     return layer.hidden ? layer.hidden->key == key : layer.snapshot->find(key, hash) != nullptr;
@@ -266,7 +266,7 @@ class Layers {
 
   Arena& arena_;
   Layer* newest_ = nullptr;
-  std::size_t limit_ = fewest_;
+  std::size_t limit_ = fewest;
   std::vector<Rejection> rejected_;
 };
 

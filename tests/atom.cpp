@@ -1512,7 +1512,7 @@ TEST_CASE(
     std::string& result = seen;
     atom::Atom<std::string>& atom = clone;
     handle.unsubscribe();
-    atom.mutate([](std::string& now) { now = "mutated"; });
+    atom.mutate([](std::string& value) { value = "mutated"; });
     result = now;
   });
   clone.update("first");

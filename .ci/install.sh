@@ -7,7 +7,9 @@ atom_present() {
     clang-19) command -v clang++-19 ;;
     libclang-rt-19-dev) echo 'int main() {}' | clang++-19 -fsanitize=address,undefined -x c++ -o /dev/null - ;;
     libc++-19-dev | libc++abi-19-dev)
-      printf '#include <string>\nint main() { throw std::string(1, 2); }' | clang++-19 -stdlib=libc++ -x c++ -o /dev/null - ;;
+      printf '#include <string>\nint main() { throw std::string(1, 2); }' |
+        clang++-19 -stdlib=libc++ -x c++ -o /dev/null -
+      ;;
     catch2) atom_header catch2/catch.hpp || atom_header catch2/catch_all.hpp ;;
     libfmt-dev) atom_header fmt/core.h ;;
     libcpp-httplib-dev) atom_header httplib.h ;;

@@ -61,18 +61,6 @@ std::optional<To> convert(const From& from) {
   return room.get();
 }
 
-TEST_CASE("The name of a type is how the compiler spells it") {
-  STATIC_REQUIRE(detail::type_name<int>() == "int");
-  STATIC_REQUIRE(detail::type_name<bool>() == "bool");
-  STATIC_REQUIRE(detail::type_name<std::string>() == "std::string");
-  STATIC_REQUIRE(detail::type_name<Plain>().ends_with("Plain"));
-  STATIC_REQUIRE(detail::type_name<std::vector<int>>().find("vector<int") != std::string_view::npos);
-}
-
-TEST_CASE("A name with brackets in it is not cut off") {
-  CHECK(detail::type_name<std::unique_ptr<int[]>>().ends_with(">"));
-}
-
 TEST_CASE("The table of a type tells its size, alignment and nature") {
   STATIC_REQUIRE(ops<int>.size == sizeof(int));
   STATIC_REQUIRE(ops<Line>.align == 64);

@@ -39,7 +39,7 @@ MUTANTS = [
         "atom_base.hpp",
         "if (owned_before && !shown_before) free_value(before);",
         "if (owned_before) free_value(before);",
-        ["atom.cpp", "hydrate.cpp"],
+        ["hydrate.cpp"],
         memory=True,
     ),
     Mutant(
@@ -107,7 +107,7 @@ MUTANTS = [
         "atom.hpp",
         "(flags_ & (own | modified | not_idle)) == (own | modified)",
         "(flags_ & (own | not_idle)) == own",
-        ["atom.cpp", "store.cpp"],
+        ["atom.cpp"],
     ),
     Mutant(
         "an assignment that throws leaves half a value",
@@ -195,7 +195,7 @@ MUTANTS = [
         "detail/delivery.hpp",
         "deliver(hold);\n      if (!hold.alive()) return;",
         "deliver(hold);",
-        ["detail/delivery.cpp", "store.cpp"],
+        ["store.cpp"],
         memory=True,
     ),
     Mutant(
@@ -218,7 +218,7 @@ MUTANTS = [
         "store.hpp",
         "layers_.hide(*clone->definition_);",
         "",
-        ["hydrate.cpp", "store.cpp"],
+        ["hydrate.cpp"],
     ),
     Mutant(
         "an atom after a dropped one keeps a way back to it",

@@ -35,6 +35,10 @@ TEST_CASE("a snapshot made in one translation unit is read and hydrated in anoth
   CHECK(store.use(odr::counter).value() == 42);
 }
 
+TEST_CASE("types that a translation unit keeps for itself are not taken for another's of the same name") {
+  odr::backward_reads_none_of(odr::forward_secrets());
+}
+
 TEST_CASE("what one translation unit writes is heard in another") {
   for (const odr::Side& side : {odr::forward_side(), odr::backward_side(), odr::few_side()}) {
     atom::AtomStore store;

@@ -56,5 +56,8 @@ std::size_t backward_store_size();
 /// Makes a store, uses both atoms, and returns what is in it.
 atom::Snapshot forward_request();
 atom::Snapshot backward_request();
+/// Values of types that forward.cpp keeps for itself; backward.cpp has others of the same names.
+atom::Snapshot forward_secrets();
+void backward_reads_none_of(const atom::Snapshot& secrets);
 
 }  // namespace odr

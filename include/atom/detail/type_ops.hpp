@@ -5,6 +5,7 @@
 #include <atom/config.hpp>
 #include <atom/detail/arena.hpp>
 #include <atom/detail/traits.hpp>
+#include <atom/detail/type_identity.hpp>
 #include <atom/equal.hpp>
 
 #include <cstddef>
@@ -16,30 +17,8 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
-#if defined(__cpp_rtti)
-#include <typeinfo>
-#endif
 
 namespace atom::inline v0_1::detail {
-
-/// The name of T as the compiler spells it. Needs no RTTI.
-template <class T>
-constexpr std::string_view type_name() noexcept {
-  if constexpr (std::same_as<T, std::string>) {
-    return "std::string";
-  } else {
-#if defined(_MSC_VER) && !defined(__clang__)
-    std::string_view name = __FUNCSIG__;
-    name.remove_prefix(name.find("type_name<") + 10);
-    return name.substr(0, name.rfind(">(void)"));
-#else
-    std::string_view name = __PRETTY_FUNCTION__;  // "... [with T = int; std::string_view = ...]" or "... [T = int]"
-    name.remove_prefix(name.find("T = ") + 4);
-    const std::size_t end = name.find("; std::string_view = ");
-    return name.substr(0, end != name.npos ? end : name.rfind(']'));
-#endif
-  }
-}
 
 /// The types that take part in the only two conversions there are: an integer that fits, and text.
 enum class Kind : std::uint8_t { other, signed_integer, unsigned_integer, text };
@@ -72,13 +51,7 @@ T* construct(void* place, [[maybe_unused]] std::pmr::memory_resource* memory, Ar
   return ::new (place) T(std::forward<Args>(args)...);
 }
 
-struct TypeOps {
-  std::string_view name;
-#if defined(__cpp_rtti)
-  const std::type_info* rtti;
-#else
-  const void* rtti;  // null; a program may mix both: whichever table the linker keeps, it is right
-#endif
+struct TypeOps : TypeIdentity {
   std::size_t size;
   std::size_t align;
   std::uint8_t piece;  // the size class in an arena
@@ -98,12 +71,8 @@ struct TypeOps {
   bool (*convert)(void* to, const TypeOps& from_type, const void* from, std::pmr::memory_resource* memory);
 
   bool same_type(const TypeOps& other) const noexcept {
-    if (this == &other) return true;
-#if defined(__cpp_rtti)
-    return rtti && other.rtti && *rtti == *other.rtti;  // the same type, seen from another shared object
-#else
-    return false;
-#endif
+    return this == &other ||
+           (size == other.size && align == other.align && kind == other.kind && same_elsewhere(other));
   }
 
   void clear(void* object) const noexcept {
@@ -172,10 +141,7 @@ struct TypeOpsFor {
   }
   static consteval TypeOps make() {
     TypeOps ops{};
-    ops.name = type_name<T>();
-#if defined(__cpp_rtti)
-    ops.rtti = &typeid(T);
-#endif
+    static_cast<TypeIdentity&>(ops) = type_identity<T>();
     ops.size = sizeof(T);
     ops.align = alignof(T);
     ops.piece = Arena::size_class(sizeof(T), alignof(T));

@@ -1519,3 +1519,19 @@ TEST_CASE(
   CHECK(seen == "first");
   CHECK(clone.value() == "mutated");
 }
+
+TEST_CASE("A value that a listener looks at stays as it is, also when it drops the atom and mutates what it dropped") {
+  static const atom::Atom<std::string> dropped{"atom.looked_at_and_dropped", "default"};
+  atom::AtomStore store;
+  auto& clone = store.use(dropped);
+  std::string seen;
+  clone.on_change([&](const std::string& now) {
+    store.drop(dropped);
+    clone.mutate([](std::string& value) { value = "mutated"; });
+    seen = now;
+    CHECK(clone.value() == "mutated");
+  });
+  clone.update("first");
+  CHECK(seen == "first");
+  CHECK(store.use(dropped).value() == "default");
+}

@@ -207,9 +207,9 @@ class Atom : public AtomBase {
   template <class M, class C, class... Rest>
     requires(std::is_object_v<M> && detail::leads_on<T, C> && sizeof...(Rest) > 0)
   Subscription watch(M C::* member, Rest&&... members_and_listener) {
-    return watch_leaf < M, detail::optional_like<T> && !std::derived_from < T,
-           C >> ([member](const T& value) { return detail::follow(&value, member); },
-                 std::forward<Rest>(members_and_listener)...);
+    return watch_leaf<M, detail::through_optional<T, C>>(
+        [member](const T& value) { return detail::follow(&value, member); },
+        std::forward<Rest>(members_and_listener)...);
   }
 
   /// Called after each `reset` and `silent_reset`; takes (atom) or ().
@@ -335,8 +335,9 @@ class Atom : public AtomBase {
     if constexpr (std::is_nothrow_move_assignable_v<T>) {
       // An own value that was written before, and nobody to tell: it may simply be assigned.
       if ((flags_ & (own | modified | not_idle)) == (own | modified) &&
-          !signal_.heard(detail::on_change | detail::on_watch)) {
-        if (detail::same_value<T>(current(), next)) return false;
+          !signal_.heard(detail::on_change | detail::on_watch)) [[likely]] {
+        if (detail::same_value<T>(current(), next)) [[unlikely]]
+          return false;
         own_value() = std::move(next);
         return true;
       }
@@ -350,13 +351,14 @@ class Atom : public AtomBase {
     return replace(checked(std::move(next)), loud);
   }
   ATOM_NOINLINE bool replace(T&& next, bool loud) {
-    if (detail::same_value<T>(current(), next)) return false;
+    if (detail::same_value<T>(current(), next)) [[unlikely]]
+      return false;
     const bool tell = loud && is_heard();
     if constexpr (std::is_trivially_copyable_v<T> && std::is_move_assignable_v<T> && sizeof(T) <= 64) {
       // Cheap to move aside: the value before is kept on the stack. (Nothing is pending where no hold is.)
-      if (tell && owns_value() && !signal_.delivery()->held()) {
+      if (tell && owns_value() && !signal_.delivery()->held()) [[likely]] {
         const T old = std::exchange(own_value(), std::move(next));
-        show(&old, false);
+        show(&old);
         return true;
       }
     }
@@ -481,9 +483,9 @@ class Atom : public AtomBase {
   template <class X, bool ThroughOptional, class Get, class M, class C, class... Rest>
     requires(std::is_object_v<M> && detail::leads_on<X, C> && sizeof...(Rest) > 0)
   Subscription watch_leaf(Get get, M C::* member, Rest&&... rest) {
-    return watch_leaf < M, ThroughOptional || !std::derived_from < X,
-           C >> ([get, member](const T& value) { return detail::follow(get(value), member); },
-                 std::forward<Rest>(rest)...);
+    constexpr bool through = ThroughOptional || detail::through_optional<X, C>;
+    return watch_leaf<M, through>([get, member](const T& value) { return detail::follow(get(value), member); },
+                                  std::forward<Rest>(rest)...);
   }
   /// ... or the listener.
   template <class M, bool ThroughOptional, class Get, class F>

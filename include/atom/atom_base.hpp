@@ -85,14 +85,14 @@ class ATOM_API AtomBase : private detail::Deliverable {
     detail::Registry::instance().add(definition);
   }
   /// A clone.
-  AtomBase(CloneToken token, const AtomBase& given)
+  ATOM_INLINE AtomBase(CloneToken token, const AtomBase& given)
       : signal_(token.delivery_),
         definition_(given.definition_),
         hash_(given.hash_),
         value_(token.hydrated_ ? token.hydrated_ : definition_->default_value) {
     if (!value_) build();
     if (definition_->has_before_update) flags_ |= before_update_flag;
-    if (definition_->has_on_update) flags_ |= on_update_flag;
+    if (definition_->has_on_update) listen_on_update();
   }
   /// A clone ends in `free`; here is something left to do only if the constructor of a derived class threw.
   virtual ~AtomBase() {
@@ -115,15 +115,13 @@ class ATOM_API AtomBase : private detail::Deliverable {
 
   bool owns_value() const noexcept { return flags_ & own; }
   /// Whether a change will be told.
-  bool is_heard() const noexcept {
-    return (signal_.heard(detail::on_change | detail::on_watch) || (flags_ & on_update_flag)) && !(flags_ & dropped);
-  }
+  bool is_heard() const noexcept { return signal_.heard(detail::on_change | detail::on_watch) && !(flags_ & dropped); }
   /// Whether the value may be changed where it lies: it is the atom's own, nobody is looking at it, and the value
   /// before is kept already or nobody will ask for it. (In a batch somebody may still subscribe who does.)
   bool may_change_in_place() const noexcept {
     if (!owns_value() || (flags_ & (shown | before_update_flag))) return false;
     if ((flags_ & change_pending) || !is_heard()) return true;
-    if (signal_.heard(detail::wants_old) || (flags_ & on_update_flag)) return false;
+    if (signal_.heard(detail::wants_old)) return false;
     return !signal_.delivery()->held() || !definition_->type.copy;
   }
 
@@ -168,13 +166,15 @@ class ATOM_API AtomBase : private detail::Deliverable {
     show(std::exchange(value_, next), owned_before);
   }
   /// Tells whoever listens that the value came after `old`. Nothing is pending, and no hold is on the stack.
-  void show(const void* old, bool owns_old) {
+  ATOM_INLINE void show(const void* old, bool owns_old) {
     flags_ |= own | modified | shown;
     const detail::Shown values{*this, value_, old, true, owns_old};
     detail::Hold hold(*signal_.delivery());
     tell(values, true, false, hold);
     hold.finish();
   }
+  /// The same, with an `old` that the caller keeps.
+  ATOM_NOINLINE void show(const void* old) { show(old, false); }
   /// Tells what is pending, in the same way.
   void announce() {
     detail::Delivery& delivery = *signal_.delivery();
@@ -265,27 +265,37 @@ class ATOM_API AtomBase : private detail::Deliverable {
     light = 1u << 4,               // own values need no clean-up when the whole arena goes
     template_flag = 1u << 5,       // a template, not a clone
     before_update_flag = 1u << 6,  // has that option
-    on_update_flag = 1u << 7,      // has that option
-    editing = 1u << 8,             // inside its own mutate, updater or hook
-    shown = 1u << 9,               // listeners are looking at value_
-    change_pending = 1u << 10,     // to be told: a change from old_ to value_
-    coalesced = 1u << 11,          // of more than one write, so the two may be equal
-    mutated = 1u << 12,            // but counts as a change even then
-    reset_pending = 1u << 13,      // to be told: a reset
-    queued = 1u << 14,
-    ending = 1u << 15,   // on_destroy was told
-    dropped = 1u << 16,  // no longer in its store
+    editing = 1u << 7,             // inside its own mutate, updater or hook
+    shown = 1u << 8,               // listeners are looking at value_
+    change_pending = 1u << 9,      // to be told: a change from old_ to value_
+    coalesced = 1u << 10,          // of more than one write, so the two may be equal
+    mutated = 1u << 11,            // but counts as a change even then
+    reset_pending = 1u << 12,      // to be told: a reset
+    queued = 1u << 13,
+    ending = 1u << 14,   // on_destroy was told
+    dropped = 1u << 15,  // no longer in its store
   };
   static constexpr std::uint32_t all_pending = change_pending | coalesced | mutated | reset_pending;
   static constexpr std::uint32_t not_idle =
-      template_flag | before_update_flag | on_update_flag | editing | shown | change_pending | dropped;
+      template_flag | before_update_flag | editing | shown | change_pending | dropped;
 
   // ---- Telling
 
   std::uint32_t hash() const noexcept { return hash_; }
-  void build() {
+  ATOM_NOINLINE void build() {
     value_ = build_value();
     flags_ |= own;
+  }
+  /// The option is the first listener.
+  ATOM_NOINLINE void listen_on_update() {
+    try {
+      signal_.subscribe(detail::on_change | detail::wants_old, [](const void* now, const void* old, AtomBase& atom) {
+        atom.definition_->on_update(now, old, atom);
+      });
+    } catch (...) {
+      free_values();
+      throw;
+    }
   }
   void enqueue() noexcept {
     if (flags_ & queued) return;
@@ -303,28 +313,31 @@ class ATOM_API AtomBase : private detail::Deliverable {
     tell(values, (pending & change_pending) && differs(values, pending, hold), pending & reset_pending, hold);
   }
   ATOM_INLINE void tell(const detail::Shown& values, bool change, bool reset, detail::Hold& hold) noexcept {
-    hold.show(&values);
     const void* const now = values.now;
     const void* const old = values.old;
-    const auto round = signal_.begin();
+    const bool owns_now = values.owns_now;  // a compiler sees through these, and not through what a hold refers to
+    const bool owns_old = values.owns_old;
+    hold.show(&values);
+    const detail::Listener* const last = signal_.begin();
     if (change) {
-      if ((flags_ & on_update_flag) && !tell_on_update(values, hold)) return;
-      if (!signal_.tell(round, detail::on_change, now, old, *this, hold)) return;
-      if (!signal_.tell(round, detail::on_watch, now, old, *this, hold)) return;
+      if (!signal_.tell(last, detail::on_change, now, old, *this, hold)) return;
+      if (!signal_.tell(last, detail::on_watch, now, old, *this, hold)) return;
     }
-    if (reset && !signal_.tell(round, detail::on_reset, now, now, *this, hold)) return;
-    signal_.end(round, hold);
-    if (!hold.alive()) return;
+    if (reset && !signal_.tell(last, detail::on_reset, now, now, *this, hold)) return;
+    if (!signal_.end(hold)) return;
     hold.show(nullptr);
-    AtomBase::release(values);
+    release(now, old, owns_now, owns_old);
   }
   void release(const detail::Shown& values) noexcept override {
-    if (values.owns_old) free_value(values.old);
-    if (!values.owns_now) return;
-    if (value_ == values.now) {
+    release(values.now, values.old, values.owns_now, values.owns_old);
+  }
+  ATOM_INLINE void release(const void* now, const void* old, bool owns_now, bool owns_old) noexcept {
+    if (owns_old) free_value(old);
+    if (!owns_now) return;
+    if (value_ == now) [[likely]] {
       flags_ &= ~shown;
-    } else if (old_ != values.now) {
-      free_value(values.now);  // it was replaced silently meanwhile
+    } else if (old_ != now) {
+      free_value(now);  // it was replaced silently meanwhile
     }
   }
   /// Several writes may end where they began: then there is nothing to tell.
@@ -337,19 +350,12 @@ class ATOM_API AtomBase : private detail::Deliverable {
       return true;
     }
   }
-  ATOM_NOINLINE bool tell_on_update(const detail::Shown& values, detail::Hold& hold) noexcept {
-    try {
-      definition_->on_update(values.now, values.old, *this);
-    } catch (...) {
-      hold.caught();
-    }
-    return hold.alive();
-  }
   void tell_destroyed(detail::Hold& hold) {
     if (flags_ & ending) return;
     flags_ |= ending;
-    const auto round = signal_.begin();
-    if (signal_.tell(round, detail::on_destroy, value_, value_, *this, hold)) signal_.end(round, hold);
+    const bool nested = signal_.telling();  // one of its own listeners drops it
+    const detail::Listener* const last = signal_.begin();
+    if (signal_.tell(last, detail::on_destroy, value_, value_, *this, hold) && !nested) signal_.end(hold);
   }
 
   void abandon() noexcept override {

@@ -23,6 +23,8 @@ using Events = std::uint8_t;
 inline constexpr Events on_change = 1, on_watch = 2, on_reset = 4, on_destroy = 8;
 /// It also wants the value before the change.
 inline constexpr Events wants_old = 16;
+/// Its callable has a destructor to run.
+inline constexpr Events has_destructor = 32;
 
 /// A callable in a store's arena, in the list of the signal that calls it.
 struct Listener {
@@ -134,7 +136,7 @@ class Signal {
     Node* const node = ::new (piece.place()) Node(std::move(call));
     piece.release();
     node->ops = &Node::table;
-    append(*node, events);
+    append(*node, node->ops->destroy ? events | has_destructor : events);
     return Subscription(*node);
   }
 
@@ -160,6 +162,18 @@ class Signal {
     has_disconnected_ = true;
   }
   bool empty() const noexcept { return !listeners_.last && !dropped_.last; }
+  /// Where all memory goes at once: ends all subscriptions, if no code of the user's needs to run for it. Whether there
+  /// is nothing left to destroy.
+  bool let_go() noexcept {
+    if (dropped_.last || heard(has_destructor) || has_disconnected_) return false;
+    Listener* const last = std::exchange(listeners_.last, nullptr);
+    if (!last) return true;
+    events_ = 0;
+    for (Listener* listener = last->next;; listener = listener->next) {
+      if (listener->handle) listener->handle->listener_ = nullptr;
+      if (listener == last) return true;
+    }
+  }
   /// Destroys all listeners; see Disposable::clear.
   void clear(Hold& hold) noexcept {
     disconnect_all();
@@ -167,29 +181,28 @@ class Signal {
     if (hold.alive()) discard(dropped_, hold);
   }
 
-  /// Brackets one delivery, which tells those who were there when it began, from `first` to `last`, and are still.
-  /// Deliveries of one signal may nest; the outermost one sweeps at its end.
-  struct Round {
-    Listener* first;
-    Listener* last;
-    bool outermost;
-  };
-  Round begin() noexcept {
-    Listener* const last = listeners_.last;
-    return {last ? last->next : nullptr, last, !std::exchange(telling_, true)};
+  /// Whether a delivery is under way.
+  bool telling() const noexcept { return telling_; }
+  /// Begins a delivery, and returns the last listener that is told by it: those who are there now, and are still when
+  /// it is their turn.
+  const Listener* begin() noexcept {
+    telling_ = true;
+    return listeners_.last;
   }
-  void end(Round round, Hold& hold) noexcept {
-    if (!round.outermost) return;
+  /// Ends the delivery, or the outer one if they were nested. Whether the store is still there.
+  bool end(Hold& hold) noexcept {
     telling_ = false;
-    if (has_disconnected_) [[unlikely]]
-      sweep(hold);
+    if (!has_disconnected_) [[likely]]
+      return true;
+    sweep(hold);
+    return hold.alive();
   }
-  /// Calls those who listen to one of `events`; what they throw goes to the hold. Whether the store is still there: if
-  /// not, there is nothing to end.
-  ATOM_INLINE bool tell(Round round, Events events, const void* now, const void* old, AtomBase& atom,
+  /// Calls those up to `last` who listen to one of `events`; what they throw goes to the hold. Whether the store is
+  /// still there: if not, there is nothing to end.
+  ATOM_INLINE bool tell(const Listener* last, Events events, const void* now, const void* old, AtomBase& atom,
                         Hold& hold) noexcept {
-    if (!round.last || !heard(events)) return true;
-    for (Listener* listener = round.first;; listener = listener->next) {
+    if (!last || !heard(events)) return true;
+    for (Listener* listener = listeners_.last->next;; listener = listener->next) {
       if (listener->events & events) {
         try {
           listener->ops->call(*listener, now, old, atom);
@@ -199,7 +212,7 @@ class Signal {
         if (!hold.alive()) [[unlikely]]
           return false;
       }
-      if (listener == round.last) return true;
+      if (listener == last) return true;
     }
   }
 

@@ -167,7 +167,7 @@ class AtomStore {
     return take(Snapshot(snapshot), options);
   }
   HydrateReport hydrate(Snapshot&& snapshot, HydrateOptions options = {}) { return take(std::move(snapshot), options); }
-  template <SnapshotPointer P>
+  template <snapshot_pointer P>
   HydrateReport hydrate(P shared, HydrateOptions options = {}) {
     return take(std::move(shared), options);
   }
@@ -198,7 +198,9 @@ class AtomStore {
   // use
   template <class A>
   ATOM_NOINLINE A& use_slowly(const A& atom);
-  AtomBase* admit(const AtomBase& atom, bool same_class);
+  ATOM_INLINE AtomBase* admit(const AtomBase& atom, bool same_class);
+  AtomBase* admit_again(const detail::Definition& definition, AtomBase& clone);
+  [[noreturn]] void refuse(const detail::Definition* definition, bool same_class) const;
   [[noreturn]] static void refuse(const detail::Definition& first, const detail::Definition& second);
   AtomBase* find(const AtomBase& atom) const noexcept {
     AtomBase* const clone = atoms_.find(atom.definition_, atom.hash_, atom.key());
@@ -290,24 +292,37 @@ A& AtomStore::use_slowly(const A& atom) {
 /// The clone that stands for `atom`, or null, and then one may be added.
 inline AtomBase* AtomStore::admit(const AtomBase& atom, bool same_class) {
   const detail::Definition* const definition = atom.definition_;
-  if (!definition) [[unlikely]] {
+  if (!definition) [[unlikely]]
+    refuse(definition, same_class);
+  if (AtomBase* const clone = atoms_.find(definition, atom.hash_, definition->key)) [[unlikely]]
+    return admit_again(*definition, *clone);
+  if (ending_ || !same_class || definition->clash()) [[unlikely]]
+    refuse(definition, same_class);
+  return nullptr;
+}
+
+/// The store has a clone with this key.
+inline AtomBase* AtomStore::admit_again(const detail::Definition& definition, AtomBase& clone) {
+  if (clone.definition_ == &definition) return &clone;
+  if (!clone.definition_->same_variable(definition)) refuse(*clone.definition_, definition);
+  atoms_.reserve_one(delivery_.arena);  // the same variable, seen from another shared object
+  atoms_.insert(&definition, clone);
+  return &clone;
+}
+
+inline void AtomStore::refuse(const detail::Definition* definition, bool same_class) const {
+  if (!definition) {
     throw Error("an atom was used before it was initialised: by the initialiser of a variable in another file");
   }
-  if (AtomBase* const clone = atoms_.find(definition, atom.hash_, atom.key())) {
-    if (clone->definition_ == definition) return clone;
-    if (!clone->definition_->same_variable(*definition)) refuse(*clone->definition_, *definition);
-    atoms_.reserve_one(delivery_.arena);  // the same variable, seen from another shared object
-    atoms_.insert(definition, *clone);
-    return clone;
-  }
-  if (ending_)
+  if (ending_) {
     throw Error("atom \"" + definition->key + "\" is used for the first time while its store is being destroyed");
-  if (const detail::Definition* first = definition->clash()) refuse(*first, *definition);
+  }
+  if (const detail::Definition* const first = definition->clash()) refuse(*first, *definition);
   if (!same_class) {
     throw TypeMismatch("atom \"" + definition->key +
                        "\" is used through a base class: pass it as what it is, so that the clone keeps its verbs");
   }
-  return nullptr;
+  std::terminate();  // not reached: nothing is wrong with it
 }
 
 inline void AtomStore::refuse(const detail::Definition& first, const detail::Definition& second) {
@@ -361,7 +376,7 @@ inline const detail::Definition* AtomStore::definition_of(const Snapshot::Entry&
 inline bool AtomStore::fits(const Snapshot::Entry& entry) const noexcept {
   const detail::Definition* const definition = definition_of(entry);
   if (!definition) return true;
-  if (!definition->type.copy || !definition->type.isolated || !entry.value.is(definition->type)) return false;
+  if (!definition->type.shareable || !entry.value.is(definition->type)) return false;
   const AtomBase* const clone = atoms_.find(entry.hash_, entry.key);
   return !clone || !(clone->flags_ & AtomBase::editing);
 }
@@ -431,7 +446,8 @@ inline Snapshot AtomStore::snapshot(SnapshotOptions options) const {
   for (const AtomBase& clone : list()) {
     const detail::Definition& definition = *clone.definition_;
     const detail::TypeOps& type = definition.type;
-    if (!type.copy || !type.isolated) continue;
+    if (!type.shareable) [[unlikely]]
+      continue;
     Value& value = all.append(definition).value;
     const bool tiny = type.trivial && type.size <= 2 * sizeof(void*);
     if (clone.value_ == definition.default_value && !tiny) {
@@ -533,7 +549,9 @@ inline void AtomStore::end() noexcept {
   detail::Hold hold(delivery_);
   tell_destroyed(hold);
   delivery_.cut_off(hold);
-  for (bool more = true; more;) {  // the end of a callable may bring new listeners, or drop atoms
+  bool more = false;
+  for (AtomBase* clone = first_; clone; clone = clone->next_) more |= !clone->signal_.let_go();
+  while (more) {  // the end of a callable may bring new listeners, or drop atoms
     more = false;
     for (AtomBase* clone = first_; clone; clone = clone->next_) {
       if (clone->signal_.empty()) continue;
@@ -548,7 +566,7 @@ inline void AtomStore::end() noexcept {
     if (!(gone.flags_ & AtomBase::plain)) gone.free();
   }
   layers_.free_all();
-  atoms_.clear(delivery_.arena);
+  atoms_.free(delivery_.arena);
 }
 
 }  // namespace atom::inline v0_1

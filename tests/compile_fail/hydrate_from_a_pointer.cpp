@@ -2,5 +2,5 @@
 #include <atom/store.hpp>
 
 void misuse(atom::AtomStore& store, const atom::Snapshot& snapshot) {
-  store.hydrate(&snapshot);  // error: SnapshotPointer
+  store.hydrate(&snapshot);  // error: snapshot_pointer
 }

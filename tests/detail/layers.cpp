@@ -202,11 +202,11 @@ TEST_CASE_METHOD(Fixture, "a pointer to something that can be changed is rejecte
 }
 
 TEST_CASE("what stands for a snapshot keeps it alive, moves without throwing, and does not let it be changed") {
-  STATIC_REQUIRE(atom::SnapshotPointer<std::shared_ptr<const Snapshot>>);
-  STATIC_REQUIRE(atom::SnapshotPointer<std::unique_ptr<const Snapshot>>);
-  STATIC_REQUIRE_FALSE(atom::SnapshotPointer<std::shared_ptr<Snapshot>>);
-  STATIC_REQUIRE_FALSE(atom::SnapshotPointer<const Snapshot*>);
-  STATIC_REQUIRE_FALSE(atom::SnapshotPointer<Snapshot>);
+  STATIC_REQUIRE(atom::snapshot_pointer<std::shared_ptr<const Snapshot>>);
+  STATIC_REQUIRE(atom::snapshot_pointer<std::unique_ptr<const Snapshot>>);
+  STATIC_REQUIRE_FALSE(atom::snapshot_pointer<std::shared_ptr<Snapshot>>);
+  STATIC_REQUIRE_FALSE(atom::snapshot_pointer<const Snapshot*>);
+  STATIC_REQUIRE_FALSE(atom::snapshot_pointer<Snapshot>);
 }
 
 }  // namespace

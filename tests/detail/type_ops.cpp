@@ -66,8 +66,8 @@ TEST_CASE("The table of a type tells its size, alignment and nature") {
   STATIC_REQUIRE(ops<Line>.align == 64);
   STATIC_REQUIRE(ops<int>.trivial);
   STATIC_REQUIRE_FALSE(ops<std::string>.trivial);
-  STATIC_REQUIRE(ops<int>.isolated);
-  STATIC_REQUIRE_FALSE(ops<int*>.isolated);
+  STATIC_REQUIRE(ops<int>.shareable);
+  STATIC_REQUIRE_FALSE(ops<int*>.shareable);
   STATIC_REQUIRE(ops<int>.name == "int");
 }
 

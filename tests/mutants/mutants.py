@@ -52,8 +52,8 @@ MUTANTS = [
     Mutant(
         "mutate changes a value where it lies although a listener wants the one before",
         "atom_base.hpp",
-        "if (signal_.heard(detail::wants_old) || (flags_ & on_update_flag)) return false;",
-        "if (flags_ & on_update_flag) return false;",
+        "if (signal_.heard(detail::wants_old)) return false;",
+        "",
         ["atom.cpp"],
     ),
     Mutant(
@@ -81,25 +81,25 @@ MUTANTS = [
     Mutant(
         "watchers are told before change listeners",
         "atom_base.hpp",
-        "if (!signal_.tell(round, detail::on_change, now, old, *this, hold)) return;\n"
-        "      if (!signal_.tell(round, detail::on_watch, now, old, *this, hold)) return;",
-        "if (!signal_.tell(round, detail::on_watch, now, old, *this, hold)) return;\n"
-        "      if (!signal_.tell(round, detail::on_change, now, old, *this, hold)) return;",
+        "if (!signal_.tell(last, detail::on_change, now, old, *this, hold)) return;\n"
+        "      if (!signal_.tell(last, detail::on_watch, now, old, *this, hold)) return;",
+        "if (!signal_.tell(last, detail::on_watch, now, old, *this, hold)) return;\n"
+        "      if (!signal_.tell(last, detail::on_change, now, old, *this, hold)) return;",
         ["atom.cpp"],
     ),
     # ---- atom.hpp: writing and watching
     Mutant(
         "an update to an equal value is told",
         "atom.hpp",
-        "bool replace(T&& next, bool loud) {\n    if (detail::same_value<T>(current(), next)) return false;",
+        "bool replace(T&& next, bool loud) {\n    if (detail::same_value<T>(current(), next)) [[unlikely]]\n      return false;",
         "bool replace(T&& next, bool loud) {",
         ["atom.cpp"],
     ),
     Mutant(
         "a number changes under the listeners that look at it",
         "atom.hpp",
-        "if (tell && owns_value() && !signal_.delivery()->held()) {",
-        "if (tell && owns_value()) {",
+        "if (tell && owns_value() && !signal_.delivery()->held()) [[likely]] {",
+        "if (tell && owns_value()) [[likely]] {",
         ["atom.cpp"],
     ),
     Mutant(
@@ -148,7 +148,7 @@ MUTANTS = [
     Mutant(
         "a listener that subscribes during a delivery takes part in it",
         "signal.hpp",
-        "if (listener == round.last) return true;",
+        "if (listener == last) return true;",
         "if (listener == listeners_.last) return true;",
         ["signal.cpp"],
     ),
@@ -231,22 +231,22 @@ MUTANTS = [
     Mutant(
         "two templates with one key share a clone",
         "store.hpp",
-        "if (!clone->definition_->same_variable(*definition)) refuse(*clone->definition_, *definition);",
+        "if (!clone.definition_->same_variable(definition)) refuse(*clone.definition_, definition);",
         "",
         ["store.cpp"],
     ),
     Mutant(
         "a template that another with its key came before may be used",
         "store.hpp",
-        "if (const detail::Definition* first = definition->clash()) refuse(*first, *definition);",
-        "",
+        "if (ending_ || !same_class || definition->clash())",
+        "if (ending_ || !same_class)",
         ["store.cpp"],
     ),
     Mutant(
         "an atom may be used for the first time while its store is being destroyed",
         "store.hpp",
-        "if (ending_)\n    throw Error(\"atom",
-        "if (false)\n    throw Error(\"atom",
+        "if (ending_ || !same_class || definition->clash())",
+        "if (!same_class || definition->clash())",
         ["store.cpp"],
     ),
     # ---- detail/layers.hpp: what was hydrated

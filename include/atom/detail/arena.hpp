@@ -56,7 +56,7 @@ class Arena final : public std::pmr::memory_resource {
   }
 
   /// Memory that `recycle` takes back. Pieces over 256 bytes, or aligned to more than 16, come from upstream.
-  void* acquire(std::size_t size, std::size_t align) {
+  ATOM_INLINE void* acquire(std::size_t size, std::size_t align) {
     if (!pooled(size, align)) [[unlikely]]
       return upstream().allocate(size, align);
     const std::size_t index = class_of(size);
@@ -109,7 +109,7 @@ class Arena final : public std::pmr::memory_resource {
   /// 1 to 16 bytes are class 0, 17 to 32 class 1, and so on.
   static constexpr std::size_t class_of(std::size_t size) noexcept { return size ? (size - 1) / grain : 0; }
 
-  void* bump(std::size_t size) {
+  ATOM_INLINE void* bump(std::size_t size) {
     if (static_cast<std::size_t>(end_ - free_) < size) [[unlikely]]
       add_block();
     std::byte* const place = free_;

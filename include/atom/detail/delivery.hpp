@@ -73,6 +73,9 @@ class Deliverable : public Disposable {
 
 /// The two values that listeners are looking at right now. Whoever showed them decides their fate afterwards.
 struct Shown {
+  // A constructor, because g++ 12 clears the padding of an aggregate.
+  Shown(Deliverable& s, const void* n, const void* o, bool owns_n, bool owns_o) noexcept
+      : source(s), now(n), old(o), owns_now(owns_n), owns_old(owns_o) {}
   Deliverable& source;
   const void* now;
   const void* old;
@@ -112,6 +115,10 @@ class Delivery {
   DisposableQueue graveyard_;
 };
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdangling-pointer"  // g++ does not see that what lies on the stack is let go in time
+#endif
 /// While one is on the stack, deliveries wait. The outermost delivers them in `finish`.
 class Hold {
  public:
@@ -158,6 +165,9 @@ class Hold {
   const Shown* shown_ = nullptr;
   std::exception_ptr error_;
 };
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 inline void Delivery::deliver_all(Hold& hold) {
   std::uint32_t rounds = 0;

@@ -27,7 +27,7 @@ namespace atom::inline v0_1 {
 
 /// Something that stands for a Snapshot and keeps it alive, such as a std::shared_ptr<const Snapshot>.
 template <class P>
-concept SnapshotPointer = std::is_nothrow_move_constructible_v<P> && !std::is_pointer_v<P> && requires(const P& p) {
+concept snapshot_pointer = std::is_nothrow_move_constructible_v<P> && !std::is_pointer_v<P> && requires(const P& p) {
   { *p } -> std::same_as<const Snapshot&>;
 };
 
@@ -43,7 +43,7 @@ class Judgement {
       reject(definition, Rejection::Cause::not_writable, "the atom is not client-writable");
       return;
     }
-    if (!type.copy || !type.isolated) {
+    if (!type.shareable) {
       reject(definition, Rejection::Cause::shared, "a " + std::string(type.name) + " would be shared");
       return;
     }
@@ -65,8 +65,6 @@ class Judgement {
   const std::optional<Rejection>& rejection() const noexcept { return rejection_; }
   /// The value to take, exactly of the atom's type.
   const Value& accepted() const noexcept { return *accepted_; }
-  /// It is another one than came: it was converted, or made by `before_update`.
-  bool replaced() const noexcept { return accepted_ == &converted_; }
 
  private:
   void ask(const Definition& definition, const void* current) {
@@ -104,7 +102,7 @@ class Layer : public Disposable {
   ~Layer() = default;
 };
 
-/// Owner is a Snapshot, a SnapshotPointer, or the definition whose key is hidden.
+/// Owner is a Snapshot, a snapshot_pointer, or the definition whose key is hidden.
 template <class Owner>
 class LayerOf final : public Layer {
  public:
@@ -148,14 +146,11 @@ class Layers {
   /// Puts a snapshot on top and returns it, at the place where it stays.
   template <class Owner>
   const Snapshot& push(Owner owner, Trust from) {
-    void* const place = arena_.acquire(sizeof(LayerOf<Owner>), alignof(LayerOf<Owner>));
-    auto* const layer = ::new (place) LayerOf<Owner>(arena_, std::move(owner), from);
-    layer->older = std::exchange(newest_, layer);
-    return *layer->snapshot;
+    return *put<Owner>(std::move(owner), from).snapshot;
   }
 
-  /// The value that waits for an atom, exactly of its type, or null. Stays where it is while an atom
-  /// refers to it.
+  /// The value that waits for an atom, exactly of its type, or null. Stays where it is while an atom refers
+  /// to it.
   ATOM_NOINLINE const void* find(const Definition& definition) {
     bool rejected = false;
     for (const Layer* layer = newest_; layer; layer = layer->older) {
@@ -165,7 +160,7 @@ class Layers {
       }
       const Value* const value = layer->snapshot->find(definition.key, definition.hash);
       if (!value) continue;
-      const bool fits = value->is(definition.type) && definition.type.copy && definition.type.isolated;
+      const bool fits = value->is(definition.type) && definition.type.shareable;
       if (layer->trust == Trust::server && fits && !rejected) return value->data();
       const Judgement judgement(definition, definition.default_value, *value, layer->trust);
       if (!judgement.rejection()) return remember(definition, judgement.accepted());
@@ -181,10 +176,7 @@ class Layers {
     for (const Layer* layer = newest_; layer; layer = layer->older) {
       if (layer->hidden && layer->hidden->key == definition.key) return;
       if (!layer->snapshot || !layer->snapshot->find(definition.key, definition.hash)) continue;
-      const Definition* hidden = &definition;
-      void* const place = arena_.acquire(sizeof(LayerOf<const Definition*>), alignof(LayerOf<const Definition*>));
-      auto* const top = ::new (place) LayerOf<const Definition*>(arena_, std::move(hidden), Trust::server);
-      top->older = std::exchange(newest_, top);
+      put<const Definition*>(&definition, Trust::server);
       return;
     }
   }
@@ -237,6 +229,13 @@ class Layers {
  private:
   static constexpr std::size_t fewest = 16;
 
+  template <class Owner>
+  Layer& put(Owner&& owner, Trust from) {
+    void* const place = arena_.acquire(sizeof(LayerOf<Owner>), alignof(LayerOf<Owner>));
+    auto* const layer = ::new (place) LayerOf<Owner>(arena_, std::move(owner), from);
+    layer->older = std::exchange(newest_, layer);
+    return *layer;
+  }
   static bool mentions(const Layer& layer, std::string_view key, std::uint32_t hash) noexcept {
     return layer.hidden ? layer.hidden->key == key : layer.snapshot->find(key, hash) != nullptr;
   }

@@ -21,6 +21,9 @@ template <class X, class C>
 inline constexpr bool leads_on = std::derived_from<X, C>;
 template <optional_like X, class C>
 inline constexpr bool leads_on<X, C> = std::derived_from<typename X::value_type, C>;
+/// Whether it is an optional's, where it leads on.
+template <class X, class C>
+inline constexpr bool through_optional = !std::derived_from<X, C>;
 
 /// The member of `*x`, or null where an optional on the way is empty.
 template <class X, class M, class C>

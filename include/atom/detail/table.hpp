@@ -40,14 +40,14 @@ class Table {
 
   /// Makes sure that one more `insert` needs no memory.
   void reserve_one(Arena& arena) {
-    if (16 * (used_ + 1) > 11 * size()) [[unlikely]]
+    if (room_ == 0) [[unlikely]]
       grow(arena);
   }
   void insert(const void* identity, Item& item) noexcept {
     std::uint32_t i = item.hash() >> shift_;
     while (slots_[i].item) i = (i + 1) & mask();
     slots_[i] = {identity, &item};
-    ++used_;
+    --room_;
   }
   /// Removes all identities of the item.
   void erase(const Item& item) noexcept {
@@ -61,12 +61,14 @@ class Table {
     }
   }
   void clear(Arena& arena) noexcept {
-    if (slots_ != inline_) {
-      arena.upstream().deallocate(slots_, size() * sizeof(Slot), alignof(Slot));
-      slots_ = inline_;
-      shift_ = inline_shift;
-    }
+    free(arena);
+    slots_ = inline_;
+    shift_ = inline_shift;
     clear_inline();
+  }
+  /// The end; only to be destroyed afterwards.
+  void free(Arena& arena) noexcept {
+    if (slots_ != inline_) arena.upstream().deallocate(slots_, size() * sizeof(Slot), alignof(Slot));
   }
 
  private:
@@ -78,8 +80,11 @@ class Table {
   std::uint32_t size() const noexcept { return 1u << (32 - shift_); }
   std::uint32_t mask() const noexcept { return size() - 1; }
 
+  /// How many slots of a table are filled at most.
+  static constexpr std::uint32_t most(std::uint32_t size) noexcept { return 11 * size / 16; }
+
   void clear_inline() noexcept {
-    used_ = 0;
+    room_ = most(1u << (32 - inline_shift));
     // One store each: g++ 12 would make `rep stos` of a loop or of {}, which takes four times as long.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC unroll 16
@@ -98,7 +103,7 @@ class Table {
       gap = i;
     }
     slots_[gap] = {nullptr, nullptr};
-    --used_;
+    ++room_;
   }
   ATOM_COLD void grow(Arena& arena) {
     const std::uint32_t old_size = size();
@@ -108,7 +113,7 @@ class Table {
     for (std::uint32_t i = 0; i < new_size; ++i) ::new (bigger + i) Slot{nullptr, nullptr};
     slots_ = bigger;
     --shift_;
-    used_ = 0;
+    room_ = most(new_size);
     for (std::uint32_t i = 0; i < old_size; ++i) {
       if (old[i].item) insert(old[i].identity, *old[i].item);
     }
@@ -117,7 +122,7 @@ class Table {
 
   Slot* slots_ = inline_;
   std::uint32_t shift_ = inline_shift;
-  std::uint32_t used_ = 0;
+  std::uint32_t room_;  // how many more fit in before it grows
   Slot inline_[16];
 };
 

@@ -57,7 +57,7 @@ struct TypeOps : TypeIdentity {
   std::uint8_t piece;  // the size class in an arena
   Kind kind;
   bool trivial;     // trivially copyable and destructible
-  bool isolated;    // copies share nothing that can be changed
+  bool shareable;   // there are copies, and they share nothing that can be changed
   bool fits_value;  // may lie in a Value's own buffer
   /// Copies into raw storage. Null: T cannot be copied.
   void (*copy)(void* to, const void* from, std::pmr::memory_resource* memory);
@@ -147,7 +147,7 @@ struct TypeOpsFor {
     ops.piece = Arena::size_class(sizeof(T), alignof(T));
     ops.kind = kind();
     ops.trivial = std::is_trivially_copyable_v<T>;
-    ops.isolated = isolated<T>;
+    ops.shareable = copyable<T> && isolated<T>;
     ops.fits_value =
         sizeof(T) <= value_buffer_size && alignof(T) <= alignof(void*) && std::is_nothrow_move_constructible_v<T>;
     if constexpr (copyable<T>) ops.copy = &copy;

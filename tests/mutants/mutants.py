@@ -148,8 +148,8 @@ MUTANTS = [
     Mutant(
         "a listener that subscribes during a delivery takes part in it",
         "signal.hpp",
-        "if (listener == last) return true;",
-        "if (listener == listeners_.last) return true;",
+        "hold.alive()) [[unlikely]]\n          return false;\n      }\n      if (listener == last) return true;",
+        "hold.alive()) [[unlikely]]\n          return false;\n      }\n      if (listener == listeners_.last) return true;",
         ["signal.cpp"],
     ),
     Mutant(

@@ -23,8 +23,8 @@ using Events = std::uint8_t;
 inline constexpr Events on_change = 1, on_watch = 2, on_reset = 4, on_destroy = 8;
 /// It also wants the value before the change.
 inline constexpr Events wants_old = 16;
-/// Its callable has a destructor to run.
-inline constexpr Events has_destructor = 32;
+/// Its callable has a destructor to run, or is too large for a piece of the arena.
+inline constexpr Events needs_an_end = 32;
 
 /// A callable in a store's arena, in the list of the signal that calls it.
 struct Listener {
@@ -136,7 +136,9 @@ class Signal {
     Node* const node = ::new (piece.place()) Node(std::move(call));
     piece.release();
     node->ops = &Node::table;
-    append(*node, node->ops->destroy ? events | has_destructor : events);
+    constexpr bool ends_with_the_arena =
+        std::is_trivially_destructible_v<Call> && Arena::pooled(sizeof(Node), alignof(Node));
+    append(*node, ends_with_the_arena ? events : events | needs_an_end);
     return Subscription(*node);
   }
 
@@ -165,7 +167,7 @@ class Signal {
   /// Where all memory goes at once: ends all subscriptions, if no code of the user's needs to run for it. Whether there
   /// is nothing left to destroy.
   bool let_go() noexcept {
-    if (dropped_.last || heard(has_destructor) || has_disconnected_) return false;
+    if (dropped_.last || heard(needs_an_end) || has_disconnected_) return false;
     Listener* const last = std::exchange(listeners_.last, nullptr);
     if (!last) return true;
     events_ = 0;

@@ -230,7 +230,7 @@ class Layers {
   static constexpr std::size_t fewest = 16;
 
   template <class Owner>
-  Layer& put(Owner&& owner, Trust from) {
+  Layer& put(Owner owner, Trust from) {
     void* const place = arena_.acquire(sizeof(LayerOf<Owner>), alignof(LayerOf<Owner>));
     auto* const layer = ::new (place) LayerOf<Owner>(arena_, std::move(owner), from);
     layer->older = std::exchange(newest_, layer);

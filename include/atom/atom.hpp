@@ -7,6 +7,7 @@
 #include <atom/config.hpp>
 #include <atom/detail/callables.hpp>
 #include <atom/detail/members.hpp>
+#include <atom/detail/text_path.hpp>
 #include <atom/detail/traits.hpp>
 #include <atom/equal.hpp>
 #include <atom/error.hpp>
@@ -90,16 +91,12 @@ class Atom : public AtomBase {
     return value().size();
   }
 
-  /// What the `get` option finds at a text path, as a V; `fallback` where it finds nothing, or there is no such option.
-  /// Throws TypeMismatch if it is something else than a V.
+  /// What lies at a text path, as a V: a described member ("address.city"), an element of a sequence ("items.2.name"),
+  /// an entry of a map, or what the `get` option finds. `fallback` where there is nothing, or an empty optional. Throws
+  /// TypeMismatch if there is something else than a V.
   template <class V>
   V get(std::string_view path, V fallback = V()) const {
-    const auto& lookup = typed_definition().options.get;
-    if (!lookup) return fallback;
-    const std::optional<Value> found = lookup(path, value());
-    if (!found) return fallback;
-    if (std::optional<V> v = found->template to<V>()) return *std::move(v);
-    return found->template get<V>();
+    return find_at<V>(value(), path, std::move(fallback));
   }
 
   // ---- Writing. Each takes effect at once, then tells the listeners, or leaves that to the batch or the update that
@@ -212,6 +209,23 @@ class Atom : public AtomBase {
         std::forward<Rest>(members_and_listener)...);
   }
 
+  /// The same with a text path: called when `get<V>(path, fallback)` changed by `==`. Throws TypeMismatch if there is
+  /// something else than a V now; a listener that finds something else later throws it out of the update.
+  template <class V, detail::listener<V, Atom> F>
+  Subscription watch(std::string_view path, F&& listener, V fallback = V()) {
+    get<V>(path, fallback);
+    using L = std::decay_t<F>;
+    return listen(detail::on_watch | detail::wants_old,
+                  [path = std::string(path), fallback = std::move(fallback), call = L(std::forward<F>(listener))](
+                      const void* n, const void* o, AtomBase& base) mutable {
+                    Atom& atom = static_cast<Atom&>(base);
+                    const V now = atom.find_at<V>(*static_cast<const T*>(n), path, V(fallback));
+                    const V old = atom.find_at<V>(*static_cast<const T*>(o), path, V(fallback));
+                    if (detail::same_value<V>(now, old)) return;
+                    detail::tell<V>(call, now, &old, atom);
+                  });
+  }
+
   /// Called after each `reset` and `silent_reset`; takes (atom) or ().
   template <detail::event_listener<Atom> F>
   Subscription on_reset(F&& listener) {
@@ -259,6 +273,8 @@ class Atom : public AtomBase {
   template <class M, class C, class... Rest>
     requires(std::is_object_v<M> && detail::leads_on<T, C> && sizeof...(Rest) > 0)
   void watch(M C::*, Rest&&...) const = delete;  // it never changes; listen to a clone: store.use(atom)
+  template <class V, class F>
+  void watch(std::string_view, F&&, V = V()) const = delete;  // it never changes; listen to a clone: store.use(atom)
   template <detail::event_listener<Atom> F>
   void on_reset(F&&) const = delete;  // it never changes; listen to a clone: store.use(atom)
   template <detail::event_listener<Atom> F>
@@ -281,6 +297,20 @@ class Atom : public AtomBase {
   /// A clone's value: it always has one.
   const T& current() const noexcept { return *static_cast<const T*>(value_); }
   T& own_value() noexcept { return *const_cast<T*>(static_cast<const T*>(value_)); }
+
+  template <class V>
+  V find_at(const T& whole, std::string_view path, V fallback) const {
+    Value found;
+    if (const auto& lookup = typed_definition().options.get) {
+      if (std::optional<Value> looked_up = lookup(path, whole)) found = *std::move(looked_up);
+    } else {
+      const detail::Place place = detail::follow_path(whole, path);
+      if (place.type) found.refer_to(*place.type, place.object);
+    }
+    if (!found.has_value()) return fallback;
+    if (std::optional<V> v = found.to<V>()) return *std::move(v);
+    return found.get<V>();
+  }
 
   /// A value in the arena that is not the atom's yet.
   class Node {

@@ -73,6 +73,8 @@ class ATOM_API AtomBase : private detail::Deliverable {
   friend class detail::Table;
   template <class>
   friend class AtomList;
+  template <class>
+  friend class detail::PersistHook;
 
   /// A template. It lives as long as its definition is registered.
   explicit AtomBase(detail::Definition& definition)

@@ -5,6 +5,7 @@
 #include <atom/config.hpp>
 
 #include <stdexcept>
+#include <string>
 
 namespace atom::inline v0_1 {
 
@@ -24,6 +25,18 @@ class ATOM_API KeyConflict : public Error {
 class ATOM_API TypeMismatch : public Error {
  public:
   using Error::Error;
+};
+
+/// Why a text, or a value in it, was not taken. A value and no exception: text comes from outside.
+struct DecodeError {
+  std::string path;      ///< of the value, such as "cart[2].price"; empty for the whole text
+  std::string expected;  ///< such as "int32"
+  std::string found;     ///< such as "\"x\"", shortened
+
+  /// "cart[2].price: expected int32, found \"x\""
+  std::string message() const {
+    return path + (path.empty() ? "" : ": ") + "expected " + expected + (found.empty() ? "" : ", found ") + found;
+  }
 };
 
 /// Listeners keep updating what they listen to.

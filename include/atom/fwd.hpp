@@ -8,6 +8,11 @@ class Error;
 class KeyConflict;
 class TypeMismatch;
 class CycleError;
+struct DecodeError;
+
+class Reader;
+template <class T>
+struct codec;
 
 class Value;
 class Snapshot;
@@ -26,5 +31,10 @@ struct Factory;
 template <class T>
 class Atom;
 class AtomStore;
+struct PersistOptions;
+namespace detail {
+template <class Adapter>
+class PersistHook;
+}
 
 }  // namespace atom::inline v0_1

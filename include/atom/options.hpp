@@ -33,6 +33,8 @@ struct AtomOptions {
   bool server_only = false;
   /// May be changed by values that come from a client.
   bool client_writable = false;
+  /// Restored and saved by the adapter that a store was given with `persist_with` (persist.hpp).
+  bool persist = false;
 };
 
 /// In place of a default: each clone builds its own value when it is first used.
@@ -90,6 +92,7 @@ class AtomDefinition final : public Definition {
   void mark() noexcept {
     server_only = options.server_only;
     client_writable = options.client_writable;
+    persist = options.persist;
     has_before_update = static_cast<bool>(options.before_update);
     has_on_update = static_cast<bool>(options.on_update);
   }

@@ -62,7 +62,10 @@ class Snapshot {
         : key(definition.key), hash_(definition.hash), server_only_(definition.server_only) {}
     Entry(const detail::Definition& definition, Value v) noexcept
         : key(definition.key), value(std::move(v)), hash_(definition.hash), server_only_(definition.server_only) {}
-    Entry(std::string_view k, std::uint32_t hash, Value v) : key(k), value(std::move(v)), hash_(hash) { own_key(); }
+    Entry(std::string_view k, std::uint32_t hash, Value v) : key(k), value(std::move(v)), hash_(hash) {
+      own_key();
+      if (const auto* definition = detail::Registry::instance().find(k, hash)) server_only_ = definition->server_only;
+    }
     void own_key() {
       owned_ = new char[key.size()];
       key.copy(owned_, key.size());
@@ -161,6 +164,11 @@ class Snapshot {
 
   /// Where the values come from: Trust::server unless it was parsed from text, or merged with one that was.
   Trust trust() const noexcept { return trust_; }
+  /// Says where they come from. What a client sent is Trust::client, whoever wrote it into a snapshot.
+  Snapshot& set_trust(Trust trust) noexcept {
+    trust_ = trust;
+    return *this;
+  }
 
   /// Equal values under equal keys, in any order. A value whose type has no `==` is equal to none.
   friend bool operator==(const Snapshot& a, const Snapshot& b) {

@@ -75,6 +75,25 @@ class AtomList {
   std::size_t size_;
 };
 
+namespace detail {
+
+/// Takes part in the first use of each atom: whoever loads values from elsewhere. A store has at most one, and owns it.
+class UseHook {
+ public:
+  UseHook() = default;
+  UseHook(const UseHook&) = delete;
+  UseHook& operator=(const UseHook&) = delete;
+  /// The store is about to make a clone; it may be hydrated first.
+  virtual void before_use(AtomStore& store, const AtomBase& atom) = 0;
+  virtual void after_use(AtomStore& store, AtomBase& clone) = 0;
+  virtual void free() noexcept = 0;
+
+ protected:
+  ~UseHook() = default;
+};
+
+}  // namespace detail
+
 /// The atoms of one request: a few kilobytes, best a local variable. One thread uses it at a time; different stores
 /// need no synchronisation. Not copyable and not movable: atoms refer to it.
 ///
@@ -90,6 +109,8 @@ class AtomStore {
   /// As `destroy`, but what listeners throw is lost.
   ~AtomStore() {
     if (first_ || !layers_.empty() || delivery_.held()) end();
+    if (hook_) [[unlikely]]
+      hook_->free();
   }
 
   // ---- Atoms
@@ -180,6 +201,13 @@ class AtomStore {
   /// copies would share something that can be changed, are left out. Defaults are referred to, not copied.
   Snapshot snapshot(SnapshotOptions options = {}) const;
 
+  /// From now on `adapter` (get, set, remove) keeps the values of atoms that are marked `persist`: they are restored
+  /// when an atom is first used, and saved when they change. See persist.hpp, which must be included.
+  template <class Adapter, class Options = PersistOptions>
+  const auto& persist_with(Adapter& adapter, const Options& options = {}) {
+    return start_persisting(*this, adapter, options);  // needs #include <atom/persist.hpp>
+  }
+
   // ---- Together, and the end
 
   /// Runs `fn` and returns what it returns; each listener is told once, afterwards, with the value before the batch. If
@@ -195,6 +223,9 @@ class AtomStore {
   std::pmr::memory_resource* resource() noexcept { return &delivery_.arena; }
 
  private:
+  template <class>
+  friend class detail::PersistHook;
+
   // use
   template <class A>
   ATOM_NOINLINE A& use_slowly(const A& atom);
@@ -250,6 +281,7 @@ class AtomStore {
   AtomBase* last_ = nullptr;
   detail::Layers layers_;
   Sweeper sweeper_{*this};
+  detail::UseHook* hook_ = nullptr;
   bool ending_ = false;
 };
 
@@ -267,6 +299,8 @@ A& AtomStore::use_slowly(const A& atom) {
   const bool same_class = true;  // cannot be told
 #endif
   if (AtomBase* const clone = admit(atom, same_class)) return static_cast<A&>(*clone);
+  if (hook_) [[unlikely]]
+    hook_->before_use(*this, atom);
 
   detail::Piece<A, alignof(std::max_align_t)> piece(delivery_.arena);
   A& clone = *::new (piece.place()) A(CloneToken(delivery_, waiting(atom)), atom);
@@ -286,6 +320,8 @@ A& AtomStore::use_slowly(const A& atom) {
     base.flags_ |= AtomBase::light;
   }
   link(base);
+  if (hook_) [[unlikely]]
+    hook_->after_use(*this, clone);
   return clone;
 }
 

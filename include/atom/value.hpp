@@ -59,6 +59,14 @@ class Value {
   /// The name of the type that is held, or "nothing".
   std::string_view type_name() const noexcept { return type_ ? type_->name : std::string_view("nothing"); }
 
+  /// Whether `write` can write what is held.
+  bool has_codec() const noexcept { return type_ && type_->write; }
+  /// Writes what is held, with the codec of its type.
+  void write(detail::JsonWriter& writer) const {
+    if (!has_codec()) throw TypeMismatch(std::string(type_name()) + " has no codec");
+    type_->write(data(), writer);
+  }
+
   /// The value, if it is exactly a T, else null.
   template <class T>
   const T* try_get() const noexcept {
@@ -72,12 +80,14 @@ class Value {
     wrong_type(detail::type_ops<T>);
   }
 
-  /// The value as a T where it is one, or an integer that fits in T, or text for a string T; else nothing.
+  /// The value as a T where it is one, or an integer that fits in T, or text for a string T, or JSON that reads as a T;
+  /// else nothing.
   template <class T>
   std::optional<T> to() const {
     if (const T* value = try_get<T>()) return *value;
-    if constexpr (detail::integer<T> || detail::text<T>) {
-      if (Value converted = convert(detail::type_ops<T>); converted.has_value()) return converted.get<T>();
+    if constexpr (detail::copyable<T>) {
+      DecodeError error;
+      if (Value converted = convert(detail::type_ops<T>, error); converted.has_value()) return converted.get<T>();
     }
     return std::nullopt;
   }
@@ -91,6 +101,8 @@ class Value {
 
  private:
   friend class AtomStore;
+  template <class>
+  friend class Atom;
   friend class detail::Judgement;
   friend class detail::Layers;
   enum class Place : std::uint8_t { inside, heap, elsewhere };
@@ -108,15 +120,19 @@ class Value {
   void copy_from(const detail::TypeOps& type, const void* object) {
     fill(type, [&](void* place) { type.copy(place, object, nullptr); });
   }
-  /// Empty if what is held does not convert.
-  Value convert(const detail::TypeOps& to) const {
+  /// Empty if what is held does not convert; where it is text, the error says why.
+  Value convert(const detail::TypeOps& to, DecodeError& error) const {
     Value value;
-    if (!type_ || !to.convert) return value;
-    bool converted = false;
-    value.fill(to, [&](void* place) {
-      converted = to.convert(place, *type_, data(), nullptr);
-      return converted;
-    });
+    if (!type_) return value;
+    if (const auto* const encoded = try_get<detail::Encoded>()) {
+      if (to.read) {
+        value.fill(to, [&](void* place) { return encoded->decode(to, place, nullptr, error); });
+      } else {
+        error = {{}, std::string(to.name) + ", which has no codec", {}};
+      }
+    } else if (to.convert) {
+      value.fill(to, [&](void* place) { return to.convert(place, *type_, data(), nullptr); });
+    }
     return value;
   }
 

@@ -36,6 +36,7 @@ class Definition {
   const TypeOps& type;
   bool server_only = false;
   bool client_writable = false;
+  bool persist = false;
   bool has_before_update = false;
   bool has_on_update = false;
   const void* default_value = nullptr;  // null: each clone builds its own

@@ -49,11 +49,14 @@ class Judgement {
     }
     accepted_ = &value;
     if (!value.is(type)) {
-      converted_ = value.convert(type);
+      DecodeError error;
+      converted_ = value.convert(type, error);
       accepted_ = &converted_;
       if (!converted_.has_value()) {
-        reject(definition, Rejection::Cause::type,
-               "expected " + std::string(type.name) + ", found " + std::string(value.type_name()));
+        if (error.expected.empty()) error = {{}, std::string(type.name), std::string(value.type_name())};
+        const bool dot = !error.path.empty() && error.path.front() != '[';
+        if (!error.path.empty()) error.path.insert(0, definition.key + (dot ? "." : ""));
+        reject(definition, Rejection::Cause::type, error.message());
         return;
       }
     }

@@ -11,6 +11,12 @@
 
 namespace atom::inline v0_1::detail {
 
+/// An integer that is a number: no bool, and no character.
+template <class T>
+concept integer =
+    std::integral<T> && sizeof(T) <= 8 && !std::same_as<T, bool> && !std::same_as<T, char> &&
+    !std::same_as<T, wchar_t> && !std::same_as<T, char8_t> && !std::same_as<T, char16_t> && !std::same_as<T, char32_t>;
+
 /// A container or an optional: something with elements of one type.
 template <class T>
 concept holder = requires { typename T::value_type; } && !std::same_as<std::remove_cv_t<typename T::value_type>, T>;

@@ -19,6 +19,8 @@ template <class T>
 constexpr std::string_view type_name() noexcept {
   if constexpr (std::same_as<T, std::string>) {
     return "std::string";
+  } else if constexpr (requires { T::atom_public_name; }) {  // one of ours that a user need not know
+    return T::atom_public_name;
   } else {
 #if defined(_MSC_VER) && !defined(__clang__)
     std::string_view name = __FUNCSIG__;

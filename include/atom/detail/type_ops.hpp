@@ -2,8 +2,11 @@
 // snapshots and atoms, so that everything else is compiled once.
 #pragma once
 
+#include <atom/codec.hpp>
 #include <atom/config.hpp>
 #include <atom/detail/arena.hpp>
+#include <atom/detail/encoded.hpp>
+#include <atom/detail/json_writer.hpp>
 #include <atom/detail/traits.hpp>
 #include <atom/detail/type_identity.hpp>
 #include <atom/equal.hpp>
@@ -22,11 +25,6 @@ namespace atom::inline v0_1::detail {
 
 /// The types that take part in the only two conversions there are: an integer that fits, and text.
 enum class Kind : std::uint8_t { other, signed_integer, unsigned_integer, text };
-
-template <class T>
-concept integer =
-    std::integral<T> && sizeof(T) <= 8 && !std::same_as<T, bool> && !std::same_as<T, char> &&
-    !std::same_as<T, wchar_t> && !std::same_as<T, char8_t> && !std::same_as<T, char16_t> && !std::same_as<T, char32_t>;
 
 /// A string of char that owns its text.
 template <class T>
@@ -69,6 +67,10 @@ struct TypeOps : TypeIdentity {
   bool (*equal)(const void* a, const void* b);
   /// Builds a T from an integer that fits, or from text. Null: nothing converts to T. False: it does not fit.
   bool (*convert)(void* to, const TypeOps& from_type, const void* from, std::pmr::memory_resource* memory);
+  /// Writes it as text. Null: T has no codec.
+  void (*write)(const void* object, JsonWriter& writer);
+  /// Builds a T in raw storage from text; false: it is none. Null: T cannot be read from text.
+  bool (*read)(void* to, Reader& reader, std::pmr::memory_resource* memory);
 
   bool same_type(const TypeOps& other) const noexcept {
     return this == &other ||
@@ -132,6 +134,18 @@ struct TypeOpsFor {
       return true;
     }
   }
+  static void write(const void* object, JsonWriter& writer) { codec<T>::write(writer, *static_cast<const T*>(object)); }
+  static bool read(void* to, Reader& reader, std::pmr::memory_resource* memory) {
+    struct Guard {
+      T* object;
+      ~Guard() {
+        if (object) object->~T();
+      }
+    } guard{construct<T>(to, memory)};
+    if (!codec<T>::read(reader, *guard.object)) return false;
+    guard.object = nullptr;
+    return true;
+  }
   static consteval Kind kind() {
     if constexpr (integer<T>) {
       return std::is_signed_v<T> ? Kind::signed_integer : Kind::unsigned_integer;
@@ -157,6 +171,8 @@ struct TypeOpsFor {
     if constexpr (!std::is_trivially_destructible_v<T>) ops.destroy = &destroy;
     if constexpr (compare<T>) ops.equal = &equal;
     if constexpr (integer<T> || text<T>) ops.convert = &convert;
+    if constexpr (writable<T>) ops.write = &write;
+    if constexpr (readable<T> && std::default_initializable<T>) ops.read = &read;
     return ops;
   }
 };

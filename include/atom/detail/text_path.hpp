@@ -1,0 +1,72 @@
+// Where a text path leads: "address.city", "items.2.name". It walks described members, the elements of sequences by
+// index, and the entries of maps by key. An optional is what it holds, and nothing when it is empty.
+#pragma once
+
+#include <atom/codec.hpp>
+#include <atom/detail/type_ops.hpp>
+#include <atom/fields.hpp>
+
+#include <charconv>
+#include <cstddef>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+
+namespace atom::inline v0_1::detail {
+
+/// A part of a value, or nothing.
+struct Place {
+  const TypeOps* type = nullptr;
+  const void* object = nullptr;
+};
+
+/// Whether a text path can lead into a T.
+template <class T>
+inline constexpr bool has_paths = [] {
+  constexpr Shape shape = shape_of<T>();
+  return shape == Shape::structure || shape == Shape::map || shape == Shape::sequence || shape == Shape::array ||
+         shape == Shape::optional;
+}();
+
+/// An index is plain digits, without a sign or a zero in front.
+inline bool read_index(std::string_view text, std::size_t& index) noexcept {
+  if (text.empty() || (text.size() > 1 && text[0] == '0')) return false;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), index);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+template <class T>
+Place follow_path(const T& value, std::string_view path) {
+  constexpr Shape shape = shape_of<T>();
+  if constexpr (shape == Shape::optional) {
+    return value.has_value() ? follow_path(*value, path) : Place{};
+  }
+  if (path.empty()) return {&type_ops<T>, &value};
+  const std::size_t dot = path.find('.');
+  const std::string_view step = path.substr(0, dot);
+  const std::string_view rest = dot == path.npos ? std::string_view() : path.substr(dot + 1);
+  if (dot != path.npos && rest.empty()) return {};
+  Place found;
+  if constexpr (shape == Shape::structure) {
+    any_field<T>([&](const auto& field) {
+      if (field.name.name() != step) return false;
+      found = follow_path(value.*field.member, rest);
+      return true;
+    });
+  } else if constexpr (shape == Shape::map) {
+    for (const auto& [key, mapped] : value) {
+      if (std::string_view(key) == step) return follow_path(mapped, rest);
+    }
+  } else if constexpr (shape == Shape::sequence || shape == Shape::array) {
+    std::size_t index;
+    if (!read_index(step, index)) return {};
+    for (auto&& element : value) {
+      if (index-- > 0) continue;
+      if constexpr (std::is_lvalue_reference_v<decltype(element)>) found = follow_path(element, rest);
+      break;  // else it is a proxy, of a vector of bool
+    }
+  }
+  return found;
+}
+
+}  // namespace atom::inline v0_1::detail

@@ -1,0 +1,339 @@
+// JSON text from outside: checked as a whole before anything is taken from it. Needs simdjson: link `atom::json`.
+#pragma once
+
+#include <atom/codec.hpp>
+#include <atom/config.hpp>
+#include <atom/detail/encoded.hpp>
+#include <atom/detail/json_writer.hpp>
+#include <atom/detail/type_ops.hpp>
+#include <atom/error.hpp>
+#include <atom/json.hpp>
+#include <atom/result.hpp>
+#include <atom/snapshot.hpp>
+
+#include <simdjson.h>
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <memory_resource>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace atom::inline v0_1 {
+
+/// What is read at most. More is an error value, found before anything is decoded.
+struct JsonLimits {
+  std::size_t max_bytes = 1 << 20;     ///< of the text
+  std::size_t max_depth = 64;          ///< of objects and arrays in each other, 1000 at most
+  std::size_t max_keys = 10'000;       ///< of one object
+  std::size_t max_elements = 100'000;  ///< of one array
+};
+
+namespace detail {
+
+inline void prepend(std::string& path, std::string_view step) {
+  if (!path.empty() && path.front() != '[') path.insert(0, ".");
+  path.insert(0, step);
+}
+
+/// What stands there, for an error message: short, and safe in a log.
+inline std::string describe_json(simdjson::dom::element element) {
+  using simdjson::dom::element_type;
+  JsonWriter writer;
+  switch (element.type()) {
+    case element_type::ARRAY:
+      return "an array";
+    case element_type::OBJECT:
+      return "an object";
+    case element_type::NULL_VALUE:
+      return "null";
+    case element_type::BOOL:
+      return bool(element) ? "true" : "false";
+    case element_type::INT64:
+      writer.integer(std::int64_t(element));
+      break;
+    case element_type::UINT64:
+      writer.unsigned_integer(std::uint64_t(element));
+      break;
+    case element_type::DOUBLE:
+      writer.number(double(element));
+      break;
+    case element_type::STRING: {
+      const std::string_view text = element;
+      writer.text(text.substr(0, 40));
+      if (text.size() > 40) return std::string(writer.text()) + "...";
+      break;
+    }
+  }
+  return std::string(writer.text());
+}
+
+inline void write_json(simdjson::dom::element element, JsonWriter& writer) {
+  using simdjson::dom::element_type;
+  switch (element.type()) {
+    case element_type::ARRAY:
+      writer.begin_array();
+      for (const simdjson::dom::element child : simdjson::dom::array(element)) write_json(child, writer);
+      writer.end_array();
+      break;
+    case element_type::OBJECT:
+      writer.begin_object();
+      for (const simdjson::dom::key_value_pair member : simdjson::dom::object(element)) {
+        writer.key(member.key);
+        write_json(member.value, writer);
+      }
+      writer.end_object();
+      break;
+    case element_type::NULL_VALUE:
+      writer.null();
+      break;
+    case element_type::BOOL:
+      writer.boolean(bool(element));
+      break;
+    case element_type::INT64:
+      writer.integer(std::int64_t(element));
+      break;
+    case element_type::UINT64:
+      writer.unsigned_integer(std::uint64_t(element));
+      break;
+    case element_type::DOUBLE:
+      writer.number(double(element));
+      break;
+    case element_type::STRING:
+      writer.text(std::string_view(element));
+      break;
+  }
+}
+
+/// Finds what simdjson lets through: sizes, depth, and keys that come twice.
+class JsonCheck {
+ public:
+  JsonCheck(const JsonLimits& limits, DecodeError& error) noexcept : limits_(limits), error_(error) {}
+
+  bool check(simdjson::dom::element element, std::size_t depth = 0) {
+    simdjson::dom::array array;
+    if (element.get(array) == simdjson::SUCCESS) return check_array(array, depth + 1);
+    simdjson::dom::object object;
+    if (element.get(object) == simdjson::SUCCESS) return check_object(object, depth + 1);
+    return true;
+  }
+
+ private:
+  bool check_array(simdjson::dom::array array, std::size_t depth) {
+    if (depth > limits_.max_depth) return too_deep();
+    if (array.size() > limits_.max_elements) return too_many(limits_.max_elements, "elements");
+    std::size_t index = 0;
+    for (const simdjson::dom::element child : array) {
+      if (!check(child, depth)) {
+        prepend(error_.path, "[" + std::to_string(index) + "]");
+        return false;
+      }
+      ++index;
+    }
+    return true;
+  }
+  bool check_object(simdjson::dom::object object, std::size_t depth) {
+    if (depth > limits_.max_depth) return too_deep();
+    if (object.size() > limits_.max_keys) return too_many(limits_.max_keys, "keys");
+    const std::size_t first = keys_.size();
+    for (const simdjson::dom::key_value_pair member : object) {
+      keys_.push_back(member.key);
+      if (!check(member.value, depth)) {
+        prepend(error_.path, member.key);
+        return false;
+      }
+    }
+    const auto mine = keys_.begin() + static_cast<std::ptrdiff_t>(first);
+    std::sort(mine, keys_.end());
+    if (const auto twice = std::adjacent_find(mine, keys_.end()); twice != keys_.end()) {
+      error_ = {std::string(*twice), "the key once", "it twice"};
+      return false;
+    }
+    keys_.erase(mine, keys_.end());
+    return true;
+  }
+  bool too_deep() {
+    error_ = {{}, "at most " + std::to_string(limits_.max_depth) + " levels", "more"};
+    return false;
+  }
+  bool too_many(std::size_t most, const char* what) {
+    error_ = {{}, "at most " + std::to_string(most) + " " + what, "more"};
+    return false;
+  }
+
+  const JsonLimits& limits_;
+  DecodeError& error_;
+  std::vector<std::string_view> keys_;  // of the objects around
+};
+
+/// Parses a whole text. The element refers to the document.
+inline bool parse_json(std::string_view text, const JsonLimits& limits, simdjson::dom::parser& parser,
+                       simdjson::dom::document& document, simdjson::dom::element& root, DecodeError& error) {
+  if (text.size() > limits.max_bytes) {
+    error = {{}, "at most " + std::to_string(limits.max_bytes) + " bytes", std::to_string(text.size())};
+    return false;
+  }
+  const simdjson::error_code code = parser.parse_into_document(document, text.data(), text.size()).get(root);
+  if (code != simdjson::SUCCESS) {
+    error = {{}, "JSON", std::string("text that is none: ") + simdjson::error_message(code)};
+    return false;
+  }
+  return JsonCheck(limits, error).check(root);
+}
+
+/// One a thread: it keeps its memory for the next text.
+inline simdjson::dom::parser& json_parser() {
+  thread_local simdjson::dom::parser parser;
+  return parser;
+}
+
+/// Reads from an element of a text that was checked.
+class JsonReader final : public Reader {
+ public:
+  JsonReader(simdjson::dom::element element, DecodeError& error) noexcept : at_(element), error_(error) {}
+
+  bool boolean(bool& value) override { return at_.get(value) == simdjson::SUCCESS || fail("bool"); }
+  bool integer(std::int64_t& value, std::int64_t least, std::int64_t most, std::string_view expected) override {
+    return (at_.get(value) == simdjson::SUCCESS && value >= least && value <= most) || fail(expected);
+  }
+  bool unsigned_integer(std::uint64_t& value, std::uint64_t most, std::string_view expected) override {
+    return (at_.get(value) == simdjson::SUCCESS && value <= most) || fail(expected);
+  }
+  bool number(double& value) override { return at_.get(value) == simdjson::SUCCESS || fail("number"); }
+  bool text(std::string_view& value) override { return at_.get(value) == simdjson::SUCCESS || fail("string"); }
+  bool is_null() override { return at_.is_null(); }
+  bool object(Names names, void* object, ReadMember read) override {
+    simdjson::dom::object members;
+    if (at_.get(members) != simdjson::SUCCESS) return fail("object");
+    std::size_t next = 0;  // members mostly come in the order of the names
+    for (const simdjson::dom::key_value_pair member : members) {
+      std::size_t index = next;
+      std::size_t left = names.count;
+      while (left > 0 && names.first[index] != member.key) {
+        index = index + 1 == names.count ? 0 : index + 1;
+        --left;
+      }
+      if (left == 0) continue;
+      next = index + 1 == names.count ? 0 : index + 1;
+      at_ = member.value;
+      if (!read(object, index, *this)) return fail_at(member.key);
+    }
+    return true;
+  }
+  bool map(void* object, ReadEntry read) override {
+    simdjson::dom::object members;
+    if (at_.get(members) != simdjson::SUCCESS) return fail("object");
+    const simdjson::dom::element whole = at_;
+    for (const simdjson::dom::key_value_pair member : members) {
+      at_ = member.value;
+      if (!read(object, member.key, *this)) return fail_at(member.key);
+    }
+    at_ = whole;
+    return true;
+  }
+  bool array(void* object, ReadElement read) override {
+    simdjson::dom::array elements;
+    if (at_.get(elements) != simdjson::SUCCESS) return fail("array");
+    const simdjson::dom::element whole = at_;
+    std::size_t index = 0;
+    for (const simdjson::dom::element element : elements) {
+      at_ = element;
+      if (!read(object, index, *this)) return fail_at("[" + std::to_string(index) + "]");
+      ++index;
+    }
+    at_ = whole;
+    return true;
+  }
+  bool fail(std::string_view expected) override {
+    if (error_.expected.empty()) {
+      error_.expected = expected;
+      error_.found = describe_json(at_);
+    }
+    return false;
+  }
+
+ private:
+  bool fail_at(std::string_view step) {
+    if (error_.expected.empty()) fail("another value");  // a codec of the user's that gave no reason
+    prepend(error_.path, step);
+    return false;
+  }
+
+  simdjson::dom::element at_;
+  DecodeError& error_;
+};
+
+/// The values of a snapshot that came as text.
+class JsonText final : public EncodedText {
+ public:
+  bool decode(std::size_t place, const TypeOps& type, void* to, std::pmr::memory_resource* memory,
+              DecodeError& error) const override {
+    JsonReader reader(values[place], error);
+    return type.read(to, reader, memory);
+  }
+  void write(std::size_t place, JsonWriter& writer) const override { write_json(values[place], writer); }
+
+  simdjson::dom::document document;
+  std::vector<simdjson::dom::element> values;
+};
+
+}  // namespace detail
+
+/// A T from JSON, or the reason why not: `user.age: expected int32, found "x"`. Types are strict (1.5, true and "1" are
+/// no integers), members that T does not have are skipped, and those that the text does not have keep their default.
+template <class T>
+Result<T> from_json(std::string_view text, const JsonLimits& limits = {}) {
+  static_assert(
+      detail::readable<T> && std::default_initializable<T>,
+      "from_json<T>: T has no codec that reads: describe it with atom_fields(), or specialise atom::codec<T>");
+  simdjson::dom::parser& parser = detail::json_parser();
+  simdjson::dom::element root;
+  DecodeError error;
+  if (!detail::parse_json(text, limits, parser, parser.doc, root, error)) return error;
+  T value{};
+  detail::JsonReader reader(root, error);
+  if (!codec<T>::read(reader, value)) return error;
+  return value;
+}
+
+/// A snapshot from a JSON object of keys and values. The text is checked as a whole; each value is decoded when a type
+/// for it is known: by `store.hydrate`, or `snapshot.find(key)->to<T>()`. Its trust is Trust::client: it changes
+/// client-writable atoms only, unless `hydrate` is told otherwise.
+inline Result<Snapshot> snapshot_from_json(std::string_view text, const JsonLimits& limits = {}) {
+  auto* const parsed = new detail::JsonText;
+  const detail::Encoded keeper(*parsed, 0);
+  DecodeError error;
+  simdjson::dom::element root;
+  if (!detail::parse_json(text, limits, detail::json_parser(), parsed->document, root, error)) return error;
+  simdjson::dom::object members;
+  if (root.get(members) != simdjson::SUCCESS) return DecodeError{{}, "object", detail::describe_json(root)};
+
+  Snapshot snapshot;
+  for (const simdjson::dom::key_value_pair member : members) {
+    parsed->values.push_back(member.value);
+    snapshot.set(member.key, Value(detail::Encoded(*parsed, parsed->values.size() - 1)));
+  }
+  snapshot.set_trust(Trust::client);
+  return snapshot;
+}
+
+/// A snapshot of one key, whose value is a whole JSON text. Trust::client, too.
+inline Result<Snapshot> snapshot_from_json(std::string_view key, std::string_view text, const JsonLimits& limits) {
+  auto* const parsed = new detail::JsonText;
+  const detail::Encoded value(*parsed, 0);
+  DecodeError error;
+  simdjson::dom::element root;
+  if (!detail::parse_json(text, limits, detail::json_parser(), parsed->document, root, error)) return error;
+  parsed->values.push_back(root);
+  Snapshot snapshot;
+  snapshot.set(key, Value(value));
+  snapshot.set_trust(Trust::client);
+  return snapshot;
+}
+
+}  // namespace atom::inline v0_1

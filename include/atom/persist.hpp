@@ -1,0 +1,165 @@
+// Values that outlive a request: atoms marked `persist` are kept by an adapter, such as a cookie, under their key, as
+// JSON. Needs simdjson: link `atom::json`.
+//
+//   inline const atom::Atom<std::string> locale{"locale", "en", {.client_writable = true, .persist = true}};
+//
+//   struct Cookies {
+//     std::optional<std::string> get(std::string_view key);
+//     void set(std::string_view key, std::string_view text);
+//     void remove(std::string_view key);
+//   };
+//   Cookies cookies{request, response};
+//   atom::AtomStore store;
+//   store.persist_with(cookies);
+#pragma once
+
+#include <atom/atom_base.hpp>
+#include <atom/config.hpp>
+#include <atom/detail/json_writer.hpp>
+#include <atom/error.hpp>
+#include <atom/json_reader.hpp>
+#include <atom/snapshot.hpp>
+#include <atom/store.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <new>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace atom::inline v0_1 {
+
+/// Keeps texts by key. What it throws is reported, and breaks nothing.
+template <class A>
+concept persist_adapter = requires(A& adapter, std::string_view key, std::string_view text) {
+  { adapter.get(key) } -> std::convertible_to<std::optional<std::string>>;
+  adapter.set(key, text);
+  adapter.remove(key);
+};
+
+struct PersistOptions {
+  /// Whose the adapter's texts are. A client's (its cookies, say) change client-writable atoms only, after their
+  /// `before_update`, and what is server-only is not given to it.
+  Trust trust = Trust::client;
+  JsonLimits limits = {};
+};
+
+/// Something that was not restored, saved or removed.
+struct PersistFailure {
+  enum class Operation : std::uint8_t { get, set, remove };
+  std::string key;
+  Operation operation;
+  std::string reason;
+};
+
+namespace detail {
+
+template <class Adapter>
+class PersistHook final : public UseHook {
+ public:
+  PersistHook(AtomStore& store, Adapter& adapter, const PersistOptions& options)
+      : store_(store), adapter_(adapter), options_(options) {}
+
+  /// The newest hundred, the oldest first.
+  const std::vector<PersistFailure>& failures() const noexcept { return failures_; }
+
+  static void require_none(const AtomStore& store) {
+    if (store.hook_) throw Error("the store has an adapter already");
+  }
+  /// Puts it into the store, for the atoms that it has and for those to come.
+  const std::vector<PersistFailure>& start() {
+    store_.hook_ = this;
+    for (AtomBase& clone : store_.list()) {
+      if (!clone.is_modified()) restore(*clone.definition_);  // else the value here is the newer one
+      after_use(store_, clone);
+    }
+    return failures_;
+  }
+
+  void before_use(AtomStore& store, const AtomBase& atom) override {
+    if (!store.waiting(atom)) restore(*atom.definition_);  // else the store was given another value since
+  }
+  void after_use(AtomStore&, AtomBase& clone) override {
+    if (!clone.definition_->persist) return;
+    clone.signal_.subscribe(on_change,
+                            [this](const void* now, const void*, AtomBase& atom) { save(*atom.definition_, now); });
+    clone.signal_.subscribe(on_reset, [this](const void*, const void*, AtomBase& atom) {
+      const std::string& key = atom.definition_->key;
+      attempt(key, PersistFailure::Operation::remove, [&] { adapter_.remove(std::string_view(key)); });
+    });
+  }
+  void free() noexcept override {
+    std::pmr::memory_resource& memory = *store_.resource();
+    this->~PersistHook();
+    memory.deallocate(this, sizeof(PersistHook), alignof(PersistHook));
+  }
+
+ private:
+  void restore(const Definition& definition) {
+    if (!definition.persist) return;
+    attempt(definition.key, PersistFailure::Operation::get, [&] {
+      const std::optional<std::string> text = adapter_.get(std::string_view(definition.key));
+      if (!text) return;
+      Result<Snapshot> kept = snapshot_from_json(definition.key, *text, options_.limits);
+      if (!kept) return report(definition.key, PersistFailure::Operation::get, kept.error().message());
+      const HydrateReport taken = store_.hydrate(*std::move(kept), {.trust = options_.trust});
+      for (const Rejection& rejection : taken.rejected) {
+        report(definition.key, PersistFailure::Operation::get, rejection.reason);
+      }
+    });
+  }
+  void save(const Definition& definition, const void* value) {
+    constexpr auto operation = PersistFailure::Operation::set;
+    if (definition.server_only && options_.trust == Trust::client) {
+      return report(definition.key, operation, "the atom is server-only, and the adapter is a client's");
+    }
+    if (!definition.type.write) {
+      return report(definition.key, operation, std::string(definition.type.name) + " has no codec");
+    }
+    attempt(definition.key, operation, [&] {
+      JsonWriter writer;
+      definition.type.write(value, writer);
+      adapter_.set(std::string_view(definition.key), writer.text());
+    });
+  }
+  template <class Work>
+  void attempt(const std::string& key, PersistFailure::Operation operation, Work work) {
+    try {
+      work();
+    } catch (const std::exception& error) {
+      report(key, operation, error.what());
+    } catch (...) {
+      report(key, operation, "the adapter threw something that is no std::exception");
+    }
+  }
+  void report(const std::string& key, PersistFailure::Operation operation, std::string reason) {
+    constexpr std::size_t most = 100;
+    if (failures_.size() == most) failures_.erase(failures_.begin());
+    failures_.push_back({key, operation, std::move(reason)});
+  }
+
+  AtomStore& store_;
+  Adapter& adapter_;
+  const PersistOptions options_;
+  std::vector<PersistFailure> failures_;
+};
+
+}  // namespace detail
+
+/// What `store.persist_with(adapter, options)` does. The adapter must outlive the store. A store has one adapter: a
+/// second one is an Error. Silent updates are not saved. The result lists what failed, and lives as long as the store.
+template <persist_adapter Adapter>
+const std::vector<PersistFailure>& start_persisting(AtomStore& store, Adapter& adapter,
+                                                    const PersistOptions& options = {}) {
+  using Hook = detail::PersistHook<Adapter>;
+  Hook::require_none(store);
+  void* const place = store.resource()->allocate(sizeof(Hook), alignof(Hook));
+  return (::new (place) Hook(store, adapter, options))->start();
+}
+
+}  // namespace atom::inline v0_1

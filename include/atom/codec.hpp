@@ -191,7 +191,11 @@ consteval Shape shape_of() {
   } else if constexpr (variant_like<T>) {
     return VariantOf<T>::is_writable ? Shape::variant : Shape::none;
   } else if constexpr (tuple_like<T>) {
-    return !all_writable<T> ? Shape::none : range_like<T> ? Shape::array : Shape::tuple;
+    if constexpr (range_like<T>) {
+      return writable<typename T::value_type> ? Shape::array : Shape::none;
+    } else {
+      return all_writable<T> ? Shape::tuple : Shape::none;
+    }
   } else {
     return type_name<T>() == "std::monostate" ? Shape::monostate : Shape::none;
   }
@@ -452,9 +456,39 @@ struct Codec<T, Shape::sequence> {
   }
 };
 
-/// std::array, pair and tuple: an array of exactly so many elements.
+/// Reads an array of exactly `size` elements, with `read_at(value, index, reader)`.
+template <std::size_t size, class T, class ReadAt>
+bool read_exactly(Reader& reader, T& value, ReadAt) {
+  struct Target {
+    T& value;
+    std::size_t count = 0;
+  } target{value};
+  const auto read_element = [](void* object, std::size_t index, Reader& in) {
+    Target& t = *static_cast<Target*>(object);
+    if (index >= size) return in.fail("the end of the array");
+    ++t.count;
+    return ReadAt()(t.value, index, in);
+  };
+  return reader.array(&target, read_element) && (target.count == size || reader.fail("a longer array"));
+}
+
+/// std::array.
 template <class T>
-struct TupleCodec {
+struct Codec<T, Shape::array> {
+  using Element = typename T::value_type;
+  static constexpr std::string_view name = "array";
+  static void write(auto& writer, const T& value) { write_elements<Element>(writer, value); }
+  static bool read(Reader& reader, T& value)
+    requires readable<Element>
+  {
+    return read_exactly<std::tuple_size_v<T>>(
+        reader, value, [](T& array, std::size_t index, Reader& in) { return codec<Element>::read(in, array[index]); });
+  }
+};
+
+/// Pair and tuple.
+template <class T>
+struct Codec<T, Shape::tuple> {
   static constexpr std::string_view name = "tuple";
   static constexpr std::size_t size = std::tuple_size_v<T>;
   static void write(auto& writer, const T& value) {
@@ -467,17 +501,9 @@ struct TupleCodec {
   static bool read(Reader& reader, T& value)
     requires all_readable<T>
   {
-    struct Target {
-      T& value;
-      std::size_t count = 0;
-    } target{value};
-    const auto read_element = [](void* object, std::size_t index, Reader& in) {
-      Target& t = *static_cast<Target*>(object);
-      if (index >= size) return in.fail("the end of the array");
-      ++t.count;
-      return read_at(t.value, index, in, std::make_index_sequence<size>{});
-    };
-    return reader.array(&target, read_element) && (target.count == size || reader.fail("a longer array"));
+    return read_exactly<size>(reader, value, [](T& tuple, std::size_t index, Reader& in) {
+      return read_at(tuple, index, in, std::make_index_sequence<size>{});
+    });
   }
 
  private:
@@ -495,10 +521,6 @@ struct TupleCodec {
     return done;
   }
 };
-template <class T>
-struct Codec<T, Shape::array> : TupleCodec<T> {};
-template <class T>
-struct Codec<T, Shape::tuple> : TupleCodec<T> {};
 
 /// An object of one member, whose name says which alternative it is: {"Circle": {"radius": 1}}.
 template <class T>

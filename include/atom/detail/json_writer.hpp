@@ -152,7 +152,11 @@ class JsonWriter {
         return;
       }
     }
-    at_ = std::to_chars(at_, at_ + 32, value).ptr;
+    // Not in plain digits where these could be taken for an integer, which readers bound at 64 bits.
+    const bool large = value > Number(1e18) || value < Number(-1e18);
+    at_ = (large ? std::to_chars(at_, at_ + 32, value, std::chars_format::scientific)
+                 : std::to_chars(at_, at_ + 32, value))
+              .ptr;
     *at_++ = ',';
   }
   /// Takes back the key of a member; writes null anywhere else.

@@ -31,7 +31,7 @@ struct Factory;
 template <class T>
 class Atom;
 class AtomStore;
-struct PersistOptions;
+struct PersistOptions;  // is in <atom/persist.hpp>
 namespace detail {
 template <class Adapter>
 class PersistHook;

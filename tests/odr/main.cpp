@@ -39,6 +39,10 @@ TEST_CASE("types that a translation unit keeps for itself are not taken for anot
   odr::backward_reads_none_of(odr::forward_secrets());
 }
 
+TEST_CASE("whether a type has a codec does not depend on what a translation unit includes") {
+  for (const odr::Side& side : {odr::forward_side(), odr::backward_side(), odr::few_side()}) CHECK(side.has_codec());
+}
+
 TEST_CASE("what one translation unit writes is heard in another") {
   for (const odr::Side& side : {odr::forward_side(), odr::backward_side(), odr::few_side()}) {
     atom::AtomStore store;

@@ -14,6 +14,9 @@ struct Visitor {
   std::string name = "nobody";
   int visits = 0;
   bool operator==(const Visitor&) const = default;
+  static constexpr auto atom_fields() {
+    return atom::describe(atom::field("name", &Visitor::name), atom::field("visits", &Visitor::visits));
+  }
 };
 class Counter : public atom::Atom<int> {
  public:
@@ -33,6 +36,8 @@ struct Side {
   std::array<std::size_t, 6> sizes;
   void (*rename)(atom::Atom<Visitor>& clone, const char* name);
   std::string (*name_in)(const atom::Snapshot& snapshot);
+  /// Whether a value of a described type that is made here can be written as text.
+  bool (*has_codec)();
 };
 
 /// The same in each translation unit, and compiled in each.
@@ -42,7 +47,8 @@ inline Side make_side() {
           {sizeof(atom::Atom<Visitor>), sizeof(Counter), sizeof(atom::Snapshot), sizeof(atom::Snapshot::Entry),
            sizeof(atom::Value), sizeof(atom::AtomOptions<Visitor>)},
           [](atom::Atom<Visitor>& clone, const char* name) { clone.change(&Visitor::name, name); },
-          [](const atom::Snapshot& snapshot) { return snapshot.get(visitor).name; }};
+          [](const atom::Snapshot& snapshot) { return snapshot.get(visitor).name; },
+          [] { return atom::Value(Visitor{}).has_codec(); }};
 }
 
 Side forward_side();

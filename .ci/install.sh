@@ -16,6 +16,7 @@ atom_present() {
     libcpp-httplib-dev) atom_header httplib.h ;;
     libbenchmark-dev) atom_header benchmark/benchmark.h ;;
     libboost-dev | libboost1.81-dev) atom_header boost/signals2.hpp ;;
+    nlohmann-json3-dev) atom_header nlohmann/json.hpp ;;
     libsigc++-2.0-dev) pkg-config --exists sigc++-2.0 ;;
     *) command -v "$1" ;;
   esac >/dev/null 2>&1

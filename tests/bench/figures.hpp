@@ -125,6 +125,15 @@ inline const std::vector<Group>& groups() {
            {"moved", "copying the snapshot only", "hydrate/moved", "hydrate/copy only", extra},
            {"copied", "copying the snapshot only", "hydrate/copied", "hydrate/copy only", extra},
        }},
+      {"Text: a snapshot of 1.5 kB",
+       "text/",
+       {
+           {"to JSON", "an encoder by hand", "text/encode/atom", "text/encode/hand", ratio, 1.5},
+           {"to JSON", "nlohmann-json", "text/encode/atom", "text/encode/nlohmann", ratio},
+           {"JSON to typed values", "simdjson by hand", "text/decode/atom", "text/decode/simdjson", ratio, 1.6},
+           {"JSON to typed values", "nlohmann-json", "text/decode/atom", "text/decode/nlohmann", ratio},
+           {"JSON to a store, all used", "simdjson by hand", "text/decode/hydrate", "text/decode/simdjson", ratio},
+       }},
       {"Two threads with a store each, against one thread",
        "threads/",
        {

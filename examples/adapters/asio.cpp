@@ -1,5 +1,5 @@
-// Boost.Asio with coroutines on two threads: the store lies in the coroutine's frame, so it goes with the request over
-// every suspension, also when that resumes on the other thread.
+// Boost.Asio with coroutines on two threads: the store lies in the coroutine's frame.
+// So it goes with the request over every suspension, also when that resumes on the other thread.
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>

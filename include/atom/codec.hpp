@@ -452,7 +452,17 @@ struct Codec<T, Shape::sequence> {
   static bool read(Reader& reader, T& value)
     requires(readable<Element> && std::default_initializable<Element>)
   {
-    return read_elements<T, Element>(reader, value, [](T& sequence, Element&& e) { sequence.push_back(std::move(e)); });
+    if constexpr (requires {
+                    { value.emplace_back() } -> std::same_as<Element&>;
+                  }) {
+      value.clear();
+      return reader.array(&value, [](void* object, std::size_t, Reader& in) {
+        return codec<Element>::read(in, static_cast<T*>(object)->emplace_back());
+      });
+    } else {
+      return read_elements<T, Element>(reader, value,
+                                       [](T& sequence, Element&& e) { sequence.push_back(std::move(e)); });
+    }
   }
 };
 

@@ -116,11 +116,14 @@ class JsonCheck {
   JsonCheck(const JsonLimits& limits, DecodeError& error) noexcept : limits_(limits), error_(error) {}
 
   bool check(simdjson::dom::element element, std::size_t depth = 0) {
-    simdjson::dom::array array;
-    if (element.get(array) == simdjson::SUCCESS) return check_array(array, depth + 1);
-    simdjson::dom::object object;
-    if (element.get(object) == simdjson::SUCCESS) return check_object(object, depth + 1);
-    return true;
+    switch (element.type()) {
+      case simdjson::dom::element_type::ARRAY:
+        return check_array(simdjson::dom::array(element), depth + 1);
+      case simdjson::dom::element_type::OBJECT:
+        return check_object(simdjson::dom::object(element), depth + 1);
+      default:
+        return true;
+    }
   }
 
  private:
@@ -148,14 +151,28 @@ class JsonCheck {
         return false;
       }
     }
-    const auto mine = keys_.begin() + static_cast<std::ptrdiff_t>(first);
-    std::sort(mine, keys_.end());
-    if (const auto twice = std::adjacent_find(mine, keys_.end()); twice != keys_.end()) {
+    const std::string_view* const twice = repeated(keys_.data() + first, keys_.data() + keys_.size());
+    if (twice) {
       error_ = {std::string(*twice), "the key once", "it twice"};
       return false;
     }
-    keys_.erase(mine, keys_.end());
+    keys_.resize(first);
     return true;
+  }
+  /// One that is there twice, or null. May sort them.
+  static const std::string_view* repeated(std::string_view* begin, std::string_view* end) {
+    constexpr std::ptrdiff_t compared_in_pairs = 16;
+    if (end - begin > compared_in_pairs) {
+      std::sort(begin, end);
+      const std::string_view* const twice = std::adjacent_find(begin, end);
+      return twice == end ? nullptr : twice;
+    }
+    for (const std::string_view* key = begin; key != end; ++key) {
+      for (const std::string_view* other = begin; other != key; ++other) {
+        if (*key == *other) return key;
+      }
+    }
+    return nullptr;
   }
   bool too_deep() {
     error_ = {{}, "at most " + std::to_string(limits_.max_depth) + " levels", "more"};

@@ -466,8 +466,8 @@ struct Codec<T, Shape::sequence> {
   }
 };
 
-/// Reads an array of exactly `size` elements, with `read_at(value, index, reader)`.
-template <std::size_t size, class T, class ReadAt>
+/// Reads an array of exactly `Size` elements, with `read_at(value, index, reader)`.
+template <std::size_t Size, class T, class ReadAt>
 bool read_exactly(Reader& reader, T& value, ReadAt) {
   struct Target {
     T& value;
@@ -475,11 +475,11 @@ bool read_exactly(Reader& reader, T& value, ReadAt) {
   } target{value};
   const auto read_element = [](void* object, std::size_t index, Reader& in) {
     Target& t = *static_cast<Target*>(object);
-    if (index >= size) return in.fail("the end of the array");
+    if (index >= Size) return in.fail("the end of the array");
     ++t.count;
     return ReadAt()(t.value, index, in);
   };
-  return reader.array(&target, read_element) && (target.count == size || reader.fail("a longer array"));
+  return reader.array(&target, read_element) && (target.count == Size || reader.fail("a longer array"));
 }
 
 /// std::array.

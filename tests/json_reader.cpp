@@ -4,15 +4,29 @@
 #include "support/catch.hpp"
 #include "support/described.hpp"
 
+#include <array>
+#include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <exception>
+#include <iterator>
+#include <limits>
+#include <list>
 #include <map>
+#include <memory>
+#include <memory_resource>
+#include <optional>
 #include <random>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <tuple>
 #include <utility>
+#include <variant>
 #include <vector>
 
 using atom::from_json;
@@ -371,6 +385,425 @@ TEST_CASE("10,000 mutated and truncated texts are an error value or a correct re
     }
   }
   CHECK(read > 100);
+}
+
+template <class T>
+bool comes_back(const T& value) {
+  const auto read = from_json<T>(to_json(value));
+  return read && *read == value;
+}
+
+TEMPLATE_TEST_CASE("63. An integer of any width comes back up to its limits, and none beyond them is taken", "",
+                   std::int8_t, std::uint8_t, std::int16_t, std::uint16_t, std::int32_t, std::uint32_t, std::int64_t,
+                   std::uint64_t, long, unsigned long, long long, unsigned long long) {
+  using Limits = std::numeric_limits<TestType>;
+  CHECK(comes_back(Limits::min()));
+  CHECK(comes_back(Limits::max()));
+  CHECK(comes_back(TestType{0}));
+  CHECK_FALSE(from_json<TestType>(std::to_string(Limits::max()) + "0"));
+  CHECK_FALSE(from_json<TestType>("-" + std::to_string(Limits::max()) + "0"));
+  if constexpr (sizeof(TestType) < sizeof(std::int64_t)) {
+    CHECK_FALSE(from_json<TestType>(std::to_string(std::int64_t{Limits::max()} + 1)));
+    CHECK_FALSE(from_json<TestType>(std::to_string(std::int64_t{Limits::min()} - 1)));
+  }
+}
+
+TEST_CASE("Integers just beyond 64 bits are refused, and are no floating point either") {
+  CHECK_FALSE(from_json<std::int64_t>("9223372036854775808"));
+  CHECK_FALSE(from_json<std::int64_t>("-9223372036854775809"));
+  CHECK_FALSE(from_json<std::uint64_t>("18446744073709551616"));
+  CHECK(from_json<std::uint64_t>("9223372036854775808").value() == 9223372036854775808u);
+  CHECK(error_of<std::int64_t>("9223372036854775808") == "expected int64, found 9223372036854775808");
+  CHECK(error_of<std::uint64_t>("-1") == "expected uint64, found -1");
+  CHECK(error_of<int>("-0.0") == "expected int32, found -0.0");
+  CHECK(error_of<int>("1e3") == "expected int32, found 1000");
+  CHECK(from_json<int>("-0").value() == 0);
+}
+
+TEST_CASE("63. Each type comes back from text") {
+  using Chosen = std::variant<std::monostate, bool, std::int64_t, double, std::string, support::Circle>;
+  CHECK(comes_back(true));
+  CHECK(comes_back(false));
+  CHECK(comes_back(std::string()));
+  CHECK(comes_back(std::string("with\0zero", 9)));
+  CHECK(comes_back(std::pmr::string("on the heap, as it is longer than the room inside")));
+  CHECK(comes_back(std::optional<int>()));
+  CHECK(comes_back(std::optional<std::string>("")));
+  CHECK(comes_back(std::vector<std::optional<int>>{1, std::nullopt, 0}));
+  CHECK(comes_back(std::vector<bool>{true, false, true}));
+  CHECK(comes_back(std::vector<std::vector<int>>{{}, {1}, {2, 3}}));
+  CHECK(comes_back(std::list<std::string>{"b", "a"}));
+  CHECK(comes_back(std::set<std::string>{"b", "a"}));
+  CHECK(comes_back(std::map<std::string, std::map<std::string, int>>{{"", {}}, {"a.b", {{"\"", 1}}}}));
+  CHECK(comes_back(std::array<std::string, 2>{"x", "y"}));
+  CHECK(comes_back(std::array<int, 0>{}));
+  CHECK(comes_back(std::tuple<>()));
+  CHECK(comes_back(std::pair<int, std::vector<bool>>{1, {true}}));
+  CHECK(comes_back(std::tuple<int, std::optional<int>, double>{1, std::nullopt, 2.5}));
+  for (const Chosen& chosen : {Chosen(), Chosen(false), Chosen(std::int64_t{-1}), Chosen(1.0), Chosen(std::string("x")),
+                               Chosen(support::Circle{2})}) {
+    CHECK(comes_back(chosen));
+  }
+  CHECK(comes_back(support::Color::green));
+  CHECK(comes_back(std::chrono::hours(-3)));
+  CHECK(comes_back(std::chrono::duration<double>(0.5)));
+  CHECK(comes_back(support::Money{-5}));
+  CHECK(comes_back(support::Tree{1, {{2, {{3, {}}}}, {4, {}}}}));
+}
+
+TEST_CASE("63. Each character comes back, whatever it looks like in text") {
+  for (int code = 0; code < 128; ++code) CHECK(comes_back(std::string(9, static_cast<char>(code))));
+  CHECK(comes_back(std::string("\xc3\xa9\xe2\x80\xa8\xe2\x80\xa9\xf0\x9f\x98\x80\xef\xbf\xbd")));
+  CHECK(from_json<std::string>(R"("\ud83d\ude00\u00e9\/\b\f")").value() == "\xf0\x9f\x98\x80\xc3\xa9/\b\f");
+}
+
+TEST_CASE("63. Floats are read back exactly") {
+  std::mt19937 random(5);
+  int wrong = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    float number;
+    const auto bits = static_cast<std::uint32_t>(random());
+    std::memcpy(&number, &bits, sizeof number);
+    if (number - number == 0) wrong += !comes_back(number);
+  }
+  CHECK(wrong == 0);
+  CHECK(std::signbit(from_json<double>(to_json(-0.0)).value()));
+  CHECK(std::signbit(from_json<float>(to_json(-0.0f)).value()));
+  CHECK_FALSE(from_json<float>("3.5e38"));
+}
+
+TEST_CASE("What was left out of text because it is no number keeps its default, and null is no number") {
+  CHECK(from_json<support::Circle>(to_json(support::Circle{std::nan("")})).value() == support::Circle{1});
+  CHECK(error_of<std::vector<double>>(to_json(std::vector<double>{1, std::nan("")})) ==
+        "[1]: expected number, found null");
+}
+
+TEST_CASE("A value without a name among the enumerators is written, but not read back") {
+  CHECK(error_of<support::Color>(to_json(support::Color::undescribed)) == "expected string, found 2");
+}
+
+TEST_CASE("An alternative of nothing is null alone") {
+  CHECK(from_json<support::Shape>(R"({"null":null})").value() == support::Shape());
+  CHECK(error_of<support::Shape>(R"({"null":0})") == "null: expected null, found 0");
+  CHECK(error_of<support::Shape>("null") == "expected object, found null");
+  CHECK(error_of<support::Shape>(R"({"string":"x","int32":1})") == "int32: expected one alternative, found 1");
+}
+
+TEST_CASE("A tuple that is too short or too long is named with its place") {
+  using Tuples = std::map<std::string, std::tuple<int, int>>;
+  CHECK(error_of<Tuples>(R"({"a":[]})") == "a: expected a longer array, found an array");
+  CHECK(error_of<Tuples>(R"({"a":[1,2,3]})") == "a[2]: expected the end of the array, found 3");
+  CHECK(error_of<Tuples>(R"({"a":[1,"2"]})") == "a[1]: expected int32, found \"2\"");
+  CHECK(error_of<Tuples>(R"({"a":{}})") == "a: expected array, found an object");
+  CHECK(error_of<std::tuple<>>("[1]") == "[0]: expected the end of the array, found 1");
+}
+
+TEST_CASE("An error has its path, what was expected and what was found") {
+  const atom::Result<support::User> user = from_json<support::User>(R"({"prices":[0,1,"x"]})");
+  REQUIRE_FALSE(user);
+  CHECK(user.error().path == "prices[2]");
+  CHECK(user.error().expected == "number");
+  CHECK(user.error().found == "\"x\"");
+  CHECK(user.error().message() == "prices[2]: expected number, found \"x\"");
+  CHECK_THROWS_WITH(user.value(), "prices[2]: expected number, found \"x\"");
+  const atom::Result<int> nothing = from_json<int>("");
+  REQUIRE_FALSE(nothing);
+  CHECK(nothing.error().path.empty());
+  CHECK(nothing.error().expected == "JSON");
+  CHECK(nothing.error().found.starts_with("text that is none: "));
+}
+
+TEST_CASE("What an error shows of a text is short and safe in a page") {
+  CHECK(error_of<int>("\"" + std::string(41, 'x') + "\"") ==
+        "expected int32, found \"" + std::string(40, 'x') + "\"...");
+  CHECK(error_of<int>("\"" + std::string(40, 'x') + "\"") == "expected int32, found \"" + std::string(40, 'x') + "\"");
+  CHECK(error_of<int>(R"("<\n'")") == R"(expected int32, found "\u003c\n\u0027")");
+  CHECK(error_of<int>("\"" + std::string(39, 'x') + "\xc3\xa9\"") ==
+        "expected int32, found \"" + std::string(39, 'x') + "\xef\xbf\xbd\"...");
+}
+
+/// Is read as a user, and must have a name.
+struct Named {
+  support::User user;
+};
+
+}  // namespace
+
+template <>
+struct atom::codec<Named> {
+  static void write(auto& writer, const Named& named) { atom::codec<support::User>::write(writer, named.user); }
+  static bool read(atom::Reader& reader, Named& named) {
+    if (!atom::codec<support::User>::read(reader, named.user)) return false;
+    return !named.user.name.empty() || reader.fail("a user with a name");
+  }
+};
+
+namespace {
+
+TEST_CASE("A codec that refuses what it has read names the whole value") {
+  CHECK(from_json<Named>(R"({"name":"Ada","age":3})").value().user.age == 3);
+  CHECK(error_of<Named>(R"({"name":"","age":3})") == "expected a user with a name, found an object");
+  CHECK(error_of<std::vector<Named>>(R"([{"name":"Ada"},{"name":""}])") ==
+        "[1]: expected a user with a name, found an object");
+}
+
+TEST_CASE("Members of a struct are skipped whatever they hold, and an empty object changes nothing") {
+  CHECK(from_json<support::User>("{}").value() == support::User{});
+  CHECK(from_json<support::User>(R"({"Name":"x","name ":"y","":1,"prices.0":2})").value() == support::User{});
+  CHECK(from_json<support::User>(R"({"n\u0061me":"Ada"})").value().name == "Ada");
+  CHECK(error_of<support::User>(R"({"name":null})") == "name: expected string, found null");
+  const auto tree = from_json<support::Tree>(R"({"children":[{},{"value":1}]})").value();
+  CHECK(tree == support::Tree{0, {{0, {}}, {1, {}}}});
+}
+
+TEST_CASE("A key that comes twice is an error in an object of any size, and in what is skipped") {
+  for (const int size : {1, 15, 16, 17, 40, 500}) {
+    std::string members;
+    for (int i = 0; i < size; ++i) members += "\"k" + std::to_string(i) + "\":0,";
+    CAPTURE(size);
+    CHECK(is_json("{" + members + "\"other\":0}"));
+    CHECK(snapshot_error("{" + members + "\"k0\":1}") == "k0: expected the key once, found it twice");
+    CHECK(snapshot_error("{\"skipped\":[{},{" + members + R"("\u006b0":1}]})") ==
+          "skipped[1].k0: expected the key once, found it twice");
+  }
+  CHECK(error_of<support::User>(R"({"qty":1,"q\u0074y":2})") == "qty: expected the key once, found it twice");
+  CHECK(error_of<support::User>(R"({"":1,"":2})").ends_with("expected the key once, found it twice"));
+  using Map = std::map<std::string, int>;
+  CHECK(error_of<Map>(R"({"a":1,"b":2,"a":1})") == "a: expected the key once, found it twice");
+  CHECK(is_json(R"({"a":[{"a":1},{"a":1}],"A":1,"a ":2})"));
+}
+
+TEST_CASE("Limits hold for values as for snapshots, inside of what is skipped, and name the place") {
+  CHECK(from_json<int>("1", {.max_bytes = 1}));
+  CHECK(error_of<int>("12", {.max_bytes = 1}) == "expected at most 1 bytes, found 2");
+  CHECK(error_of<int>(" 1", {.max_bytes = 1}) == "expected at most 1 bytes, found 2");
+  CHECK(from_json<int>("1", {.max_depth = 0}));
+  CHECK(error_of<std::vector<int>>("[]", {.max_depth = 0}) == "expected at most 0 levels, found more");
+  CHECK(error_of<support::User>(R"({"zz":[[0],[0,1]]})", {.max_elements = 1}) ==
+        "zz: expected at most 1 elements, found more");
+  CHECK(error_of<support::User>(R"({"zz":[{"a":{"b":0,"c":1}}]})", {.max_keys = 1}) ==
+        "zz[0].a: expected at most 1 keys, found more");
+  const auto elements = [](std::size_t count) {
+    std::string text = "[0";
+    for (std::size_t i = 1; i < count; ++i) text += ",0";
+    return text + "]";
+  };
+  CHECK(from_json<std::vector<int>>(elements(100'000)).value().size() == 100'000);
+  CHECK_FALSE(from_json<std::vector<int>>(elements(100'001)));
+  const auto keys = [](std::size_t count) {
+    std::string text = "{\"k\":0";
+    for (std::size_t i = 1; i < count; ++i) text += ",\"k" + std::to_string(i) + "\":0";
+    return text + "}";
+  };
+  CHECK(is_json(keys(10'000)));
+  CHECK_FALSE(is_json(keys(10'001)));
+  const auto deep = [](std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+  CHECK(is_json("{\"a\":" + deep(63) + "}"));
+  CHECK_FALSE(is_json("{\"a\":" + deep(64) + "}"));
+  CHECK(snapshot_from_json("{\"a\":" + deep(999) + "}", {.max_depth = 1000}));
+  CHECK_FALSE(snapshot_from_json("{\"a\":" + deep(1000) + "}", {.max_depth = 1000}));
+}
+
+TEST_CASE("65. What stands after a value, or is cut off it, makes the whole text wrong") {
+  for (const std::string_view text : {"",
+                                      " ",
+                                      "\n",
+                                      "1 2",
+                                      "1,",
+                                      "[1]]",
+                                      "[1],",
+                                      "[1,]",
+                                      "[,1]",
+                                      "[1 2]",
+                                      "{\"a\":1,}",
+                                      "{,}",
+                                      "{\"a\"}",
+                                      "{\"a\":}",
+                                      "{\"a\":1 \"b\":2}",
+                                      "\"",
+                                      "\"a",
+                                      "\"\\",
+                                      "tru",
+                                      "nul",
+                                      "+1",
+                                      ".5",
+                                      "1.",
+                                      "01",
+                                      "-",
+                                      "1e",
+                                      "0x1",
+                                      "1_000",
+                                      "NaN",
+                                      "Infinity",
+                                      "-Infinity",
+                                      "undefined",
+                                      "'a'",
+                                      "/**/1",
+                                      "1//",
+                                      "\"\t\"",
+                                      "\"\\u12\"",
+                                      "\"\\ud800\"",
+                                      "\"\\udc00\"",
+                                      "\"\\ud800\\u0041\"",
+                                      "\"\xc0\x80\"",
+                                      "\"\x80\"",
+                                      "\"\xed\xa0\x80\"",
+                                      "\"\xf4\x90\x80\x80\"",
+                                      "\"\xe2\x82\"",
+                                      "\xff",
+                                      "1e400"}) {
+    CAPTURE(text);
+    CHECK_FALSE(from_json<int>(text));
+    CHECK_FALSE(from_json<double>(text));
+    CHECK_FALSE(from_json<std::string>(text));
+    CHECK_FALSE(from_json<std::vector<int>>(text));
+    CHECK_FALSE(from_json<support::User>(text));
+    CHECK_FALSE(is_json("{\"json_reader.locale\":\"fr\",\"x\":[" + std::string(text) + ","));
+  }
+  CHECK_FALSE(from_json<int>(std::string_view("1\0", 2)));
+  CHECK_FALSE(from_json<int>(std::string_view("\0", 1)));
+  CHECK_FALSE(from_json<std::string>(std::string_view("\"a\0b\"", 5)));
+  CHECK_FALSE(from_json<int>(std::string_view()));
+  CHECK(from_json<int>(" \t\r\n1 \n").value() == 1);
+}
+
+TEST_CASE("A text is read where it ends, not where its memory does") {
+  const std::string memory = "[1,2]garbage";
+  CHECK(from_json<std::vector<int>>(std::string_view(memory).substr(0, 5)).value() == std::vector<int>{1, 2});
+  const std::string digits = "123456";
+  CHECK(from_json<int>(std::string_view(digits).substr(0, 3)).value() == 123);
+}
+
+TEST_CASE("65. A text that is wrong at its very end applies nothing, and leaves what waits") {
+  atom::AtomStore store;
+  store.hydrate(*snapshot_from_json(R"({"json_reader.locale":"de"})"));
+  const auto wrong = snapshot_from_json(R"({"json_reader.locale":"fr","x":1)");
+  CHECK_FALSE(wrong);
+  CHECK_THROWS_AS(wrong.value(), atom::Error);
+  store.hydrate(wrong.value_or(atom::Snapshot()));
+  CHECK(store.use(locale_atom).value() == "de");
+}
+
+TEST_CASE("64. A text may be told to be a server's, and a client's stays one through copies and merges") {
+  const atom::Snapshot parsed = *snapshot_from_json(R"({"json_reader.role":9})");
+  const atom::Snapshot copy = parsed;
+  CHECK(copy.trust() == atom::Trust::client);
+  CHECK(atom::Snapshot{{"json_reader.even", 1}}.merge(parsed).trust() == atom::Trust::client);
+  atom::AtomStore store;
+  store.use(role_atom);
+  const auto report = store.hydrate(copy);
+  REQUIRE(report.rejected.size() == 1);
+  CHECK(report.rejected[0].cause == atom::Rejection::Cause::not_writable);
+  CHECK(report.rejected[0].key == "json_reader.role");
+  CHECK(report.applied.empty());
+  CHECK(report.queued.empty());
+  CHECK_FALSE(report.ok());
+  CHECK(store.use(role_atom).value() == 0);
+  atom::Snapshot trusted = parsed;
+  trusted.set_trust(atom::Trust::server);
+  CHECK(store.hydrate(trusted).ok());
+  CHECK(store.use(role_atom).value() == 9);
+}
+
+TEST_CASE("A server's text does not ask before_update, a client's does, for used atoms and for those to come") {
+  atom::AtomStore used;
+  used.use(even_atom);
+  atom::AtomStore unused;
+  for (atom::AtomStore* store : {&used, &unused}) {
+    CHECK(store->hydrate(*snapshot_from_json(R"({"json_reader.even":7})"), {.trust = atom::Trust::server}).ok());
+    CHECK(store->use(even_atom).value() == 7);
+    CHECK(store->hydrate(*snapshot_from_json(R"({"json_reader.even":9})")).ok());
+    CHECK(store->use(even_atom).value() == 8);
+  }
+}
+
+TEST_CASE("A value waits as text for an atom whose template comes later, and is judged then") {
+  atom::AtomStore store;
+  const auto report = store.hydrate(*snapshot_from_json(
+      R"({"json_reader.late":{"name":"x"},"json_reader.late_wrong":[1,"y"],"json_reader.late_closed":5})"));
+  CHECK(report.unknown.size() == 3);
+  const atom::Atom<support::User> late{"json_reader.late", support::User{}, {.client_writable = true}};
+  const atom::Atom<std::vector<int>> wrong{"json_reader.late_wrong", {7}, {.client_writable = true}};
+  const atom::Atom<int> closed{"json_reader.late_closed", 1};
+  CHECK(store.use(late).value().name == "x");
+  CHECK_FALSE(store.use(late).is_modified());
+  CHECK(store.use(wrong).value() == std::vector<int>{7});
+  CHECK(store.use(closed).value() == 1);
+  REQUIRE(store.rejected().size() == 2);
+  CHECK(store.rejected()[0].reason == "json_reader.late_wrong[1]: expected int32, found \"y\"");
+  CHECK(store.rejected()[1].cause == atom::Rejection::Cause::not_writable);
+}
+
+TEST_CASE("A value of a parsed snapshot is read as any type that fits, as often as one likes") {
+  const atom::Snapshot parsed = *snapshot_from_json(R"({"user":{"name":"Ada","age":3},"n":7,"null":null})");
+  REQUIRE(parsed.find("user"));
+  CHECK(parsed.find("user")->to<support::User>() == support::User{"Ada", 3, {}, {}});
+  CHECK(parsed.find("user")->to<support::User>()->age == 3);
+  CHECK(parsed.find("user")->to<support::Circle>() == support::Circle{});  // no member is required
+  CHECK_FALSE(parsed.find("user")->to<std::vector<int>>());
+  CHECK_FALSE(parsed.find("user")->to<support::Opaque>());
+  CHECK(parsed.find("n")->to<int>() == 7);
+  CHECK(parsed.find("n")->to<std::uint8_t>() == std::uint8_t{7});
+  CHECK(parsed.find("n")->to<double>() == 7.0);
+  CHECK_FALSE(parsed.find("n")->to<bool>());
+  CHECK_FALSE(parsed.find("n")->to<std::string>());
+  const auto nothing = parsed.find("null")->to<std::optional<int>>();
+  REQUIRE(nothing);
+  CHECK_FALSE(nothing->has_value());
+  CHECK(parsed.find("missing") == nullptr);
+}
+
+TEST_CASE("What is not decoded is written again as it came, also from a store, and is escaped anew") {
+  const atom::Snapshot parsed = *snapshot_from_json(R"({ "json_reader.none" : [ "</script>", 1.50, {"'": -0.0} ] })");
+  CHECK(to_json(parsed) == R"({"json_reader.none":["\u003c/script\u003e",1.5,{"\u0027":-0.0}]})");
+  atom::Snapshot merged{{"first", 1}};
+  merged.merge(parsed);
+  CHECK(to_json(merged) == R"({"first":1,"json_reader.none":["\u003c/script\u003e",1.5,{"\u0027":-0.0}]})");
+  CHECK(to_json(*snapshot_from_json("{}")) == "{}");
+}
+
+TEST_CASE("Parts of one parsed text live on when the rest is gone, on whichever thread they end") {
+  atom::Value kept;
+  {
+    const atom::Snapshot parsed = *snapshot_from_json(R"({"a":{"name":"a long name that lies on the heap"},"b":2})");
+    kept = *parsed.find("a");
+  }
+  std::string name;
+  std::thread other([value = std::move(kept), &name] { name = value.to<support::User>()->name; });
+  other.join();
+  CHECK(name == "a long name that lies on the heap");
+}
+
+TEST_CASE("A thread reads texts of all sizes one after the other") {
+  for (const std::size_t size : {std::size_t{1}, std::size_t{3'000'000}, std::size_t{2}, std::size_t{500'000}}) {
+    const std::string plain(size, 'x');
+    CHECK(from_json<std::string>("\"" + plain + "\"", {.max_bytes = 4'000'000}).value() == plain);
+    CHECK_FALSE(from_json<std::string>("\"" + plain, {.max_bytes = 4'000'000}));
+  }
+}
+
+TEST_CASE("Every truncation of a text is an error value, and every single byte that is changed is survived") {
+  const std::string good = to_json(support::Everything{});
+  int wrong = 0;
+  for (std::size_t size = 0; size < good.size(); ++size) {
+    const auto part = std::make_unique<char[]>(size);  // so that a sanitizer sees what reads beyond it
+    good.copy(part.get(), size);
+    const std::string_view text(part.get(), size);
+    wrong += from_json<support::Everything>(text).has_value() + snapshot_from_json(text).has_value();
+  }
+  CHECK(wrong == 0);
+  for (std::size_t at = 0; at < good.size(); ++at) {
+    for (const int flip : {1, 2, 4, 8, 16, 32, 64, 128}) {
+      std::string text = good;
+      text[at] = static_cast<char>(text[at] ^ flip);
+      const auto snapshot = snapshot_from_json(text);
+      if (!snapshot) continue;
+      const std::string again = to_json(*snapshot);
+      const auto second = snapshot_from_json(again);
+      wrong += !second || to_json(*second) != again;
+    }
+  }
+  CHECK(wrong == 0);
 }
 
 }  // namespace

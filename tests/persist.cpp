@@ -4,11 +4,14 @@
 #include "support/described.hpp"
 
 #include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace {
 
@@ -130,6 +133,358 @@ TEST_CASE("A store has one adapter") {
   atom::AtomStore store;
   store.persist_with(keeper);
   CHECK_THROWS_AS(store.persist_with(keeper), atom::Error);
+}
+
+/// Says in one text what it was asked to do, in order.
+struct Logger {
+  std::string log;
+  std::string text;
+  std::optional<std::string> get(std::string_view) {
+    log += "get ";
+    return text.empty() ? std::nullopt : std::optional(text);
+  }
+  void set(std::string_view, std::string_view value) { log += "set " + std::string(value) + " "; }
+  void remove(std::string_view) { log += "remove "; }
+  std::string take_log() { return std::exchange(log, {}); }
+};
+
+TEST_CASE("94. What is restored tells no listener, and leaves the default where it was") {
+  Keeper keeper{{{"persist.locale", "\"fr\""}}};
+  atom::AtomStore store;
+  store.persist_with(keeper);
+  int told = 0;
+  auto& locale = store.use(locale_atom);
+  locale.on_change([&] { ++told; });
+  CHECK(told == 0);
+  CHECK(locale.default_value() == "en");
+  CHECK(locale_atom.value() == "en");
+  CHECK(keeper.texts == Texts{{"persist.locale", "\"fr\""}});  // nor is it written again
+}
+
+TEST_CASE("94. A change is written once, and what changes nothing is not") {
+  Logger logger;
+  atom::AtomStore store;
+  store.persist_with(logger);
+  auto& locale = store.use(locale_atom);
+  CHECK(logger.take_log() == "get ");
+  locale.update("en");
+  CHECK(logger.take_log().empty());
+  locale.update("de");
+  CHECK(logger.take_log() == "set \"de\" ");
+  locale.silent_update("it");
+  CHECK(logger.take_log().empty());
+  locale.mutate([](std::string& text) { text += "</"; });
+  CHECK(logger.take_log() == "set \"it\\u003c/\" ");
+  store.batch([&] {
+    locale.update("a");
+    locale.update("b");
+  });
+  CHECK(logger.take_log() == "set \"b\" ");
+}
+
+TEST_CASE("94. After a batch the adapter has what the atom has, in whichever order it was written and reset") {
+  Keeper keeper;
+  atom::AtomStore store;
+  store.persist_with(keeper);
+  auto& locale = store.use(locale_atom);
+  locale.update("fr");
+  SECTION("reset, then written") {
+    store.batch([&] {
+      locale.reset();
+      locale.update("it");
+    });
+    CHECK(keeper.texts == Texts{{"persist.locale", "\"it\""}});
+  }
+  SECTION("written, then reset") {
+    store.batch([&] {
+      locale.update("it");
+      locale.reset();
+    });
+    CHECK(keeper.texts.empty());
+  }
+  SECTION("reset, then written as it was before") {
+    store.batch([&] {
+      locale.reset();
+      locale.update("fr");
+    });
+    CHECK(keeper.texts == Texts{{"persist.locale", "\"fr\""}});
+  }
+  SECTION("reset alone") {
+    store.batch([&] { locale.reset(); });
+    CHECK(keeper.texts.empty());
+  }
+  atom::AtomStore next;
+  next.persist_with(keeper);
+  CHECK(next.use(locale_atom).value() == locale.value());
+}
+
+TEST_CASE("94. What a listener of a reset writes is kept") {
+  Keeper keeper;
+  atom::AtomStore store;
+  store.persist_with(keeper);
+  auto& locale = store.use(locale_atom);
+  locale.update("fr");
+  locale.on_reset([&] { locale.update("it"); });
+  locale.reset();
+  CHECK(locale.value() == "it");
+  CHECK(keeper.texts == Texts{{"persist.locale", "\"it\""}});
+}
+
+TEST_CASE("94. What a listener of a change resets is removed") {
+  Keeper keeper;
+  atom::AtomStore store;
+  store.persist_with(keeper);
+  auto& locale = store.use(locale_atom);
+  locale.on_change([&](const std::string& now) {
+    if (now == "wrong") locale.reset();
+  });
+  locale.update("wrong");
+  CHECK(locale.value() == "en");
+  CHECK(keeper.texts.empty());
+}
+
+TEST_CASE("94. A silent reset removes what was kept, too") {
+  Keeper keeper{{{"persist.locale", "\"fr\""}}};
+  atom::AtomStore store;
+  store.persist_with(keeper);
+  store.use(locale_atom).silent_reset();
+  CHECK(keeper.texts.empty());
+}
+
+TEST_CASE("94. A hydrated value counts more than what is kept, whether it came before or after the adapter") {
+  Keeper keeper{{{"persist.locale", "\"kept\""}}};
+  atom::AtomStore store;
+  SECTION("before") {
+    store.hydrate(atom::Snapshot{{"persist.locale", "hydrated"}});
+    store.persist_with(keeper);
+  }
+  SECTION("after") {
+    store.persist_with(keeper);
+    store.hydrate(atom::Snapshot{{"persist.locale", "hydrated"}});
+  }
+  CHECK(store.use(locale_atom).value() == "hydrated");
+  CHECK(keeper.gets == 0);
+}
+
+TEST_CASE("94. A hydrated value of a used atom counts more than what an adapter has that comes later") {
+  Keeper keeper{{{"persist.locale", "\"kept\""}}};
+  atom::AtomStore store;
+  store.use(locale_atom);
+  store.hydrate(atom::Snapshot{{"persist.locale", "hydrated"}});
+  store.persist_with(keeper);
+  CHECK(store.use(locale_atom).value() == "hydrated");
+}
+
+TEST_CASE("94. An adapter that comes late restores what nobody wrote, silently, and saves from then on") {
+  Keeper keeper{{{"persist.locale", "\"fr\""}}};
+  atom::AtomStore store;
+  auto& locale = store.use(locale_atom);
+  int told = 0;
+  locale.on_change([&] { ++told; });
+  store.persist_with(keeper);
+  CHECK(locale.value() == "fr");
+  CHECK_FALSE(locale.is_modified());
+  CHECK(told == 0);
+  locale.update("de");
+  CHECK(told == 1);
+  CHECK(keeper.texts == Texts{{"persist.locale", "\"de\""}});
+}
+
+TEST_CASE("94. What is dropped, and what is used again after destroy, is restored, and saved again") {
+  Keeper keeper;
+  atom::AtomStore store;
+  store.persist_with(keeper);
+  store.use(locale_atom).update("fr");
+  SECTION("drop") {
+    store.drop(locale_atom);
+  }
+  SECTION("destroy") {
+    store.destroy();
+  }
+  CHECK(keeper.texts == Texts{{"persist.locale", "\"fr\""}});  // the end of an atom is no reset
+  auto& locale = store.use(locale_atom);
+  CHECK(locale.value() == "fr");
+  CHECK_FALSE(locale.is_modified());
+  locale.update("de");
+  CHECK(keeper.texts == Texts{{"persist.locale", "\"de\""}});
+}
+
+const atom::Atom<int> even_atom{"persist.even",
+                                0,
+                                {.before_update =
+                                     [](int&& next, const int&) {
+                                       if (next < 0) throw std::runtime_error("less than nothing");
+                                       return next & ~1;
+                                     },
+                                 .client_writable = true,
+                                 .persist = true}};
+
+TEST_CASE("What a client's adapter holds goes through before_update, and a server's does not") {
+  Keeper keeper{{{"persist.even", "7"}}};
+  {
+    atom::AtomStore store;
+    store.persist_with(keeper);
+    CHECK(store.use(even_atom).value() == 6);
+  }
+  {
+    atom::AtomStore store;
+    store.persist_with(keeper, {.trust = atom::Trust::server});
+    CHECK(store.use(even_atom).value() == 7);
+  }
+  keeper.texts["persist.even"] = "-7";
+  atom::AtomStore store;
+  const auto& failures = store.persist_with(keeper);
+  CHECK(store.use(even_atom).value() == 0);
+  REQUIRE(failures.size() == 1);
+  CHECK(failures[0].key == "persist.even");
+  CHECK(failures[0].operation == atom::PersistFailure::Operation::get);
+  CHECK(failures[0].reason == "before_update refused it: less than nothing");
+}
+
+TEST_CASE("A text for one atom cannot reach another") {
+  Keeper keeper{{{"persist.locale", R"({"persist.role":9})"}}};
+  atom::AtomStore store;
+  const auto& failures = store.persist_with(keeper, {.trust = atom::Trust::server});
+  CHECK(store.use(locale_atom).value() == "en");
+  CHECK(store.use(role_atom).value() == 0);
+  REQUIRE(failures.size() == 1);
+  CHECK(failures[0].reason == "expected string, found an object");
+}
+
+TEST_CASE("A text that is longer than the limit is reported, and not restored") {
+  Keeper keeper{{{"persist.locale", "\"1234567\""}}};
+  atom::AtomStore store;
+  const auto& failures = store.persist_with(keeper, {.limits = {.max_bytes = 8}});
+  CHECK(store.use(locale_atom).value() == "en");
+  REQUIRE(failures.size() == 1);
+  CHECK(failures[0].reason == "expected at most 8 bytes, found 9");
+}
+
+TEST_CASE("Of many failures the newest hundred are kept, the oldest first") {
+  Keeper keeper;
+  atom::AtomStore store;
+  const auto& failures = store.persist_with(keeper);
+  auto& locale = store.use(locale_atom);
+  auto& even = store.use(even_atom);
+  keeper.fails = true;
+  locale.update("first");
+  for (int i = 1; i <= 99; ++i) even.update(2 * i);
+  CHECK(failures.size() == 100);
+  CHECK(failures.front().key == "persist.locale");
+  even.update(0);
+  CHECK(failures.size() == 100);
+  CHECK(failures.front().key == "persist.even");
+  keeper.fails = false;
+  even.update(2);
+  CHECK(keeper.texts == Texts{{"persist.even", "2"}});
+  CHECK(failures.size() == 100);
+}
+
+TEST_CASE("94. A failure of the adapter does not keep other listeners from being told") {
+  Keeper keeper;
+  atom::AtomStore store;
+  const auto& failures = store.persist_with(keeper);
+  auto& locale = store.use(locale_atom);
+  int told = 0;
+  locale.on_change([&] { ++told; });
+  locale.on_reset([&] { ++told; });
+  keeper.fails = true;
+  CHECK_NOTHROW(locale.update("de"));
+  CHECK(told == 1);
+  CHECK_NOTHROW(locale.reset());
+  CHECK(told == 3);
+  CHECK(failures.back().reason == "the adapter threw something that is no std::exception");
+}
+
+TEST_CASE("A second adapter is refused, and the first one goes on") {
+  Keeper first{{{"persist.locale", "\"first\""}}};
+  Keeper second{{{"persist.locale", "\"second\""}}};
+  atom::AtomStore store;
+  store.persist_with(first);
+  CHECK_THROWS_WITH(store.persist_with(second), "the store has an adapter already");
+  auto& locale = store.use(locale_atom);
+  CHECK(locale.value() == "first");
+  locale.update("de");
+  CHECK(first.texts["persist.locale"] == "\"de\"");
+  CHECK(second.texts["persist.locale"] == "\"second\"");
+  CHECK(second.gets == 0);
+}
+
+TEST_CASE("Stores with adapters of their own do not meet") {
+  Keeper one{{{"persist.locale", "\"one\""}}};
+  Keeper two{{{"persist.locale", "\"two\""}}};
+  atom::AtomStore first;
+  atom::AtomStore second;
+  first.persist_with(one);
+  second.persist_with(two);
+  CHECK(first.use(locale_atom).value() == "one");
+  CHECK(second.use(locale_atom).value() == "two");
+  first.use(locale_atom).update("new");
+  CHECK(two.texts["persist.locale"] == "\"two\"");
+}
+
+const atom::Atom<std::vector<int>> built_atom{
+    "persist.built", atom::Factory{[] { return std::vector<int>{1}; }}, {.client_writable = true, .persist = true}};
+
+TEST_CASE("94. What a factory builds is restored, written and removed like a default") {
+  Keeper keeper{{{"persist.built", "[2]"}}};
+  atom::AtomStore store;
+  SECTION("the adapter comes first") {
+    store.persist_with(keeper);
+    store.use(built_atom);
+  }
+  SECTION("the adapter comes late") {
+    store.use(built_atom);
+    store.persist_with(keeper);
+  }
+  auto& built = store.use(built_atom);
+  CHECK(built.value() == std::vector<int>{2});
+  built.mutate([](std::vector<int>& numbers) { numbers.push_back(3); });
+  CHECK(keeper.texts == Texts{{"persist.built", "[2,3]"}});
+  built.reset();
+  CHECK(built.value() == std::vector<int>{1});
+  CHECK(keeper.texts.empty());
+}
+
+TEST_CASE("94. What is no longer kept is not restored from what was restored before") {
+  Keeper keeper{{{"persist.locale", "\"fr\""}}};
+  atom::AtomStore store;
+  store.persist_with(keeper);
+  CHECK(store.use(locale_atom).value() == "fr");
+  SECTION("removed by a reset, then dropped") {
+    store.use(locale_atom).reset();
+    store.drop(locale_atom);
+  }
+  SECTION("removed by somebody else, then dropped") {
+    keeper.texts.clear();
+    store.drop(locale_atom);
+  }
+  SECTION("removed by somebody else, then destroyed") {
+    keeper.texts.clear();
+    store.destroy();
+  }
+  CHECK(store.use(locale_atom).value() == "en");
+}
+
+TEST_CASE("94. What is first used and changed in one batch starts from what is kept") {
+  Keeper keeper{{{"persist.locale", "\"fr\""}}};
+  atom::AtomStore store;
+  store.persist_with(keeper);
+  store.batch([&] { store.use(locale_atom).update([](const std::string& now) { return now + "!"; }); });
+  CHECK(keeper.texts == Texts{{"persist.locale", "\"fr!\""}});
+}
+
+const atom::Atom<std::vector<double>> numbers_atom{"persist.numbers", {}, {.client_writable = true, .persist = true}};
+
+TEST_CASE("A number that JSON does not have is reported when it is to be kept") {
+  Keeper keeper;
+  atom::AtomStore store;
+  const auto& failures = store.persist_with(keeper);
+  store.use(numbers_atom).update({1, std::numeric_limits<double>::infinity()});
+  REQUIRE(failures.size() == 1);
+  CHECK(failures[0].key == "persist.numbers");
+  CHECK(failures[0].operation == atom::PersistFailure::Operation::set);
+  CHECK(failures[0].reason == "[1]: a number that JSON does not have");
 }
 
 }  // namespace

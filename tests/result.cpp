@@ -1,9 +1,11 @@
 #include <atom/result.hpp>
 
 #include "support/catch.hpp"
+#include "support/counted.hpp"
 
 #include <memory>
 #include <string>
+#include <utility>
 
 namespace {
 
@@ -33,6 +35,59 @@ TEST_CASE("A result may hold what can only be moved") {
 TEST_CASE("An error without a path or without anything found still reads well") {
   CHECK(atom::DecodeError{"", "JSON", "nothing"}.message() == "expected JSON, found nothing");
   CHECK(atom::DecodeError{"a", "int", ""}.message() == "a: expected int");
+}
+
+TEST_CASE("The value of a result can be changed in place, and taken out") {
+  Text result(std::string("text"));
+  *result += "!";
+  result->push_back('?');
+  result.value() += ".";
+  CHECK(*result == "text!?.");
+  const std::string taken = std::move(result).value();
+  CHECK(taken == "text!?.");
+  CHECK(Text(std::string("a")).value_or("b") == "a");
+  CHECK(Text(atom::DecodeError{}).value_or("b") == "b");
+}
+
+TEST_CASE("A result that is only looked at, or moved along, does not copy its value") {
+  using Held = support::Counted<struct HeldByResult>;
+  Held::forget();
+  {
+    atom::Result<Held> result{Held(3)};
+    const atom::Result<Held> moved(std::move(result));
+    CHECK(moved->value == 3);
+    CHECK(moved.value().value == 3);
+    CHECK((*moved).value == 3);
+    CHECK(Held::counts().copies == 0);
+    const atom::Result<Held> copy = moved;
+    CHECK(copy->value == 3);
+    CHECK(Held::counts().copies == 1);
+    CHECK(atom::Result<Held>(Held(4)).value_or(Held(5)).value == 4);
+    CHECK(Held::counts().copies == 1);
+  }
+  CHECK(Held::counts().alive == 0);
+}
+
+TEST_CASE("A result becomes an error by assigning one, and the value is gone") {
+  using Held = support::Counted<struct ReplacedInResult>;
+  atom::Result<Held> result{Held(3)};
+  result = atom::DecodeError{"a", "int32", "null"};
+  CHECK_FALSE(result.has_value());
+  CHECK(result.error().path == "a");
+  CHECK(Held::counts().alive == 0);
+  result = Held(4);
+  CHECK(result->value == 4);
+}
+
+TEST_CASE("A result may have an error of another type, that says a message") {
+  struct Problem {
+    int code = 0;
+    std::string message() const { return "problem " + std::to_string(code); }
+  };
+  const atom::Result<int, Problem> bad(Problem{7});
+  CHECK(bad.error().code == 7);
+  CHECK_THROWS_WITH(bad.value(), "problem 7");
+  CHECK(atom::Result<int, Problem>(0));  // a zero is a value
 }
 
 }  // namespace

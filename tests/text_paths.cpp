@@ -5,7 +5,9 @@
 #include "support/described.hpp"
 
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -93,6 +95,73 @@ TEST_CASE("17. A watch by text path fires only when that leaf changed, with the 
 TEST_CASE("A watch by text path of another type is refused at once") {
   atom::AtomStore store;
   CHECK_THROWS_AS(store.use(team_atom).watch<int>("members.0.name", [](const int&) {}), atom::TypeMismatch);
+}
+
+const atom::Atom<std::vector<bool>> bits_atom{"text_paths.bits", {true, false}};
+
+TEST_CASE("15. An element of a vector of bool that is false is not the fallback") {
+  atom::AtomStore store;
+  auto& bits = store.use(bits_atom);
+  CHECK(bits.get<bool>("0", false));
+  CHECK_FALSE(bits.get<bool>("1", true));
+  CHECK(bits.get<bool>("2", true));
+}
+
+TEST_CASE("15. The empty path gives the whole value, and a template is read like a clone") {
+  CHECK(team_atom.get<Team>("") == team_atom.value());
+  CHECK(team_atom.get<std::string>("members.0.name") == "Ada");
+  CHECK(team_atom.get<int>("nothing") == 0);
+}
+
+TEST_CASE("16. A custom getter is asked for each path, also the empty one, and sees the current value") {
+  atom::AtomStore store;
+  auto& custom = store.use(custom_atom);
+  CHECK(custom.get<support::User>("", support::User{"fallback", 0, {}, {}}).name == "fallback");
+  custom.change(&support::User::name, "Eve");
+  CHECK(custom.get<std::string>("initial") == "E");
+  CHECK_THROWS_AS(custom.get<int>("initial"), atom::TypeMismatch);
+}
+
+TEST_CASE("16. A watch by text path asks the custom getter, for the new and the old value") {
+  atom::AtomStore store;
+  auto& custom = store.use(custom_atom);
+  std::vector<std::pair<std::string, std::string>> heard;
+  custom.watch<std::string>("initial",
+                            [&](const std::string& now, const std::string& old) { heard.emplace_back(now, old); });
+  custom.change(&support::User::name, "Adam");
+  custom.change(&support::User::age, 40);
+  CHECK(heard.empty());
+  custom.change(&support::User::name, "Bob");
+  CHECK(heard == std::vector<std::pair<std::string, std::string>>{{"B", "A"}});
+}
+
+TEST_CASE("17. A watch by text path hears of what comes into being, once in a batch, and of a reset") {
+  atom::AtomStore store;
+  auto& team = store.use(team_atom);
+  std::vector<std::pair<int, int>> heard;
+  team.watch<int>("points.new", [&](int now, int old) { heard.emplace_back(now, old); }, -1);
+  store.batch([&] {
+    team.mutate([](Team& t) { t.points["new"] = 1; });
+    team.mutate([](Team& t) { t.points["new"] = 2; });
+  });
+  team.mutate([](Team& t) { t.points["new"] = 2; });
+  team.update([](Team t) {
+    t.points["new"] = 3;
+    return t;
+  });
+  team.reset();
+  CHECK(heard == std::vector<std::pair<int, int>>{{2, -1}, {3, 2}, {-1, 3}});
+}
+
+TEST_CASE("17. A watch by text path takes as little as its listener wants") {
+  atom::AtomStore store;
+  auto& team = store.use(team_atom);
+  int told = 0;
+  team.watch<bool>("open", [&] { ++told; });
+  team.watch<bool>("open", [&](bool now) { told += now; });
+  team.watch<bool>("open", [&](bool now, bool old, atom::Atom<Team>& atom) { told += now && !old && &atom == &team; });
+  team.change(&Team::open, true);
+  CHECK(told == 3);
 }
 
 }  // namespace

@@ -524,11 +524,8 @@ struct Codec<T, Shape::tuple> {
   }
   template <std::size_t... I>
   static bool read_at(T& value, std::size_t index, Reader& reader, std::index_sequence<I...>) {
-    bool done = false;
-    ((index == I &&
-      (done = codec<std::remove_cv_t<std::tuple_element_t<I, T>>>::read(reader, get_element<I>(value)))) ||
-     ...);
-    return done;
+    return ((index == I && codec<std::remove_cv_t<std::tuple_element_t<I, T>>>::read(reader, get_element<I>(value))) ||
+            ...);
   }
 };
 

@@ -195,7 +195,8 @@ inline bool parse_json(std::string_view text, const JsonLimits& limits, simdjson
     error = {{}, "at most " + std::to_string(limits.max_bytes) + " bytes", std::to_string(text.size())};
     return false;
   }
-  const simdjson::error_code code = parser.parse_into_document(document, text.data(), text.size()).get(root);
+  const char* const first = text.empty() ? "" : text.data();  // never null: it is copied from
+  const simdjson::error_code code = parser.parse_into_document(document, first, text.size()).get(root);
   if (code != simdjson::SUCCESS) {
     error = {{}, "JSON", std::string("text that is none: ") + simdjson::error_message(code)};
     return false;
@@ -249,6 +250,7 @@ class JsonReader final : public Reader {
   bool object(Names names, void* object, ReadMember read) override {
     simdjson::dom::object members;
     if (at_.get(members) != simdjson::SUCCESS) return fail("object");
+    const simdjson::dom::element whole = at_;
     std::size_t next = 0;  // members mostly come in the order of the names
     for (const simdjson::dom::key_value_pair member : members) {
       std::size_t index = next;
@@ -262,6 +264,7 @@ class JsonReader final : public Reader {
       at_ = member.value;
       if (!read(object, index, *this)) return fail_at(member.key);
     }
+    at_ = whole;
     return true;
   }
   bool map(void* object, ReadEntry read) override {

@@ -75,7 +75,8 @@ class PersistHook final : public UseHook {
   const std::vector<PersistFailure>& start() {
     store_.hook_ = this;
     for (AtomBase& clone : store_.list()) {
-      if (!clone.is_modified()) restore(*clone.definition_);  // else the value here is the newer one
+      const bool is_hydrated = !clone.owns_value() && clone.value_ != clone.definition_->default_value;
+      if (!clone.is_modified() && !is_hydrated) restore(*clone.definition_);  // else the value here is the newer one
       after_use(store_, clone);
     }
     return failures_;
@@ -89,6 +90,7 @@ class PersistHook final : public UseHook {
     clone.signal_.subscribe(on_change,
                             [this](const void* now, const void*, AtomBase& atom) { save(*atom.definition_, now); });
     clone.signal_.subscribe(on_reset, [this](const void*, const void*, AtomBase& atom) {
+      if (atom.is_modified()) return save(*atom.definition_, atom.value_);  // written since, in the same batch
       const std::string& key = atom.definition_->key;
       attempt(key, PersistFailure::Operation::remove, [&] { adapter_.remove(std::string_view(key)); });
     });
@@ -125,6 +127,9 @@ class PersistHook final : public UseHook {
       JsonWriter writer;
       definition.type.write(value, writer);
       adapter_.set(std::string_view(definition.key), writer.text());
+      for (const std::string& path : writer.left_out()) {
+        report(definition.key, operation, path + (path.empty() ? "" : ": ") + "a number that JSON does not have");
+      }
     });
   }
   template <class Work>

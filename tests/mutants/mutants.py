@@ -382,8 +382,22 @@ MUTANTS = [
     Mutant(
         "a late restore overwrites a newer write",
         "persist.hpp",
+        "if (!clone.is_modified() && !is_hydrated) restore",
+        "if (!is_hydrated) restore",
+        ["persist.cpp"],
+    ),
+    Mutant(
+        "a late restore overwrites a hydrated value",
+        "persist.hpp",
+        "if (!clone.is_modified() && !is_hydrated) restore",
         "if (!clone.is_modified()) restore",
-        "restore",
+        ["persist.cpp"],
+    ),
+    Mutant(
+        "what is written after a reset, in the same batch, is not kept",
+        "persist.hpp",
+        "if (atom.is_modified()) return save(",
+        "if (false) return save(",
         ["persist.cpp"],
     ),
     Mutant(

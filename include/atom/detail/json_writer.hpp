@@ -154,6 +154,10 @@ class JsonWriter {
         return;
       }
     }
+    constexpr Number zero = 0;
+    if (value == zero && std::memcmp(&value, &zero, sizeof zero) != 0) {
+      return word("-0.0,");  // "-0" would be read as an integer, which has no sign there
+    }
     // Not in plain digits where these could be taken for an integer, which readers bound at 64 bits.
     const bool large = value > Number(1e18) || value < Number(-1e18);
     at_ = (large ? std::to_chars(at_, at_ + 32, value, std::chars_format::scientific)

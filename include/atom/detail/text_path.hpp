@@ -62,8 +62,13 @@ Place follow_path(const T& value, std::string_view path) {
     if (!read_index(step, index)) return {};
     for (auto&& element : value) {
       if (index-- > 0) continue;
-      if constexpr (std::is_lvalue_reference_v<decltype(element)>) found = follow_path(element, rest);
-      break;  // else it is a proxy, of a vector of bool
+      if constexpr (std::is_same_v<typename T::value_type, bool>) {
+        static constexpr bool values[] = {false, true};  // a vector of bool has none that could be pointed to
+        found = follow_path(values[element ? 1 : 0], rest);
+      } else if constexpr (std::is_lvalue_reference_v<decltype(element)>) {
+        found = follow_path(element, rest);
+      }
+      break;
     }
   }
   return found;

@@ -13,6 +13,7 @@
 #include <limits>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace atom::inline v0_1::detail {
@@ -154,8 +155,8 @@ class JsonWriter {
         return;
       }
     }
-    constexpr Number zero = 0;
-    if (value == zero && std::memcmp(&value, &zero, sizeof zero) != 0) {
+    using Bits = std::conditional_t<sizeof(Number) == sizeof(std::uint64_t), std::uint64_t, std::uint32_t>;
+    if (value == 0 && std::bit_cast<Bits>(value) != 0) {
       return word("-0.0,");  // "-0" would be read as an integer, which has no sign there
     }
     // Not in plain digits where these could be taken for an integer, which readers bound at 64 bits.

@@ -26,6 +26,13 @@ TEST_CASE("Text is escaped for elements and for attributes with either quote") {
   CHECK(atom::html_escape("").empty());
 }
 
+TEST_CASE("HTML's special characters are escaped, also for attributes, and nothing else is") {
+  CHECK(atom::html_escape("<script>alert('1' & \"2\")</script>") ==
+        "&lt;script&gt;alert(&#39;1&#39; &amp; &quot;2&quot;)&lt;/script&gt;");
+  CHECK(atom::html_escape("Zoë, 北京 (a+b)/2") == "Zoë, 北京 (a+b)/2");
+  CHECK(atom::html_escape("").empty());
+}
+
 TEST_CASE("65. Whatever a snapshot holds, a hydration script ends once, and is read back from what lies between") {
   std::string all;
   for (int c = 0; c < 256; ++c) all += static_cast<char>(c);

@@ -7,6 +7,7 @@
 #include "state.hpp"
 #include "text.hpp"
 
+#include <atom/html.hpp>
 #include <atom/store.hpp>
 
 #include <algorithm>
@@ -128,7 +129,7 @@ inline std::string render(const atom::Snapshot& state) {
   const auto is_spoken = [&](const Words& w) { return w.language == locale; };
   const Words& say = *std::find_if(words.begin(), words.end() - 1, is_spoken);
 
-  const auto text = [](std::string_view t) { return "<bdi>" + escape(t) + "</bdi>"; };
+  const auto text = [](std::string_view t) { return "<bdi>" + atom::html_escape(t) + "</bdi>"; };
   const auto number = [](int n) { return std::to_string(n); };
   std::string html = "<main>\n<h1>";
   html.append(say.hello).append(name.empty() ? "" : ", " + text(name)).append("!</h1>\n<p class=\"visit\">");
@@ -144,9 +145,10 @@ inline std::string render(const atom::Snapshot& state) {
 
   const std::string limit = " maxlength=\"" + std::to_string(most_characters) + "\"";
   html.append("<form action=\"/\">\n<label>").append(say.name).append(" <input name=\"name\"").append(limit);
-  html.append(" value=\"").append(escape(name)).append("\"></label>\n");
+  html.append(" value=\"").append(atom::html_escape(name)).append("\"></label>\n");
   for (const Item& item : cart) {
-    const std::string hidden = "<input type=\"hidden\" name=\"item\" value=\"" + escape(item.title) + "\">\n";
+    const std::string hidden =
+        "<input type=\"hidden\" name=\"item\" value=\"" + atom::html_escape(item.title) + "\">\n";
     for (int i = 0; i < item.quantity; ++i) html += hidden;
   }
   if (static_cast<std::size_t>(pieces) < most_items) {
@@ -156,13 +158,13 @@ inline std::string render(const atom::Snapshot& state) {
   html.append(theme == Theme::dark ? "light\">" : "dark\">").append(theme == Theme::dark ? say.light : say.dark);
   html.append("</button>\n</form>\n</main>\n<footer>\n<p>").append(say.store);
   std::string_view separator = " ";
-  for (const auto& [key, value] : state) html.append(std::exchange(separator, ", ")).append(escape(key));
+  for (const auto& [key, value] : state) html.append(std::exchange(separator, ", ")).append(atom::html_escape(key));
   html.append("</p>\n</footer>\n");
   return document(locale, theme, html);
 }
 
 inline Response refusal(int status, std::string_view title, std::string_view why) {
-  std::string html = "<main>\n<h1>" + escape(title) + "</h1>\n<p>" + escape(why);
+  std::string html = "<main>\n<h1>" + atom::html_escape(title) + "</h1>\n<p>" + atom::html_escape(why);
   html.append("</p>\n<p><a href=\"/\">To the shop</a></p>\n</main>\n");
   return {.status = status, .body = document("en", Theme::light, html)};
 }

@@ -1,4 +1,4 @@
-// Text that comes from strangers: taken apart, judged, and made safe to show. Nothing here throws for what it is given.
+// Text that comes from strangers: taken apart and judged. Nothing here throws for what it is given.
 #pragma once
 
 #include <charconv>
@@ -10,34 +10,6 @@
 #include <system_error>
 
 namespace shop {
-
-/// Text as HTML, also inside a quoted attribute.
-inline std::string escape(std::string_view text) {
-  std::string html;
-  html.reserve(text.size());
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        html += "&amp;";
-        break;
-      case '<':
-        html += "&lt;";
-        break;
-      case '>':
-        html += "&gt;";
-        break;
-      case '"':
-        html += "&quot;";
-        break;
-      case '\'':
-        html += "&#39;";
-        break;
-      default:
-        html += c;
-    }
-  }
-  return html;
-}
 
 /// The number of characters, if it is valid UTF-8 without control characters.
 inline std::optional<std::size_t> count_characters(std::string_view text) {

@@ -8,8 +8,7 @@
 //   template <>
 //   struct atom::codec<Money> {
 //     static void write(auto& writer, const Money& money) { atom::codec<std::int64_t>::write(writer, money.cents); }
-//     static bool read(atom::Reader& reader, Money& money) { return atom::codec<std::int64_t>::read(reader,
-//     money.cents); }
+//     static bool read(atom::Reader& in, Money& money) { return atom::codec<std::int64_t>::read(in, money.cents); }
 //   };
 #pragma once
 
@@ -415,7 +414,7 @@ struct Codec<T, Shape::map> {
   }
 };
 
-/// Sets and sequences differ only in how an element is added.
+/// For containers into which an element goes when it is read. What they differ in is how it is added.
 template <class T, class Element, class Add>
 bool read_elements(Reader& reader, T& value, Add) {
   value.clear();

@@ -6,6 +6,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace atom::inline v0_1 {
 
@@ -32,6 +33,12 @@ struct DecodeError {
   std::string path;      ///< of the value, such as "cart[2].price"; empty for the whole text
   std::string expected;  ///< such as "int32"
   std::string found;     ///< such as "\"x\"", shortened
+
+  /// The same error, seen from one step further out: a member's name, or "[2]".
+  void prepend(std::string_view step) {
+    if (!path.empty() && path.front() != '[') path.insert(0, ".");
+    path.insert(0, step);
+  }
 
   /// "cart[2].price: expected int32, found \"x\""
   std::string message() const {

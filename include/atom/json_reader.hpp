@@ -17,7 +17,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <memory_resource>
 #include <string>
 #include <string_view>
@@ -35,43 +34,6 @@ struct JsonLimits {
 };
 
 namespace detail {
-
-inline void prepend(std::string& path, std::string_view step) {
-  if (!path.empty() && path.front() != '[') path.insert(0, ".");
-  path.insert(0, step);
-}
-
-/// What stands there, for an error message: short, and safe in a log.
-inline std::string describe_json(simdjson::dom::element element) {
-  using simdjson::dom::element_type;
-  JsonWriter writer;
-  switch (element.type()) {
-    case element_type::ARRAY:
-      return "an array";
-    case element_type::OBJECT:
-      return "an object";
-    case element_type::NULL_VALUE:
-      return "null";
-    case element_type::BOOL:
-      return bool(element) ? "true" : "false";
-    case element_type::INT64:
-      writer.integer(std::int64_t(element));
-      break;
-    case element_type::UINT64:
-      writer.unsigned_integer(std::uint64_t(element));
-      break;
-    case element_type::DOUBLE:
-      writer.number(double(element));
-      break;
-    case element_type::STRING: {
-      const std::string_view text = element;
-      writer.text(text.substr(0, 40));
-      if (text.size() > 40) return std::string(writer.text()) + "...";
-      break;
-    }
-  }
-  return std::string(writer.text());
-}
 
 inline void write_json(simdjson::dom::element element, JsonWriter& writer) {
   using simdjson::dom::element_type;
@@ -110,6 +72,27 @@ inline void write_json(simdjson::dom::element element, JsonWriter& writer) {
   }
 }
 
+/// What stands there, for an error message: short, and safe in a log.
+inline std::string describe_json(simdjson::dom::element element) {
+  using simdjson::dom::element_type;
+  constexpr std::size_t longest = 40;
+  JsonWriter writer;
+  switch (element.type()) {
+    case element_type::ARRAY:
+      return "an array";
+    case element_type::OBJECT:
+      return "an object";
+    case element_type::STRING: {
+      const std::string_view text = element;
+      writer.text(text.substr(0, longest));
+      return std::string(writer.text()) + (text.size() > longest ? "..." : "");
+    }
+    default:
+      write_json(element, writer);
+      return std::string(writer.text());
+  }
+}
+
 /// Finds what simdjson lets through: sizes, depth, and keys that come twice.
 class JsonCheck {
  public:
@@ -133,7 +116,7 @@ class JsonCheck {
     std::size_t index = 0;
     for (const simdjson::dom::element child : array) {
       if (!check(child, depth)) {
-        prepend(error_.path, "[" + std::to_string(index) + "]");
+        error_.prepend("[" + std::to_string(index) + "]");
         return false;
       }
       ++index;
@@ -147,7 +130,7 @@ class JsonCheck {
     for (const simdjson::dom::key_value_pair member : object) {
       keys_.push_back(member.key);
       if (!check(member.value, depth)) {
-        prepend(error_.path, member.key);
+        error_.prepend(member.key);
         return false;
       }
     }
@@ -221,6 +204,7 @@ class JsonParser {
     if (shared_) shared_->busy = false;
   }
   simdjson::dom::parser& operator*() { return shared_ ? shared_->parser : own_; }
+  simdjson::dom::parser* operator->() { return &**this; }
 
  private:
   static constexpr std::size_t kept_for = 1 << 20;
@@ -302,7 +286,7 @@ class JsonReader final : public Reader {
  private:
   bool fail_at(std::string_view step) {
     if (error_.expected.empty()) fail("another value");  // a codec of the user's that gave no reason
-    prepend(error_.path, step);
+    error_.prepend(step);
     return false;
   }
 
@@ -324,6 +308,34 @@ class JsonText final : public EncodedText {
   std::vector<simdjson::dom::element> values;
 };
 
+/// Parses a text and makes a client's snapshot of it: `fill(root, set)` calls `set(key, element)` for each value, and
+/// answers false if the text is no object.
+template <class Fill>
+Result<Snapshot> parse_snapshot(std::string_view text, const JsonLimits& limits, Fill fill) {
+  auto* const parsed = new JsonText;
+  const Encoded keeper(*parsed, 0);
+  DecodeError error;
+  simdjson::dom::element root;
+  JsonParser parser(text.size());
+  if (!parse_json(text, limits, *parser, parsed->document, root, error)) return error;
+  Snapshot snapshot;
+  const auto set = [&](std::string_view key, simdjson::dom::element value) {
+    parsed->values.push_back(value);
+    snapshot.set(key, Value(Encoded(*parsed, parsed->values.size() - 1)));
+  };
+  if (!fill(root, set)) return DecodeError{{}, "object", describe_json(root)};
+  snapshot.set_trust(Trust::client);
+  return snapshot;
+}
+
+/// A snapshot of one key, whose value is the whole text.
+inline Result<Snapshot> snapshot_of_value(std::string_view key, std::string_view text, const JsonLimits& limits) {
+  return parse_snapshot(text, limits, [key](simdjson::dom::element root, auto set) {
+    set(key, root);
+    return true;
+  });
+}
+
 }  // namespace detail
 
 /// A T from JSON, or the reason why not: `user.age: expected int32, found "x"`. Types are strict (1.5, true and "1" are
@@ -336,7 +348,7 @@ Result<T> from_json(std::string_view text, const JsonLimits& limits = {}) {
   detail::JsonParser parser(text.size());
   simdjson::dom::element root;
   DecodeError error;
-  if (!detail::parse_json(text, limits, *parser, (*parser).doc, root, error)) return error;
+  if (!detail::parse_json(text, limits, *parser, parser->doc, root, error)) return error;
   T value{};
   detail::JsonReader reader(root, error);
   if (!codec<T>::read(reader, value)) return error;
@@ -347,37 +359,12 @@ Result<T> from_json(std::string_view text, const JsonLimits& limits = {}) {
 /// for it is known: by `store.hydrate`, or `snapshot.find(key)->to<T>()`. Its trust is Trust::client: it changes
 /// client-writable atoms only, unless `hydrate` is told otherwise.
 inline Result<Snapshot> snapshot_from_json(std::string_view text, const JsonLimits& limits = {}) {
-  auto* const parsed = new detail::JsonText;
-  const detail::Encoded keeper(*parsed, 0);
-  DecodeError error;
-  simdjson::dom::element root;
-  detail::JsonParser parser(text.size());
-  if (!detail::parse_json(text, limits, *parser, parsed->document, root, error)) return error;
-  simdjson::dom::object members;
-  if (root.get(members) != simdjson::SUCCESS) return DecodeError{{}, "object", detail::describe_json(root)};
-
-  Snapshot snapshot;
-  for (const simdjson::dom::key_value_pair member : members) {
-    parsed->values.push_back(member.value);
-    snapshot.set(member.key, Value(detail::Encoded(*parsed, parsed->values.size() - 1)));
-  }
-  snapshot.set_trust(Trust::client);
-  return snapshot;
-}
-
-/// A snapshot of one key, whose value is a whole JSON text. Trust::client, too.
-inline Result<Snapshot> snapshot_from_json(std::string_view key, std::string_view text, const JsonLimits& limits) {
-  auto* const parsed = new detail::JsonText;
-  const detail::Encoded value(*parsed, 0);
-  DecodeError error;
-  simdjson::dom::element root;
-  detail::JsonParser parser(text.size());
-  if (!detail::parse_json(text, limits, *parser, parsed->document, root, error)) return error;
-  parsed->values.push_back(root);
-  Snapshot snapshot;
-  snapshot.set(key, Value(value));
-  snapshot.set_trust(Trust::client);
-  return snapshot;
+  return detail::parse_snapshot(text, limits, [](simdjson::dom::element root, auto set) {
+    simdjson::dom::object members;
+    if (root.get(members) != simdjson::SUCCESS) return false;
+    for (const simdjson::dom::key_value_pair member : members) set(member.key, member.value);
+    return true;
+  });
 }
 
 }  // namespace atom::inline v0_1

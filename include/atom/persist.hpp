@@ -16,6 +16,7 @@
 #include <atom/atom_base.hpp>
 #include <atom/config.hpp>
 #include <atom/detail/json_writer.hpp>
+#include <atom/detail/use_hook.hpp>
 #include <atom/error.hpp>
 #include <atom/json_reader.hpp>
 #include <atom/snapshot.hpp>
@@ -65,35 +66,28 @@ class PersistHook final : public UseHook {
   PersistHook(AtomStore& store, Adapter& adapter, const PersistOptions& options)
       : store_(store), adapter_(adapter), options_(options) {}
 
-  /// The newest hundred, the oldest first.
-  const std::vector<PersistFailure>& failures() const noexcept { return failures_; }
-
   static void require_none(const AtomStore& store) {
     if (store.hook_) throw Error("the store has an adapter already");
   }
-  /// Puts it into the store, for the atoms that it has and for those to come.
+  /// Puts it into the store, for the atoms that it has and for those to come. What it returns are the newest hundred
+  /// failures, the oldest first.
   const std::vector<PersistFailure>& start() {
     store_.hook_ = this;
     for (AtomBase& clone : store_.list()) {
+      if (!clone.definition_->persist) continue;
       const bool is_hydrated = !clone.owns_value() && clone.value_ != clone.definition_->default_value;
       if (!clone.is_modified() && !is_hydrated) restore(*clone.definition_);  // else the value here is the newer one
-      after_use(store_, clone);
+      follow(clone);
     }
     return failures_;
   }
 
   void before_use(AtomStore& store, const AtomBase& atom) override {
-    if (!store.waiting(atom)) restore(*atom.definition_);  // else the store was given another value since
+    if (!atom.definition_->persist || store.waiting(atom)) return;  // the store was given another value since
+    restore(*atom.definition_);
   }
   void after_use(AtomStore&, AtomBase& clone) override {
-    if (!clone.definition_->persist) return;
-    clone.signal_.subscribe(on_change,
-                            [this](const void* now, const void*, AtomBase& atom) { save(*atom.definition_, now); });
-    clone.signal_.subscribe(on_reset, [this](const void*, const void*, AtomBase& atom) {
-      if (atom.is_modified()) return save(*atom.definition_, atom.value_);  // written since, in the same batch
-      const std::string& key = atom.definition_->key;
-      attempt(key, PersistFailure::Operation::remove, [&] { adapter_.remove(std::string_view(key)); });
-    });
+    if (clone.definition_->persist) follow(clone);
   }
   void free() noexcept override {
     std::pmr::memory_resource& memory = *store_.resource();
@@ -102,12 +96,21 @@ class PersistHook final : public UseHook {
   }
 
  private:
+  /// From now on what becomes of it is saved.
+  void follow(AtomBase& clone) {
+    clone.signal_.subscribe(on_change,
+                            [this](const void* now, const void*, AtomBase& atom) { save(*atom.definition_, now); });
+    clone.signal_.subscribe(on_reset, [this](const void*, const void*, AtomBase& atom) {
+      if (atom.is_modified()) return save(*atom.definition_, atom.value_);  // written since, in the same batch
+      const std::string& key = atom.definition_->key;
+      attempt(key, PersistFailure::Operation::remove, [&] { adapter_.remove(std::string_view(key)); });
+    });
+  }
   void restore(const Definition& definition) {
-    if (!definition.persist) return;
     attempt(definition.key, PersistFailure::Operation::get, [&] {
       const std::optional<std::string> text = adapter_.get(std::string_view(definition.key));
       if (!text) return;
-      Result<Snapshot> kept = snapshot_from_json(definition.key, *text, options_.limits);
+      Result<Snapshot> kept = snapshot_of_value(definition.key, *text, options_.limits);
       if (!kept) return report(definition.key, PersistFailure::Operation::get, kept.error().message());
       const HydrateReport taken = store_.hydrate(*std::move(kept), {.trust = options_.trust});
       for (const Rejection& rejection : taken.rejected) {

@@ -8,6 +8,7 @@
 #include <atom/detail/delivery.hpp>
 #include <atom/detail/layers.hpp>
 #include <atom/detail/table.hpp>
+#include <atom/detail/use_hook.hpp>
 #include <atom/error.hpp>
 #include <atom/fwd.hpp>
 #include <atom/hydrate.hpp>
@@ -74,25 +75,6 @@ class AtomList {
   A* first_;
   std::size_t size_;
 };
-
-namespace detail {
-
-/// Takes part in the first use of each atom: whoever loads values from elsewhere. A store has at most one, and owns it.
-class UseHook {
- public:
-  UseHook() = default;
-  UseHook(const UseHook&) = delete;
-  UseHook& operator=(const UseHook&) = delete;
-  /// The store is about to make a clone; it may be hydrated first.
-  virtual void before_use(AtomStore& store, const AtomBase& atom) = 0;
-  virtual void after_use(AtomStore& store, AtomBase& clone) = 0;
-  virtual void free() noexcept = 0;
-
- protected:
-  ~UseHook() = default;
-};
-
-}  // namespace detail
 
 /// The atoms of one request: a few kilobytes, best a local variable. One thread uses it at a time; different stores
 /// need no synchronisation. Not copyable and not movable: atoms refer to it.
@@ -231,7 +213,7 @@ class AtomStore {
   ATOM_NOINLINE A& use_slowly(const A& atom);
   ATOM_INLINE AtomBase* admit(const AtomBase& atom, bool same_class);
   AtomBase* admit_again(const detail::Definition& definition, AtomBase& clone);
-  [[noreturn]] void refuse(const detail::Definition* definition, bool same_class) const;
+  [[noreturn]] void refuse(const detail::Definition* definition) const;
   [[noreturn]] static void refuse(const detail::Definition& first, const detail::Definition& second);
   AtomBase* find(const AtomBase& atom) const noexcept {
     AtomBase* const clone = atoms_.find(atom.definition_, atom.hash_, atom.key());
@@ -329,11 +311,11 @@ A& AtomStore::use_slowly(const A& atom) {
 inline AtomBase* AtomStore::admit(const AtomBase& atom, bool same_class) {
   const detail::Definition* const definition = atom.definition_;
   if (!definition) [[unlikely]]
-    refuse(definition, same_class);
+    refuse(definition);
   if (AtomBase* const clone = atoms_.find(definition, atom.hash_, definition->key)) [[unlikely]]
     return admit_again(*definition, *clone);
   if (ending_ || !same_class || definition->clash()) [[unlikely]]
-    refuse(definition, same_class);
+    refuse(definition);
   return nullptr;
 }
 
@@ -346,7 +328,8 @@ inline AtomBase* AtomStore::admit_again(const detail::Definition& definition, At
   return &clone;
 }
 
-inline void AtomStore::refuse(const detail::Definition* definition, bool same_class) const {
+/// What keeps the atom of this definition from being used for the first time.
+inline void AtomStore::refuse(const detail::Definition* definition) const {
   if (!definition) {
     throw Error("an atom was used before it was initialised: by the initialiser of a variable in another file");
   }
@@ -354,11 +337,8 @@ inline void AtomStore::refuse(const detail::Definition* definition, bool same_cl
     throw Error("atom \"" + definition->key + "\" is used for the first time while its store is being destroyed");
   }
   if (const detail::Definition* const first = definition->clash()) refuse(*first, *definition);
-  if (!same_class) {
-    throw TypeMismatch("atom \"" + definition->key +
-                       "\" is used through a base class: pass it as what it is, so that the clone keeps its verbs");
-  }
-  std::terminate();  // not reached: nothing is wrong with it
+  throw TypeMismatch("atom \"" + definition->key +
+                     "\" is used through a base class: pass it as what it is, so that the clone keeps its verbs");
 }
 
 inline void AtomStore::refuse(const detail::Definition& first, const detail::Definition& second) {
@@ -495,9 +475,7 @@ inline Snapshot AtomStore::snapshot(SnapshotOptions options) const {
   if (options.queued) {
     layers_.for_each([&](const Snapshot::Entry& entry, Trust trust) {
       if (all.contains(entry.key)) return;
-      const detail::Definition* const definition = detail::Registry::instance().find(entry.key, entry.hash_);
       all.set(entry.key, entry.value);
-      if (definition) all.find_entry(entry.key, entry.hash_)->server_only_ = definition->server_only;
       if (trust == Trust::client) all.trust_ = Trust::client;
     });
   }

@@ -1,4 +1,4 @@
-// Text from strangers: decoding, judging, escaping.
+// Text from strangers: decoding, judging.
 #include "../../examples/ssr_server/text.hpp"
 
 #include "support/catch.hpp"
@@ -8,13 +8,6 @@
 #include <string_view>
 
 using namespace std::string_literals;
-
-TEST_CASE("HTML's special characters are escaped, also for attributes, and nothing else is") {
-  CHECK(shop::escape("<script>alert('1' & \"2\")</script>") ==
-        "&lt;script&gt;alert(&#39;1&#39; &amp; &quot;2&quot;)&lt;/script&gt;");
-  CHECK(shop::escape("Zoë, 北京 (a+b)/2") == "Zoë, 北京 (a+b)/2");
-  CHECK(shop::escape("").empty());
-}
 
 TEST_CASE("characters are counted, not bytes") {
   CHECK(shop::count_characters("") == 0);

@@ -94,10 +94,6 @@ class JsonWriter {
     at_ += Size;
   }
 
-  /// The place where the next value or key begins; and back to it.
-  std::size_t position() const noexcept { return static_cast<std::size_t>(at_ - begin_); }
-  void back_to(std::size_t position) noexcept { at_ = begin_ + position; }
-
  private:
   static constexpr std::size_t inline_size = 2048;
 
@@ -106,7 +102,7 @@ class JsonWriter {
       grow(size);
   }
   ATOM_COLD void grow(std::size_t size) {
-    const std::size_t used = position();
+    const auto used = static_cast<std::size_t>(at_ - begin_);
     const std::size_t bigger = 2 * static_cast<std::size_t>(end_ - begin_) + size;
     char* const place = new char[bigger];
     std::memcpy(place, begin_, used);

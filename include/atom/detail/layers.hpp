@@ -54,8 +54,7 @@ class Judgement {
       accepted_ = &converted_;
       if (!converted_.has_value()) {
         if (error.expected.empty()) error = {{}, std::string(type.name), std::string(value.type_name())};
-        const bool dot = !error.path.empty() && error.path.front() != '[';
-        if (!error.path.empty()) error.path.insert(0, definition.key + (dot ? "." : ""));
+        if (!error.path.empty()) error.prepend(definition.key);
         reject(definition, Rejection::Cause::type, error.message());
         return;
       }
@@ -152,8 +151,8 @@ class Layers {
     return *put<Owner>(std::move(owner), from).snapshot;
   }
 
-  /// The value that waits for an atom, exactly of its type, or null. Stays where it is while an atom refers
-  /// to it.
+  /// The value that waits for an atom, exactly of its type, or null. Stays where it is while an atom
+  /// refers to it.
   ATOM_NOINLINE const void* find(const Definition& definition) {
     bool rejected = false;
     for (const Layer* layer = newest_; layer; layer = layer->older) {
@@ -262,7 +261,7 @@ class Layers {
   }
   const void* remember(const Definition& definition, const Value& value) {
     Snapshot found;
-    found.set(definition.key, value);
+    found.append(definition, value);
     return push(std::move(found), Trust::server).find(definition.key, definition.hash)->data();
   }
 

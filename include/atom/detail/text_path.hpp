@@ -36,16 +36,12 @@ inline bool read_index(std::string_view text, std::size_t& index) noexcept {
 }
 
 template <class T>
-Place follow_path(const T& value, std::string_view path) {
+Place follow_path(const T& value, std::string_view path);
+
+/// Where `rest` leads from what is called `step` in the value.
+template <class T>
+Place follow_step(const T& value, std::string_view step, std::string_view rest) {
   constexpr Shape shape = shape_of<T>();
-  if constexpr (shape == Shape::optional) {
-    return value.has_value() ? follow_path(*value, path) : Place{};
-  }
-  if (path.empty()) return {&type_ops<T>, &value};
-  const std::size_t dot = path.find('.');
-  const std::string_view step = path.substr(0, dot);
-  const std::string_view rest = dot == path.npos ? std::string_view() : path.substr(dot + 1);
-  if (dot != path.npos && rest.empty()) return {};
   Place found;
   if constexpr (shape == Shape::structure) {
     any_field<T>([&](const auto& field) {
@@ -57,7 +53,7 @@ Place follow_path(const T& value, std::string_view path) {
     for (const auto& [key, mapped] : value) {
       if (std::string_view(key) == step) return follow_path(mapped, rest);
     }
-  } else if constexpr (shape == Shape::sequence || shape == Shape::array) {
+  } else {
     std::size_t index;
     if (!read_index(step, index)) return {};
     for (auto&& element : value) {
@@ -72,6 +68,21 @@ Place follow_path(const T& value, std::string_view path) {
     }
   }
   return found;
+}
+
+template <class T>
+Place follow_path(const T& value, std::string_view path) {
+  if constexpr (shape_of<T>() == Shape::optional) {
+    return value.has_value() ? follow_path(*value, path) : Place{};
+  } else {
+    if (path.empty()) return {&type_ops<T>, &value};
+    if constexpr (has_paths<T>) {
+      const std::size_t dot = path.find('.');
+      if (dot == path.npos) return follow_step(value, path, {});
+      if (dot + 1 < path.size()) return follow_step(value, path.substr(0, dot), path.substr(dot + 1));
+    }
+    return {};
+  }
 }
 
 }  // namespace atom::inline v0_1::detail

@@ -246,6 +246,21 @@ TEST_CASE("65. What is no JSON is an error value, and nothing of it applies") {
   CHECK(store.use(locale_atom).value() == "en");
 }
 
+TEST_CASE("The keys of a stranger are short and harmless in a message") {
+  const std::string long_key(100'000, 'k');
+  for (const std::string& key : {"a\\n2026 admin logged in" + long_key, "\\u001b[31m" + long_key, long_key}) {
+    const std::string nested =
+        error_of<std::map<std::string, std::map<std::string, int>>>("{\"" + key + "\":{\"" + key + "\":\"x\"}}");
+    const std::string twice = snapshot_error("{\"" + key + "\":1,\"" + key + "\":2}");
+    const std::string deep = snapshot_error("{\"" + key + "\":[[1]]}", {.max_depth = 2});
+    for (const std::string& message : {nested, twice, deep}) {
+      CHECK(message.size() < 300);
+      CHECK(message.find("...") != std::string::npos);
+      for (const char c : message) CHECK(static_cast<unsigned char>(c) >= 0x20);
+    }
+  }
+}
+
 TEST_CASE("Limits are kept exactly") {
   CHECK(snapshot_error(R"({"a":1})", {.max_bytes = 7}) == "no error");
   CHECK(snapshot_error(R"({"a":1})", {.max_bytes = 6}) == "expected at most 6 bytes, found 7");

@@ -72,24 +72,34 @@ inline void write_json(simdjson::dom::element element, JsonWriter& writer) {
   }
 }
 
-/// What stands there, for an error message: short, and safe in a log.
-inline std::string describe_json(simdjson::dom::element element) {
-  using simdjson::dom::element_type;
+/// A stranger's text for an error message: in quotes, escaped so that it is safe in a log, and short.
+inline std::string quote_briefly(std::string_view text) {
   constexpr std::size_t longest = 40;
   JsonWriter writer;
+  writer.text(text.substr(0, longest));
+  return std::string(writer.text()) + (text.size() > longest ? "..." : "");
+}
+/// The same for a key in a path, without the quotes.
+inline std::string step_of_key(std::string_view key) {
+  std::string step = quote_briefly(key);
+  step.erase(step.rfind('"'), 1);
+  return step.erase(0, 1);
+}
+/// What stands there, for an error message.
+inline std::string describe_json(simdjson::dom::element element) {
+  using simdjson::dom::element_type;
   switch (element.type()) {
     case element_type::ARRAY:
       return "an array";
     case element_type::OBJECT:
       return "an object";
-    case element_type::STRING: {
-      const std::string_view text = element;
-      writer.text(text.substr(0, longest));
-      return std::string(writer.text()) + (text.size() > longest ? "..." : "");
-    }
-    default:
+    case element_type::STRING:
+      return quote_briefly(element);
+    default: {
+      JsonWriter writer;
       write_json(element, writer);
       return std::string(writer.text());
+    }
   }
 }
 
@@ -130,13 +140,13 @@ class JsonCheck {
     for (const simdjson::dom::key_value_pair member : object) {
       keys_.push_back(member.key);
       if (!check(member.value, depth)) {
-        error_.prepend(member.key);
+        error_.prepend(step_of_key(member.key));
         return false;
       }
     }
     const std::string_view* const twice = repeated(keys_.data() + first, keys_.data() + keys_.size());
     if (twice) {
-      error_ = {std::string(*twice), "the key once", "it twice"};
+      error_ = {step_of_key(*twice), "the key once", "it twice"};
       return false;
     }
     keys_.resize(first);
@@ -246,7 +256,7 @@ class JsonReader final : public Reader {
       if (left == 0) continue;
       next = index + 1 == names.count ? 0 : index + 1;
       at_ = member.value;
-      if (!read(object, index, *this)) return fail_at(member.key);
+      if (!read(object, index, *this)) return fail_at(step_of_key(member.key));
     }
     at_ = whole;
     return true;
@@ -257,7 +267,7 @@ class JsonReader final : public Reader {
     const simdjson::dom::element whole = at_;
     for (const simdjson::dom::key_value_pair member : members) {
       at_ = member.value;
-      if (!read(object, member.key, *this)) return fail_at(member.key);
+      if (!read(object, member.key, *this)) return fail_at(step_of_key(member.key));
     }
     at_ = whole;
     return true;

@@ -17,6 +17,8 @@ atom_present() {
     libbenchmark-dev) atom_header benchmark/benchmark.h ;;
     libboost-dev | libboost1.81-dev) atom_header boost/signals2.hpp ;;
     nlohmann-json3-dev) atom_header nlohmann/json.hpp ;;
+    nodejs) command -v node ;;
+    chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
     libsigc++-2.0-dev) pkg-config --exists sigc++-2.0 ;;
     *) command -v "$1" ;;
   esac >/dev/null 2>&1

@@ -2,7 +2,7 @@
 // should get is known to the last letter, and a crowd of clients asks at the same time. Knows no socket either.
 #pragma once
 
-#include "page.hpp"
+#include "shop.hpp"
 
 #include <algorithm>
 #include <array>
@@ -45,37 +45,44 @@ inline std::set<std::string> foreign_marks(std::string_view text, std::string_vi
 struct Order {
   int number = 0;
   Request request = {};
+  std::string session = {};               // a secret: nowhere in the answer
   atom::Snapshot state = {};              // what the page should show
-  std::vector<std::string> cookies = {};  // how each Set-Cookie should begin
+  std::vector<std::string> cookies = {};  // how each Set-Cookie should begin, decoded
 };
 
-/// Every number gives another name, other items, another mixture of language and theme, another visit counter.
+/// Every number gives another name, other items and another session, in another mixture of languages and methods.
 inline Order order(int number) {
-  Order o{.number = number};
+  Order o{.number = number, .session = mark(number) + "-secret"};
   const std::string name = "Guest <" + mark(number) + "> & \"Co\"";
   std::vector<Item> cart;
   int pieces = 0;
-  o.request.query = "name=" + encode_query(name);
+  std::string form = "name=" + encode_query(name);
   for (int i = 0; i < number % 4; ++i) {
     cart.push_back({"thing " + std::to_string(i) + " of " + mark(number), i + 1});
-    for (int k = 0; k <= i; ++k, ++pieces) o.request.query += "&item=" + encode_query(cart.back().title);
+    for (int k = 0; k <= i; ++k, ++pieces) form += "&item=" + encode_query(cart.back().title);
   }
 
-  const Words& spoken = words[static_cast<std::size_t>(number / 4) % words.size()];
-  o.request.accept_language = "xx, en;q=0.1, " + std::string(spoken.language) + "-XX;q=0.9";
-
-  const Theme remembered = number % 3 == 0 ? Theme::dark : Theme::light;
-  Theme theme = remembered;
-  o.request.cookies = "theme=" + std::string(name_of(remembered)) + "; visits=" + std::to_string(1000 + number);
+  // By the browser's header; over that by its cookie; over that by the state that the page sends back, where all but
+  // the locale is forged.
+  const auto language = [](int n) { return std::string(words[static_cast<std::size_t>(n) % words.size()].language); };
+  std::string locale = language(number / 4);
+  o.request.accept_language = "xx, en;q=0.1, " + locale + "-XX;q=0.9";
+  o.request.cookies = "session=" + o.session;
+  if (number % 3 == 0) {
+    locale = language(number / 12);
+    o.request.cookies += "; locale=%22" + locale + "%22";
+  }
   if (number % 5 == 0) {
-    theme = Theme::dark;
-    o.request.query += "&theme=dark";
-    if (theme != remembered) o.cookies.emplace_back("theme=dark;");
+    const std::string chosen = language(number / 20 + 1);
+    form += "&state=" + encode_query(R"({"user":{"name":"Eve"},"pieces":99,"locale":")" + chosen + "\"}");
+    if (chosen != locale) o.cookies.push_back("locale=\"" + chosen + "\";");
+    locale = chosen;
   }
-  o.cookies.push_back("visits=" + std::to_string(1001 + number) + ";");
+  if (number % 2 == 1) o.request.method = "POST";
+  (number % 2 == 1 ? o.request.body : o.request.query) = form;
 
+  o.state.set(locale_atom, locale).set(session_atom, o.session);
   o.state.set(user_atom, User{name}).set(cart_atom, cart).set(pieces_atom, pieces);
-  o.state.set(locale_atom, std::string(spoken.language)).set(theme_atom, theme).set(visits_atom, 1001 + number);
   return o;
 }
 
@@ -86,12 +93,14 @@ inline std::string fault(const Order& o, const Response& response) {
   std::vector<std::string> cookies;
   for (const auto& [name, value] : response.headers) {
     everything.append("\n").append(name).append(": ").append(value);
-    if (name == "Set-Cookie") cookies.push_back(value);
+    // Decoded, because cpp-httplib's client has done it already.
+    if (name == "Set-Cookie") cookies.push_back(decode_query(value).value_or(value));
   }
 
   if (const auto foreign = foreign_marks(everything, mark(o.number)); !foreign.empty()) {
     return title + "the answer holds " + *foreign.begin() + ", which is of another request";
   }
+  if (everything.find(o.session) != everything.npos) return title + "the answer holds the session, which is secret";
   if (response.status != 200) return title + "answered with status " + std::to_string(response.status);
   if (response.body != render(o.state)) return title + "the page is not the one that was asked for";
   bool same = cookies.size() == o.cookies.size();

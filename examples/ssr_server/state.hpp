@@ -2,6 +2,10 @@
 // writes to these; each request makes clones of them in a store of its own.
 #pragma once
 
+#include "assets.hpp"
+
+#include <atom/error.hpp>
+#include <atom/fields.hpp>
 #include <atom/store.hpp>
 
 #include <algorithm>
@@ -13,15 +17,17 @@ namespace shop {
 struct User {
   std::string name;  // empty: not known
   bool operator==(const User&) const = default;
+  static constexpr auto atom_fields() { return atom::describe(atom::field("name", &User::name)); }
 };
 
 struct Item {
   std::string title;
   int quantity = 1;
   bool operator==(const Item&) const = default;
+  static constexpr auto atom_fields() {
+    return atom::describe(atom::field("title", &Item::title), atom::field("quantity", &Item::quantity));
+  }
 };
-
-enum class Theme { light, dark };
 
 /// What the visitor wants to buy.
 struct Cart : atom::Atom<std::vector<Item>> {
@@ -39,19 +45,23 @@ struct Cart : atom::Atom<std::vector<Item>> {
   }
 };
 
-inline constexpr int most_visits = 1'000'000;
-
 inline const atom::Atom<User> user_atom{"user", User{}};
 inline const Cart cart_atom{"cart"};
 inline const atom::Atom<int> pieces_atom{"pieces", 0};  // in the cart, all together
-inline const atom::Atom<std::string> locale_atom{"locale", "en"};
 
-// These two a browser may set, by its cookies.
-inline const atom::Atom<Theme> theme_atom{"theme", Theme::light, {.client_writable = true}};
-inline const atom::Atom<int> visits_atom{
-    "visits",
-    0,
-    {.before_update = [](int&& next, const int&) { return std::clamp(next, 0, most_visits); },
-     .client_writable = true}};
+/// The one thing that a browser may set, and that it keeps for the next visit. Empty: not chosen yet.
+inline const atom::Atom<std::string> locale_atom{"locale",
+                                                 "",
+                                                 {.before_update =
+                                                      [](std::string&& next, const std::string&) {
+                                                        if (!words_in(next))
+                                                          throw atom::Error("a language that the shop does not speak");
+                                                        return next;
+                                                      },
+                                                  .client_writable = true,
+                                                  .persist = true}};
+
+/// Who this is, from visit to visit: a secret that no page shows.
+inline const atom::Atom<std::string> session_atom{"session", "", {.server_only = true}};
 
 }  // namespace shop

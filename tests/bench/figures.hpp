@@ -130,8 +130,10 @@ inline const std::vector<Group>& groups() {
        {
            {"to JSON", "an encoder by hand", "text/encode/atom", "text/encode/hand", ratio, 1.5},
            {"to JSON", "nlohmann-json", "text/encode/atom", "text/encode/nlohmann", ratio},
+           {"to JSON", "node, JSON.stringify", "text/encode/atom", "text/encode/node", ratio},
            {"JSON to typed values", "simdjson by hand", "text/decode/atom", "text/decode/simdjson", ratio, 1.6},
            {"JSON to typed values", "nlohmann-json", "text/decode/atom", "text/decode/nlohmann", ratio},
+           {"JSON to typed values", "node, JSON.parse, untyped", "text/decode/atom", "text/decode/node", ratio},
            {"JSON to a store, all used", "simdjson by hand", "text/decode/hydrate", "text/decode/simdjson", ratio},
        }},
       {"Two threads with a store each, against one thread",

@@ -1,0 +1,207 @@
+// The shop in a real browser: what a visitor sees, and what a hostile one can do. `run` starts this.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { after, before, test } from "node:test";
+
+import { createAtom, getAtom } from "@mongez/atom";
+import { chromium } from "playwright-core";
+
+const { SSR_SERVER, CHROMIUM } = process.env;
+const hostile = "</script><script>alert(1)</script><!--";
+const secret = "a-secret-of-the-server";
+
+let server, url, browser;
+
+before(async () => {
+  server = spawn(SSR_SERVER, ["--port", "0"], { stdio: ["ignore", "pipe", "inherit"] });
+  const lines = createInterface({ input: server.stdout });
+  const [first] = await once(lines, "line", { signal: AbortSignal.timeout(20_000) });
+  url = first.match(/http:\S+/)[0];
+  browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: process.getuid() === 0 ? ["--no-sandbox"] : [],
+    timeout: 60_000,
+  });
+});
+
+after(async () => {
+  await browser?.close();
+  server?.kill("SIGTERM");
+  if (server) await once(server, "exit", { signal: AbortSignal.timeout(20_000) });
+});
+
+/** Opens the shop with these fields, in a browser of its own that has a session; what goes wrong in it fails the test. */
+async function visit(t, fields, options = {}) {
+  const context = await browser.newContext({ colorScheme: "light", locale: "en-US", ...options });
+  t.after(() => context.close());
+  context.setDefaultTimeout(20_000);
+  await context.addCookies([{ name: "session", value: secret, url, httpOnly: true }]);
+  const page = await context.newPage();
+  page.faults = [];
+  page.on("dialog", (dialog) => {
+    page.faults.push(`dialog: ${dialog.message()}`);
+    dialog.dismiss();
+  });
+  page.on("pageerror", (error) => page.faults.push(`error: ${error.message}`));
+  page.on("console", (message) => {
+    if (message.type() === "error") page.faults.push(`console: ${message.text()}`);
+  });
+  await page.goto(`${url}?${new URLSearchParams(fields)}`, { waitUntil: "load" });
+  return page;
+}
+
+const stateOf = (page) => page.evaluate(() => JSON.parse(document.getElementById("atom-state").textContent));
+const heading = (page) => page.locator("h1").innerText();
+const items = (page) => page.locator("li").allInnerTexts();
+
+const fields = [
+  ["name", "Ada"],
+  ["item", "tea"],
+  ["item", "tea"],
+  ["item", "Earl & Grey"],
+  ["locale", "fr"],
+];
+
+test("the page shows the server's state, and goes on from it", async (t) => {
+  const page = await visit(t, fields);
+  assert.deepEqual(await stateOf(page), {
+    locale: "fr",
+    user: { name: "Ada" },
+    cart: [
+      { title: "tea", quantity: 2 },
+      { title: "Earl & Grey", quantity: 1 },
+    ],
+    pieces: 3,
+  });
+  assert.equal(await heading(page), "Bonjour, Ada!");
+  assert.deepEqual(await items(page), ["tea × 2", "Earl & Grey × 1"]);
+
+  // Without a request: what is shown now comes from the state that the script read.
+  let requests = 0;
+  page.on("request", () => ++requests);
+  await page.locator("input[name=name]").fill("Grace");
+  assert.equal(await heading(page), "Bonjour, Grace!");
+  await page.locator("input[name=name]").fill("");
+  assert.equal(await heading(page), "Bonjour, cher visiteur!");
+  assert.deepEqual(await items(page), ["tea × 2", "Earl & Grey × 1"]);
+  assert.equal(requests, 0);
+  assert.deepEqual(page.faults, []);
+});
+
+test("the script shows the state that it read, whatever the page said before", async (t) => {
+  const context = await browser.newContext();
+  t.after(() => context.close());
+  const page = await context.newPage();
+  await page.route(`${url}?**`, async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: (await response.text()).replace(/(data-atom="[^"]*")>[^<]*</g, "$1>?<") });
+  });
+  await page.goto(`${url}?${new URLSearchParams(fields)}`);
+  assert.deepEqual(await items(page), ["tea × 2", "Earl & Grey × 1"]);
+});
+
+test("a visitor whose name is markup is shown as text", async (t) => {
+  const page = await visit(t, [["name", hostile], ["item", hostile]]);
+  assert.equal(await heading(page), `Hello, ${hostile}!`);
+  assert.deepEqual(await items(page), [`${hostile} × 1`]);
+  assert.equal(await page.locator("input[name=name]").inputValue(), hostile);
+  assert.equal((await stateOf(page)).user.name, hostile);
+  assert.equal(await page.locator("script").count(), 2);
+
+  await page.locator("button").click(); // and comes back as it was
+  await page.waitForLoadState("load");
+  assert.equal(await heading(page), `Hello, ${hostile}!`);
+  assert.deepEqual(await items(page), [`${hostile} × 1`]);
+  assert.deepEqual(page.faults, []);
+});
+
+test("what is server-only is nowhere in the page", async (t) => {
+  const page = await visit(t, fields);
+  assert.ok((await page.context().cookies()).some(({ value }) => value === secret)); // the server was told
+  const seen = await page.evaluate(() => [
+    document.documentElement.outerHTML,
+    document.cookie,
+    JSON.stringify(Object.values(localStorage)),
+  ]);
+  for (const text of seen) {
+    assert.ok(!text.includes(secret));
+    assert.ok(!text.includes("session"));
+  }
+});
+
+test("a forged state changes the locale and nothing else", async (t) => {
+  const page = await visit(t, fields);
+  await page.evaluate(() => {
+    const form = document.querySelector("form");
+    form.elements.state.value = JSON.stringify({
+      user: { name: "Eve" },
+      cart: [{ title: "gold", quantity: 99 }],
+      pieces: 99,
+      session: "mine",
+      locale: "de",
+    });
+    form.elements.locale.remove();
+    form.submit(); // as it is, without the page's script
+  });
+  await page.waitForURL(url);
+  assert.equal(await heading(page), "Hallo, Ada!");
+  assert.deepEqual(await items(page), ["tea × 2", "Earl & Grey × 1"]);
+  assert.equal((await stateOf(page)).pieces, 3);
+  const cookies = Object.fromEntries((await page.context().cookies()).map(({ name, value }) => [name, value]));
+  assert.deepEqual(cookies, { session: secret, locale: "%22de%22" });
+  assert.deepEqual(page.faults, []);
+});
+
+test("a language that was chosen is there at the next visit", async (t) => {
+  const page = await visit(t, [["name", "Ada"]]);
+  assert.equal(await heading(page), "Hello, Ada!");
+  await Promise.all([page.waitForURL(url), page.locator("select").selectOption("es")]);
+  assert.equal(await heading(page), "Hola, Ada!");
+  await page.goto(url);
+  assert.equal(await heading(page), "Hola, visitante!");
+  assert.deepEqual(page.faults, []);
+});
+
+test("the shop works with the keyboard, and without scripts", async (t) => {
+  const page = await visit(t, [], { javaScriptEnabled: false });
+  await page.keyboard.press("Tab");
+  await page.keyboard.type("Ada");
+  await page.keyboard.press("Tab");
+  await page.keyboard.type("tea");
+  await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
+  assert.equal(await heading(page), "Hello, Ada!");
+  assert.deepEqual(await items(page), ["tea × 1"]);
+});
+
+test("mongez atom hydrates the snapshot and shows the same values", async () => {
+  const page = await (await fetch(`${url}?${new URLSearchParams([...fields, ["item", hostile]])}`)).text();
+  const text = page.match(/id="atom-state">(.*?)<\/script>/)[1];
+  const snapshot = JSON.parse(text);
+
+  const defaults = { locale: "en", user: { name: "" }, cart: [], pieces: 0 };
+  for (const [key, value] of Object.entries(defaults)) createAtom({ key, default: value });
+  const heard = [];
+  getAtom("user").watch("name", (now, old) => heard.push([now, old]));
+  for (const [key, value] of Object.entries(snapshot)) getAtom(key).update(value);
+
+  assert.deepEqual(Object.keys(snapshot).sort(), Object.keys(defaults).sort());
+  assert.deepEqual(heard, [["Ada", ""]]);
+  assert.equal(getAtom("locale").value, "fr");
+  assert.equal(getAtom("user").get("name"), "Ada");
+  assert.equal(getAtom("cart").get("0.title"), "tea");
+  assert.equal(getAtom("cart").get("2.title"), hostile);
+  assert.equal(getAtom("pieces").value, 4);
+});
+
+test("pictures of the page, to look at", async (t) => {
+  const desktop = await visit(t, [["name", "Ada"], ["item", "tea"], ["item", "tea"], ["item", "cake"]]);
+  await desktop.screenshot({ path: "shop.png" });
+  const phone = await visit(t, [...fields, ["name", hostile], ["item", hostile]], {
+    colorScheme: "dark",
+    viewport: { width: 360, height: 760 },
+  });
+  await phone.screenshot({ path: "shop-phone-dark.png" });
+  assert.ok((await phone.evaluate(() => document.documentElement.scrollWidth)) <= 360);
+});

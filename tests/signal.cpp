@@ -489,3 +489,18 @@ TEST_CASE("a scoped subscription can let its listener live on") {
   atom.update(2);
   CHECK(called == 1);
 }
+
+TEST_CASE("a change that nobody heard, as the last listener had just gone, is not told to who subscribes after it") {
+  atom::AtomStore store;
+  auto& atom = store.use(count);
+  int told = 0;
+  atom::Subscription only = atom.on_change([&] {
+    only.unsubscribe();
+    atom.update(3);
+    atom.on_change([&] { ++told; });
+  });
+  atom.update(2);
+  CHECK(told == 0);
+  atom.update(4);
+  CHECK(told == 1);
+}

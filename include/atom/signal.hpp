@@ -147,7 +147,7 @@ class Signal {
     listener.events = 0;
     if (listener.handle) std::exchange(listener.handle, nullptr)->listener_ = nullptr;
     has_disconnected_ = true;
-    if (telling_) return;
+    if (telling_) return recount();  // who subscribes now must not be told what nobody heard
     Hold hold(*delivery_);
     sweep(hold);
     hold.finish_quietly();
@@ -245,6 +245,15 @@ class Signal {
     }
   };
 
+  void recount() noexcept {
+    events_ = 0;
+    Listener* listener = listeners_.last;
+    if (!listener) return;
+    do {
+      listener = listener->next;
+      events_ |= listener->events;
+    } while (listener != listeners_.last);
+  }
   /// Takes the disconnected ones out of the list, then destroys them: that runs code of the user's.
   ATOM_NOINLINE void sweep(Hold& hold) noexcept {
     has_disconnected_ = false;

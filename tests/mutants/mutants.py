@@ -155,7 +155,7 @@ MUTANTS = [
     Mutant(
         "a callable is destroyed while it runs",
         "signal.hpp",
-        "if (telling_) return;",
+        "if (telling_) return recount();",
         "",
         ["signal.cpp"],
         memory=True,

@@ -512,10 +512,11 @@ inline void AtomStore::drop(const AtomBase& atom) {
     throw Error("atom \"" + atom.definition_->key + "\" is another store's");
   }
   AtomBase* const clone = find(atom);
-  if (!clone || (clone->flags_ & AtomBase::ending)) return;  // the second: by one of its own destroy listeners
+  if (!clone) return;
   if (clone->flags_ & AtomBase::editing) {
     throw Error("atom \"" + clone->definition_->key + "\" is dropped inside its own mutate");
   }
+  if (clone->flags_ & AtomBase::ending) return;  // by one of its own destroy listeners
   detail::Hold hold(delivery_);
   layers_.hide(*clone->definition_);
   clone->tell_destroyed(hold);

@@ -147,7 +147,7 @@ class Signal {
     listener.events = 0;
     if (listener.handle) std::exchange(listener.handle, nullptr)->listener_ = nullptr;
     has_disconnected_ = true;
-    if (telling_) return recount();  // who subscribes now must not be told what nobody heard
+    if (telling_) return forget_events_of(listener);
     Hold hold(*delivery_);
     sweep(hold);
     hold.finish_quietly();
@@ -245,14 +245,15 @@ class Signal {
     }
   };
 
-  void recount() noexcept {
-    events_ = 0;
-    Listener* listener = listeners_.last;
-    if (!listener) return;
-    do {
-      listener = listener->next;
-      events_ |= listener->events;
-    } while (listener != listeners_.last);
+  /// It stays in the list until the delivery ends, but what only it listened to is not heard any more: or who
+  /// subscribes after it would be told a change that nobody heard. Mostly the first or the next one listens to the
+  /// same.
+  void forget_events_of(const Listener& gone) noexcept {
+    Events still = listeners_.last->next->events;
+    for (const Listener* other = gone.next; other != &gone && still != events_; other = other->next) {
+      still |= other->events;
+    }
+    events_ = still;
   }
   /// Takes the disconnected ones out of the list, then destroys them: that runs code of the user's.
   ATOM_NOINLINE void sweep(Hold& hold) noexcept {

@@ -155,7 +155,7 @@ MUTANTS = [
     Mutant(
         "a callable is destroyed while it runs",
         "signal.hpp",
-        "if (telling_) return recount();",
+        "if (telling_) return forget_events_of(listener);",
         "",
         ["signal.cpp"],
         memory=True,

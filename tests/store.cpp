@@ -525,6 +525,23 @@ TEST_CASE("dropping an atom tells its destroy listeners, and then no listener of
   CHECK(log.size() == 2);
 }
 
+TEST_CASE("an atom is not dropped inside its own mutate, also while its end is being told") {
+  AtomStore store;
+  auto& clone = store.use(count);
+  int refused = 0;
+  const auto drop_inside = [&] {
+    clone.mutate([&](int&) {
+      CHECK_THROWS_AS(store.drop(count), atom::Error);
+      ++refused;
+    });
+  };
+  drop_inside();
+  clone.on_destroy(drop_inside);
+  store.drop(count);
+  CHECK(refused == 2);
+  CHECK_FALSE(store.has(count));
+}
+
 TEST_CASE("after a drop the next use starts from the default") {
   AtomStore store;
   store.use(count).update(5);

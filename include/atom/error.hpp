@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace atom::inline v0_1 {
 
@@ -36,9 +37,10 @@ struct DecodeError {
 
   /// The same error, seen from one step further out: a member's name, or "[2]".
   void prepend(std::string_view step) {
-    std::string whole(step);
+    std::string whole(step);  // no insert at the front: g++ 12 warns of it, wrongly, where it optimises
     if (!path.empty() && path.front() != '[') whole += '.';
-    path = whole += path;
+    whole += path;
+    path = std::move(whole);
   }
 
   /// "cart[2].price: expected int32, found \"x\""

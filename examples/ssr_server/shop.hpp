@@ -71,6 +71,11 @@ class Cookies {
   Response& response_;
 };
 
+/// What it asks for: a post in its body, else in the address.
+inline Form form_of(const Request& request) {
+  return read_form(request.method == "POST" ? request.body : request.query);
+}
+
 inline std::string best_language(const Request& request) {
   std::array<std::string_view, words.size()> languages;
   std::transform(words.begin(), words.end(), languages.begin(), [](const Words& w) { return w.language; });
@@ -149,7 +154,7 @@ inline Response serve(const Request& request) {
   Cookies cookies(request, response);
   atom::AtomStore store;  // this request's own: gone with the block, and before what it persists with
   recognise(store, request, cookies);
-  const std::string fault = handle(store, read_form(request.method == "POST" ? request.body : request.query));
+  const std::string fault = handle(store, form_of(request));
   if (!fault.empty()) return refusal(400, "That does not work", fault);
   finish(store, response);
   return response;

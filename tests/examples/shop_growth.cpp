@@ -6,6 +6,7 @@
 #include "../../examples/ssr_server/server.hpp"
 
 #include <malloc.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -29,7 +30,7 @@ struct Memory {
 Memory memory() {
   std::size_t pages = 0;
   std::ifstream("/proc/self/statm") >> pages >> pages;
-  return {::mallinfo2().uordblks, pages * 4096};
+  return {::mallinfo2().uordblks, pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE))};
 }
 
 /// Asks the orders from `first` to `last` - 1. Returns how many answers were wrong.

@@ -7,8 +7,10 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -39,7 +41,7 @@ int with(const Outcome& outcome, const std::string& what) {
 /// The steps of a request, on a store that somebody else may use as well.
 Response serve_with(atom::AtomStore& store, const Request& request) {
   Response response;
-  const shop::Form form = shop::read_form(request.method == "POST" ? request.body : request.query);
+  const shop::Form form = shop::form_of(request);
   store.use(shop::locale_atom).silent_update(shop::best_language(request));
   store.use(shop::session_atom);
   shop::handle(store, form);
@@ -93,7 +95,7 @@ TEST_CASE("a template that somebody writes to is found out over HTTP") {
   // Only by force: a template is const. This one is another than the shop's, so that the shop stays as it is.
   static const atom::Atom<std::string> greeting{"ssr_http.greeting", ""};
   Leaky leaky([](const Request& request) {
-    const shop::Form form = shop::read_form(request.method == "POST" ? request.body : request.query);
+    const shop::Form form = shop::form_of(request);
     atom::AtomStore store;
     Response response = serve_with(store, request);
     response.body += "<p>" + store.use(greeting).value() + "</p>";
@@ -109,7 +111,7 @@ TEST_CASE("a listener that outlives its request is found out over HTTP") {
   atom::AtomStore shared;
   std::string heard;
   Leaky leaky([&](const Request& request) {
-    const shop::Form form = shop::read_form(request.method == "POST" ? request.body : request.query);
+    const shop::Form form = shop::form_of(request);
     heard.clear();
     shared.use(shop::user_atom).reset();
     shared.use(shop::user_atom).on_change([&heard, name = form.name] { heard += name; });

@@ -35,7 +35,12 @@ class Reader {
  public:
   using ReadMember = bool (*)(void* object, std::size_t index, Reader& reader);
   using ReadEntry = bool (*)(void* object, std::string_view key, Reader& reader);
-  using ReadElement = bool (*)(void* object, std::size_t index, Reader& reader);
+  /// Which element it is, of how many.
+  struct Place {
+    std::size_t index;
+    std::size_t count;
+  };
+  using ReadElement = bool (*)(void* object, Place place, Reader& reader);
   struct Names {
     const std::string_view* first;
     std::size_t count;
@@ -53,6 +58,7 @@ class Reader {
   virtual bool object(Names names, void* object, ReadMember read) = 0;
   /// Calls `read` for each member.
   virtual bool map(void* object, ReadEntry read) = 0;
+  /// Calls `read` for each element.
   virtual bool array(void* object, ReadElement read) = 0;
   /// Answers false: the value is not what was expected. For a check that only the caller can make.
   virtual bool fail(std::string_view expected) = 0;
@@ -418,7 +424,7 @@ struct Codec<T, Shape::map> {
 template <class T, class Element, class Add>
 bool read_elements(Reader& reader, T& value, Add) {
   value.clear();
-  return reader.array(&value, [](void* object, std::size_t, Reader& in) {
+  return reader.array(&value, [](void* object, Reader::Place, Reader& in) {
     Element element{};
     if (!codec<Element>::read(in, element)) return false;
     Add()(*static_cast<T*>(object), std::move(element));
@@ -455,14 +461,22 @@ struct Codec<T, Shape::sequence> {
                     { value.emplace_back() } -> std::same_as<Element&>;
                   }) {
       value.clear();
-      return reader.array(&value, [](void* object, std::size_t, Reader& in) {
-        return codec<Element>::read(in, static_cast<T*>(object)->emplace_back());
+      return reader.array(&value, [](void* object, Reader::Place place, Reader& in) {
+        T& sequence = *static_cast<T*>(object);
+        if constexpr (requires { sequence.reserve(place.count); }) {
+          if (place.index == 0) sequence.reserve(place.count < reserved_at_most ? place.count : reserved_at_most);
+        }
+        return codec<Element>::read(in, sequence.emplace_back());
       });
     } else {
       return read_elements<T, Element>(reader, value,
                                        [](T& sequence, Element&& e) { sequence.push_back(std::move(e)); });
     }
   }
+
+ private:
+  /// Elements for which there is room from the start: not as many as a stranger's text claims, before one was read.
+  static constexpr std::size_t reserved_at_most = 4096 / sizeof(Element) + 1;
 };
 
 /// Reads an array of exactly `Size` elements, with `read_at(value, index, reader)`.
@@ -472,11 +486,11 @@ bool read_exactly(Reader& reader, T& value, ReadAt) {
     T& value;
     std::size_t count = 0;
   } target{value};
-  const auto read_element = [](void* object, std::size_t index, Reader& in) {
+  const auto read_element = [](void* object, Reader::Place place, Reader& in) {
     Target& t = *static_cast<Target*>(object);
-    if (index >= Size) return in.fail("the end of the array");
+    if (place.index >= Size) return in.fail("the end of the array");
     ++t.count;
-    return ReadAt()(t.value, index, in);
+    return ReadAt()(t.value, place.index, in);
   };
   return reader.array(&target, read_element) && (target.count == Size || reader.fail("a longer array"));
 }

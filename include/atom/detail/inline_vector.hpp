@@ -1,4 +1,4 @@
-// A vector whose first N elements lie in the object itself. Only what snapshots and reports need of one.
+// A vector whose first N elements lie in the object itself. Only what snapshots, reports and the check of a text need of one.
 #pragma once
 
 #include <cstddef>
@@ -45,6 +45,10 @@ class InlineVector {
     free_heap();
     data_ = bigger;
     capacity_ = capacity;
+  }
+  /// Removes those from `size` on, and keeps the memory.
+  void shorten(std::size_t size) noexcept {
+    while (size_ > size) data_[--size_].~T();
   }
   /// Removes everything and frees the memory.
   void clear() noexcept {

@@ -46,15 +46,10 @@ class AtomCollection : public Atom<std::vector<T>> {
     return index < size() ? this->value().data() + index : nullptr;
   }
   /// The index of the first item that is equal to `item`, if there is one.
-  std::optional<std::size_t> index_of(const T& item) const
-    requires compare<T>
-  {
+  std::optional<std::size_t> index_of(const T& item) const {
     const std::size_t index = position(equal_to(item));
     return index < size() ? std::optional(index) : std::nullopt;
   }
-  void index_of(const T&) const
-    requires(!compare<T>)
-  = delete;  // the items have no `==`: use find(predicate)
 
   // ---- Writing. Each takes effect and tells as `update` does, and returns whether the collection changed: where there
   // is nothing to do, nobody is told. Items are changed where they lie, unless somebody needs the value before (a
@@ -99,15 +94,9 @@ class AtomCollection : public Atom<std::vector<T>> {
     }());
   }
   /// Removes the first item that is equal to `item`.
-  bool remove_item(const T& item)
-    requires compare<T>
-  {
-    return remove(position(equal_to(item)));
-  }
+  bool remove_item(const T& item) { return remove(position(equal_to(item))); }
   /// Removes every item that is equal to `item`.
-  bool remove_all(const T& item)
-    requires compare<T>
-  {
+  bool remove_all(const T& item) {
     this->require_free();
     const std::size_t index = position(equal_to(item));
     if (index >= size()) return false;
@@ -120,12 +109,6 @@ class AtomCollection : public Atom<std::vector<T>> {
       items.erase(kept, items.end());
     });
   }
-  void remove_item(const T&)
-    requires(!compare<T>)
-  = delete;  // the items have no `==`: use remove_if(predicate)
-  void remove_all(const T&)
-    requires(!compare<T>)
-  = delete;  // the items have no `==`: use mutate
 
   /// Puts `item` in place of the one at `index`, if there is one, and it is not equal.
   bool replace(std::size_t index, T item) {
@@ -147,9 +130,9 @@ class AtomCollection : public Atom<std::vector<T>> {
 
   // ---- A template is const, and these are what a compiler then shows.
 
-  template <class... Rest>
+  template <std::convertible_to<T>... Rest>
   void push(T, Rest&&...) const = delete;  // it is read-only; take a clone: store.use(atom)
-  template <class... Rest>
+  template <std::convertible_to<T>... Rest>
   void unshift(T, Rest&&...) const = delete;  // it is read-only; take a clone: store.use(atom)
   void pop() const = delete;                  // it is read-only; take a clone: store.use(atom)
   void shift() const = delete;                // it is read-only; take a clone: store.use(atom)
@@ -167,6 +150,8 @@ class AtomCollection : public Atom<std::vector<T>> {
     return items.begin() + static_cast<std::ptrdiff_t>(index);
   }
   static auto equal_to(const T& item) {
+    static_assert(compare<T>,
+                  "the items have no `==` (atom::compare<T>): look for them by a predicate, with find or remove_if");
     return [&item](const T& other) { return detail::same_value<T>(other, item); };
   }
   /// Of the first item for which `matches` is true; the size if there is none.

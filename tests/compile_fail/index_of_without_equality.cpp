@@ -6,5 +6,5 @@ struct Item {
 };
 
 void misuse(atom::AtomCollection<Item>& items) {
-  items.index_of(Item{1});  // error: use find(predicate)
+  items.index_of(Item{1});  // error: look for them by a predicate
 }

@@ -6,5 +6,5 @@ struct Item {
 };
 
 void misuse(atom::AtomCollection<Item>& items) {
-  items.remove_all(Item{1});  // error: use mutate
+  items.remove_all(Item{1});  // error: look for them by a predicate
 }

@@ -6,5 +6,5 @@ struct Item {
 };
 
 void misuse(atom::AtomCollection<Item>& items) {
-  items.remove_item(Item{1});  // error: use remove_if(predicate)
+  items.remove_item(Item{1});  // error: look for them by a predicate
 }

@@ -281,6 +281,9 @@ class Atom : public AtomBase {
   void on_destroy(F&&) const = delete;  // it never changes; listen to a clone: store.use(atom)
 
  private:
+  template <class>
+  friend class AtomCollection;
+
   static Definition& define(const Key& key) {
     if constexpr (detail::copyable<T>) {
       return *new Definition(key, AtomOptions<T>{}, std::in_place);

@@ -70,6 +70,8 @@ class ATOM_API AtomBase : private detail::Deliverable {
   template <class>
   friend class Atom;
   template <class>
+  friend class AtomCollection;
+  template <class>
   friend class detail::Table;
   template <class>
   friend class AtomList;

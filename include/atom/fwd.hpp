@@ -30,6 +30,8 @@ template <class F>
 struct Factory;
 template <class T>
 class Atom;
+template <class T>
+class AtomCollection;
 class AtomStore;
 struct PersistOptions;  // is in <atom/persist.hpp>
 namespace detail {

@@ -137,6 +137,49 @@ MUTANTS = [
         "",
         ["atom.cpp"],
     ),
+    # ---- collection.hpp: the verbs of a list
+    Mutant(
+        "remove_all of a collection looks for an item that has moved away",
+        "collection.hpp",
+        "const T gone = std::move(*kept);",
+        "const auto& gone = *kept;",
+        ["collection.cpp"],
+    ),
+    Mutant(
+        "a batch that leaves a collection as it was tells all the same",
+        "collection.hpp",
+        "return this->change_value(change, true, false);",
+        "return this->change_value(change, true, true);",
+        ["collection.cpp"],
+    ),
+    Mutant(
+        "a collection hands out an item that before_update has put back",
+        "collection.hpp",
+        "if (!changed) taken.reset();",
+        "if (!changed) taken.has_value();",
+        ["collection.cpp"],
+    ),
+    Mutant(
+        "a predicate may change the collection that it looks at",
+        "collection.hpp",
+        "const AtomBase::Editing guard(*this);",
+        "",
+        ["collection.cpp"],
+    ),
+    Mutant(
+        "an item of a collection that is replaced by an equal one is told",
+        "collection.hpp",
+        "if (index >= size() || detail::same_value<T>((*this)[index], item)) return false;",
+        "if (index >= size()) return false;",
+        ["collection.cpp"],
+    ),
+    Mutant(
+        "a collection keeps what its mutate looks at only from verbs that find something",
+        "collection.hpp",
+        "bool remove(std::size_t index) {\n    this->require_free();",
+        "bool remove(std::size_t index) {",
+        ["collection.cpp"],
+    ),
     # ---- signal.hpp: who is told
     Mutant(
         "a listener that was disconnected during a delivery is called all the same",

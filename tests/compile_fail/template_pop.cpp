@@ -1,0 +1,8 @@
+// A template is read-only; it is a clone that is written.
+#include <atom/collection.hpp>
+
+const atom::AtomCollection<int> numbers{"numbers"};
+
+void misuse() {
+  numbers.pop();  // error: take a clone: store.use(atom)
+}

@@ -378,4 +378,38 @@ TEST_CASE("64. A server-only value stays out of text for a client in whichever w
   CHECK(to_json(store.snapshot(), {.audience = atom::Audience::server}) == R"({"json.token":"hydrated"})");
 }
 
+TEST_CASE("A diff as text has the changed values and the removed keys, escaped like any text") {
+  const atom::Snapshot before{{"same", 1}, {"gone", 2}, {"</script>", 3}};
+  const atom::Snapshot after{{"same", 1}, {"new", std::optional<int>()}, {"<", "'"}};
+  CHECK(to_json(after.diff(before)) ==
+        R"({"changed":{"new":null,"\u003c":"\u0027"},"removed":["gone","\u003c/script\u003e"]})");
+  CHECK(to_json(before.diff(before)) == R"({"changed":{},"removed":[]})");
+  CHECK(to_json(atom::Snapshot().diff(atom::Snapshot{{"a", 1}})) == R"({"changed":{},"removed":["a"]})");
+}
+
+TEST_CASE("64. A server-only key is in neither part of a diff for a client, and the report names it") {
+  const atom::Snapshot without{{"json.user", support::User{}}};
+  const atom::Snapshot with{{"json.token", "secret"}, {"json.opaque", support::Opaque{}}};
+  constexpr auto hidden = atom::Omission::Cause::server_only;
+  constexpr auto unknown = atom::Omission::Cause::no_codec;
+  std::vector<atom::Omission> omitted;
+  CHECK(to_json(with.diff(without), {.omitted = &omitted}) == R"({"changed":{},"removed":["json.user"]})");
+  CHECK(causes(omitted) == Causes{{"json.token", hidden}, {"json.opaque", unknown}});
+  omitted.clear();
+  CHECK(to_json(atom::Snapshot().diff(with), {.omitted = &omitted}) == R"({"changed":{},"removed":[]})");
+  CHECK(causes(omitted) == Causes{{"json.token", hidden}, {"json.opaque", unknown}});
+  omitted.clear();
+  CHECK(to_json(with.diff({}), {.audience = atom::Audience::server, .omitted = &omitted}) ==
+        R"({"changed":{"json.token":"secret"},"removed":[]})");
+  CHECK(to_json(atom::Snapshot().diff(with), {.audience = atom::Audience::server}) ==
+        R"({"changed":{},"removed":["json.token"]})");
+}
+
+TEST_CASE("A number that is none has the same path in a diff as in its snapshot") {
+  std::vector<atom::Omission> omitted;
+  const atom::Snapshot after{{"b", std::vector<double>{0, std::nan("")}}};
+  CHECK(to_json(after.diff({}), {.omitted = &omitted}) == R"({"changed":{"b":[0,null]},"removed":[]})");
+  CHECK(causes(omitted) == Causes{{"b[1]", atom::Omission::Cause::not_finite}});
+}
+
 }  // namespace

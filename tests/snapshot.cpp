@@ -5,6 +5,7 @@
 
 #include <iterator>
 #include <memory>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -251,6 +252,157 @@ TEST_CASE("an iterator over a snapshot is contiguous, and its entries cannot be 
   STATIC_REQUIRE(std::is_same_v<decltype(std::declval<Snapshot&>().begin()), const Snapshot::Entry*>);
   STATIC_REQUIRE_FALSE(std::is_copy_assignable_v<Snapshot::Entry>);
   CHECK(snapshot.end() - snapshot.begin() == 2);
+}
+
+// ---- Differences
+
+bool restores(const Snapshot& before, const Snapshot& after) {
+  Snapshot restored = before;
+  restored.apply(after.diff(before));
+  return restored == after;
+}
+
+TEST_CASE("a diff has what is new or has another value, as it is now, and what is there no more, as it was") {
+  const Snapshot before{{"same", 1}, {"changed", 2}, {"gone", 3}, {"retyped", 4}};
+  const Snapshot after{{"new", 5}, {"retyped", 4L}, {"changed", 6}, {"same", 1}};
+  const atom::SnapshotDiff diff = after.diff(before);
+  CHECK(diff.changed == Snapshot{{"new", 5}, {"changed", 6}, {"retyped", 4L}});
+  CHECK(diff.removed == Snapshot{{"gone", 3}});
+  CHECK_FALSE(diff.empty());
+  CHECK_FALSE(Snapshot{{"a", 1}}.diff({}).empty());
+  CHECK_FALSE(Snapshot().diff(Snapshot{{"a", 1}}).empty());
+}
+
+TEST_CASE("the diff of equal snapshots is empty, whatever their order, and applying it changes nothing") {
+  Snapshot snapshot{{"a", 1}, {"b", std::string("x")}};
+  const atom::SnapshotDiff diff = snapshot.diff(Snapshot{{"b", "x"}, {"a", 1}});
+  CHECK(diff.empty());
+  CHECK(&snapshot.apply(diff) == &snapshot);
+  CHECK(snapshot == Snapshot{{"a", 1}, {"b", "x"}});
+  CHECK(Snapshot().diff({}).empty());
+}
+
+TEST_CASE("applying a diff restores the later snapshot: the old keys in their places, then the new ones") {
+  Snapshot snapshot{{"a", 1}, {"b", 2}, {"c", 3}};
+  const Snapshot after{{"d", 4}, {"c", 30}, {"a", 1}};
+  snapshot.apply(after.diff(snapshot));
+  CHECK(snapshot == after);
+  CHECK(keys(snapshot) == Keys{"a", "c", "d"});
+}
+
+TEST_CASE("a value that cannot be compared counts as changed, and is restored") {
+  const Snapshot after{{"a", NoEqual{7}}, {"b", 1}};
+  Snapshot before = after;
+  const atom::SnapshotDiff diff = after.diff(before);
+  CHECK(keys(diff.changed) == Keys{"a"});
+  CHECK(diff.removed.empty());
+  before.set("a", NoEqual{1});
+  before.apply(diff);
+  CHECK(before.get<NoEqual>("a").number == 7);
+}
+
+TEST_CASE("a diff keeps the mark of what is server-only, also of what is gone, and a mark that changed is a change") {
+  const Snapshot marked{{"snapshot.secret", "x"}, {"snapshot.locale", "en"}};
+  CHECK(marked.diff({}).changed.begin()->server_only());
+  CHECK(Snapshot().diff(marked).removed.begin()->server_only());
+  Snapshot unmarked;
+  {
+    const Atom<std::string> local{"snapshot.marked_later", "x"};
+    unmarked.set(local, "x");
+  }
+  const Atom<std::string> local{"snapshot.marked_later", "x", {.server_only = true}};
+  const Snapshot later{{"snapshot.marked_later", "x"}};
+  REQUIRE(later == unmarked);
+  const atom::SnapshotDiff diff = later.diff(unmarked);
+  REQUIRE(diff.changed.size() == 1);
+  unmarked.apply(diff);
+  CHECK(unmarked.begin()->server_only());
+}
+
+TEST_CASE("what a diff changes is a client's if the later snapshot was, and so is then what it is applied to") {
+  Snapshot before{{"a", 1}};
+  Snapshot after{{"a", 2}};
+  CHECK(after.diff(before).changed.trust() == atom::Trust::server);
+  after.set_trust(atom::Trust::client);
+  before.apply(after.diff(before));
+  CHECK(before.trust() == atom::Trust::client);
+  before.apply(Snapshot{{"a", 3}}.diff(before));
+  CHECK(before.trust() == atom::Trust::client);
+}
+
+TEST_CASE("if applying a diff throws, the snapshot is as it was") {
+  struct Throws {
+    bool* armed;
+    Throws(bool* a) : armed(a) {}
+    Throws(const Throws& other) : armed(other.armed) {
+      if (*armed) throw std::runtime_error("no copy");
+    }
+    bool operator==(const Throws&) const = default;
+  };
+  bool armed = false;
+  const Snapshot after{{"a", 2}, {"b", Throws(&armed)}};
+  Snapshot snapshot{{"a", 1}, {"c", 3}};
+  const Snapshot before = snapshot;
+  const atom::SnapshotDiff diff = after.diff(snapshot);
+  armed = true;
+  CHECK_THROWS_WITH(snapshot.apply(diff), "no copy");
+  CHECK(snapshot == before);
+  CHECK(keys(snapshot) == Keys{"a", "c"});
+}
+
+TEST_CASE("the diff of two snapshots of a store has the atoms that were written between them") {
+  AtomStore store;
+  store.use(locale);
+  store.use(count);
+  const Snapshot before = store.snapshot();
+  store.use(count).update(4);
+  store.use(secret);
+  store.drop(locale);
+  const atom::SnapshotDiff diff = store.snapshot().diff(before);
+  CHECK(keys(diff.changed) == Keys{"snapshot.count", "snapshot.secret"});
+  CHECK(keys(diff.removed) == Keys{"snapshot.locale"});
+}
+
+TEST_CASE(
+    "for a thousand random pairs, a diff holds no more than what differs, and applying it restores the later one") {
+  std::mt19937 random(20260101);
+  const auto below = [&](unsigned n) { return static_cast<unsigned>(random() % n); };
+  const auto snapshot_of = [&](unsigned most) {
+    Snapshot snapshot;
+    for (unsigned i = below(most); i > 0; --i) {
+      const std::string key = std::to_string(below(most));
+      switch (below(4)) {
+        case 0:
+          snapshot.set(key, static_cast<int>(below(3)));
+          break;
+        case 1:
+          snapshot.set(key, std::to_string(below(3)));
+          break;
+        case 2:
+          snapshot.set(key, std::vector<int>(below(3)));
+          break;
+        default:
+          snapshot.set(key, Value());
+      }
+    }
+    return snapshot;
+  };
+  int wrong = 0;
+  for (int round = 0; round < 1000; ++round) {
+    const unsigned most = round % 2 ? 8 : 60;  // searched plainly, and by index
+    const Snapshot before = snapshot_of(most);
+    const Snapshot after = snapshot_of(most);
+    const atom::SnapshotDiff diff = after.diff(before);
+    wrong += !restores(before, after);
+    wrong += !restores(after, before);
+    wrong += !restores({}, after);
+    wrong += diff.empty() != (before == after);
+    for (const auto& [key, value] : diff.changed) {
+      wrong += !after.contains(key) || (before.contains(key) && *before.find(key) == value);
+    }
+    for (const auto& [key, value] : diff.removed) wrong += after.contains(key) || !(*before.find(key) == value);
+  }
+  CHECK(wrong == 0);
 }
 
 // ---- Snapshots of a store

@@ -77,6 +77,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
   friend class AtomList;
   template <class>
   friend class detail::PersistHook;
+  friend class detail::LogText;
 
   /// A template. It lives as long as its definition is registered.
   explicit AtomBase(detail::Definition& definition)

@@ -16,6 +16,7 @@ struct codec;
 
 class Value;
 class Snapshot;
+struct SnapshotDiff;
 struct HydrateOptions;
 struct HydrateReport;
 
@@ -33,10 +34,12 @@ class Atom;
 template <class T>
 class AtomCollection;
 class AtomStore;
+struct CloneInfo;
 struct PersistOptions;  // is in <atom/persist.hpp>
 namespace detail {
 template <class Adapter>
 class PersistHook;
-}
+class LogText;
+}  // namespace detail
 
 }  // namespace atom::inline v0_1

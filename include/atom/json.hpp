@@ -46,6 +46,17 @@ inline std::string finish(const JsonWriter& writer, const JsonOptions& options) 
   return std::string(writer.text());
 }
 
+/// Whether an entry is in the text. If it is not, the options are told.
+inline bool is_included(const Snapshot::Entry& entry, const JsonOptions& options) {
+  const bool hidden = entry.server_only() && options.audience == Audience::client;
+  if (!hidden && entry.value.has_codec()) return true;
+  if (options.omitted) {
+    options.omitted->push_back(
+        {std::string(entry.key), hidden ? Omission::Cause::server_only : Omission::Cause::no_codec});
+  }
+  return false;
+}
+
 }  // namespace detail
 
 /// `{"user":{"name":"Ada"},"count":1}`: an object of the keys and values, in their order. Integers are written in full;
@@ -54,19 +65,25 @@ inline std::string to_json(const Snapshot& snapshot, const JsonOptions& options 
   detail::JsonWriter writer;
   writer.begin_object();
   for (const Snapshot::Entry& entry : snapshot) {
-    const bool hidden = entry.server_only() && options.audience == Audience::client;
-    if (hidden || !entry.value.has_codec()) {
-      if (options.omitted) {
-        options.omitted->push_back(
-            {std::string(entry.key), hidden ? Omission::Cause::server_only : Omission::Cause::no_codec});
-      }
-      continue;
-    }
+    if (!detail::is_included(entry, options)) continue;
     writer.key(entry.key);
     entry.value.write(writer);
   }
   writer.end_object();
   return detail::finish(writer, options);
+}
+
+/// `{"changed":{"count":2},"removed":["user"]}`: what a page does to the object that it has. What is left out of the
+/// text of a snapshot is left out of both parts: there the page keeps what it has, and `omitted` names it.
+inline std::string to_json(const SnapshotDiff& diff, const JsonOptions& options = {}) {
+  const std::string changed = to_json(diff.changed, options);
+  detail::JsonWriter removed;
+  removed.begin_array();
+  for (const Snapshot::Entry& entry : diff.removed) {
+    if (detail::is_included(entry, options)) removed.text(entry.key);
+  }
+  removed.end_array();
+  return "{\"changed\":" + changed + ",\"removed\":" + std::string(removed.text()) + "}";
 }
 
 /// A value of any type that has a codec.

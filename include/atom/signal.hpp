@@ -164,6 +164,17 @@ class Signal {
     has_disconnected_ = true;
   }
   bool empty() const noexcept { return !listeners_.last && !dropped_.last; }
+  /// How many listeners are still to be called.
+  std::size_t count() const noexcept {
+    const Listener* listener = listeners_.last;
+    if (!listener) return 0;
+    std::size_t count = 0;
+    do {
+      listener = listener->next;
+      if (listener->events) ++count;
+    } while (listener != listeners_.last);
+    return count;
+  }
   /// Where all memory goes at once: ends all subscriptions, if no code of the user's needs to run for it. Whether there
   /// is nothing left to destroy.
   bool let_go() noexcept {

@@ -162,6 +162,13 @@ class Snapshot {
     return *this;
   }
 
+  /// What happened since `before`: `before.apply(after.diff(before))` equals `after`. An entry has changed if its value
+  /// is not `==` to the one before or its mark is another; a value whose type has no `==` (parsed text that is not
+  /// decoded, too) always has.
+  SnapshotDiff diff(const Snapshot& before) const;
+  /// Takes out what the diff removed, and sets what it changed as `merge` does. If this throws, nothing has changed.
+  Snapshot& apply(const SnapshotDiff& diff);
+
   /// Where the values come from: Trust::server unless it was parsed from text, or merged with one that was.
   Trust trust() const noexcept { return trust_; }
   /// Says where they come from. What a client sent is Trust::client, whoever wrote it into a snapshot.
@@ -186,8 +193,11 @@ class Snapshot {
   static constexpr std::size_t searched_plainly = 16;  // above that, an index is built
 
   const Value* find(std::string_view key, std::uint32_t hash) const noexcept {
-    const Entry* const entry = const_cast<Snapshot*>(this)->find_entry(key, hash);
+    const Entry* const entry = find_entry(key, hash);
     return entry ? &entry->value : nullptr;
+  }
+  const Entry* find_entry(std::string_view key, std::uint32_t hash) const noexcept {
+    return const_cast<Snapshot*>(this)->find_entry(key, hash);
   }
   Entry* find_entry(std::string_view key, std::uint32_t hash) noexcept {
     const auto is_it = [&](const Entry& entry) { return entry.hash_ == hash && entry.key == key; };
@@ -239,6 +249,37 @@ class Snapshot {
   std::uint32_t index_mask_ = 0;
   Trust trust_ = Trust::server;
 };
+
+/// What has to be done to one snapshot to make another of it.
+struct SnapshotDiff {
+  Snapshot changed;  ///< what is new or differs, as it is now
+  Snapshot removed;  ///< what is there no more, as it was
+  bool empty() const noexcept { return changed.empty() && removed.empty(); }
+};
+
+inline SnapshotDiff Snapshot::diff(const Snapshot& before) const {
+  SnapshotDiff diff;
+  diff.changed.trust_ = trust_;
+  diff.removed.trust_ = before.trust_;
+  for (const Entry& now : *this) {
+    const Entry* const old = before.find_entry(now.key, now.hash_);
+    const bool same = old && old->server_only_ == now.server_only_ && old->value == now.value;
+    if (!same) diff.changed.append(now);
+  }
+  for (const Entry& old : before) {
+    if (!find(old.key, old.hash_)) diff.removed.append(old);
+  }
+  return diff;
+}
+inline Snapshot& Snapshot::apply(const SnapshotDiff& diff) {
+  Snapshot next;
+  next.trust_ = trust_;
+  for (const Entry& entry : *this) {
+    if (!diff.removed.find(entry.key, entry.hash_)) next.append(entry);
+  }
+  next.merge(diff.changed);
+  return *this = std::move(next);
+}
 
 template <std::size_t I>
 const auto& get(const Snapshot::Entry& entry) noexcept {

@@ -12,6 +12,7 @@
 #include <atom/error.hpp>
 #include <atom/fwd.hpp>
 #include <atom/hydrate.hpp>
+#include <atom/inspect.hpp>
 #include <atom/registry.hpp>
 #include <atom/signal.hpp>
 #include <atom/snapshot.hpp>
@@ -160,6 +161,9 @@ class AtomStore {
   /// for its clone; nothing happens if there is none. Throws Error if `atom` is another store's, or inside its own
   /// `mutate`.
   void drop(const AtomBase& atom);
+
+  /// What there is to know of the clones, in the order of their first use; for people see format.hpp.
+  std::vector<CloneInfo> inspect() const;
 
   // ---- Values in and out
 
@@ -478,6 +482,20 @@ inline Snapshot AtomStore::snapshot(SnapshotOptions options) const {
       all.set(entry.key, entry.value);
       if (trust == Trust::client) all.trust_ = Trust::client;
     });
+  }
+  return all;
+}
+
+inline std::vector<CloneInfo> AtomStore::inspect() const {
+  std::vector<CloneInfo> all;
+  all.reserve(size_);
+  for (const AtomBase& clone : list()) {
+    all.push_back({.key = clone.key(),
+                   .type_name = clone.type_name(),
+                   .modified = clone.is_modified(),
+                   .server_only = clone.is_server_only(),
+                   .client_writable = clone.is_client_writable(),
+                   .listeners = clone.signal_.count()});
   }
   return all;
 }

@@ -33,7 +33,7 @@ inline const Counter counter{"odr.counter", 40};
 struct Side {
   const atom::Atom<Visitor>* visitor_template;
   const Counter* counter_template;
-  std::array<std::size_t, 6> sizes;
+  std::array<std::size_t, 7> sizes;
   void (*rename)(atom::Atom<Visitor>& clone, const char* name);
   std::string (*name_in)(const atom::Snapshot& snapshot);
   /// Whether a value of a described type that is made here can be written as text.
@@ -45,7 +45,7 @@ inline Side make_side() {
   return {&visitor,
           &counter,
           {sizeof(atom::Atom<Visitor>), sizeof(Counter), sizeof(atom::Snapshot), sizeof(atom::Snapshot::Entry),
-           sizeof(atom::Value), sizeof(atom::AtomOptions<Visitor>)},
+           sizeof(atom::SnapshotDiff), sizeof(atom::Value), sizeof(atom::AtomOptions<Visitor>)},
           [](atom::Atom<Visitor>& clone, const char* name) { clone.change(&Visitor::name, name); },
           [](const atom::Snapshot& snapshot) { return snapshot.get(visitor).name; },
           [] { return atom::Value(Visitor{}).has_codec(); }};

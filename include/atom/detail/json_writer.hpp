@@ -95,6 +95,7 @@ class JsonWriter {
   }
 
  private:
+  friend class LogText;
   static constexpr std::size_t inline_size = 2048;
 
   void need(std::size_t size) {

@@ -1,0 +1,22 @@
+// What `AtomStore::inspect` answers.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+#include <vector>
+
+namespace atom::inline v0_1 {
+
+/// What a store tells of one of its atoms. The texts live as long as the process.
+struct CloneInfo {
+  std::string_view key;
+  std::string_view type_name;
+  bool modified = false;  ///< written in this store
+  bool server_only = false;
+  bool client_writable = false;
+  std::size_t listeners = 0;  ///< of all kinds, with the `on_update` option, and what a persisted atom is saved by
+  std::vector<std::string_view> dependencies =
+      {};  ///< the keys of what it is computed from; none: it is no derived atom
+};
+
+}  // namespace atom::inline v0_1

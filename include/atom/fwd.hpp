@@ -30,11 +30,14 @@ template <class F>
 struct Factory;
 template <class T>
 class Atom;
+template <class T>
+class Derived;
 class AtomStore;
 struct PersistOptions;  // is in <atom/persist.hpp>
 namespace detail {
+class DerivedBase;
 template <class Adapter>
 class PersistHook;
-}
+}  // namespace detail
 
 }  // namespace atom::inline v0_1

@@ -34,6 +34,8 @@ namespace atom::inline v0_1 {
 struct SnapshotOptions {
   /// Also the values that were hydrated and whose atoms were not used yet, after the others.
   bool queued = false;
+  /// Also the derived atoms, computed where that is needed: what they throw comes out of `snapshot`.
+  bool derived = false;
 };
 
 /// A forward range over the clones of a store.
@@ -71,7 +73,7 @@ class AtomList {
 
  private:
   friend class AtomStore;
-  AtomList(A* first, std::size_t size) noexcept : first_(first), size_(size) {}
+  AtomList(A* begins, std::size_t size) noexcept : first_(begins), size_(size) {}
   A* first_;
   std::size_t size_;
 };
@@ -85,7 +87,7 @@ class AtomStore {
  public:
   /// Memory beyond the store's own comes from `upstream`; null: the default resource.
   explicit AtomStore(std::pmr::memory_resource* upstream = nullptr) noexcept
-      : delivery_(upstream), layers_(delivery_.arena) {}
+      : delivery_(upstream, this), layers_(delivery_.arena) {}
   AtomStore(const AtomStore&) = delete;
   AtomStore& operator=(const AtomStore&) = delete;
   /// As `destroy`, but what listeners throw is lost.
@@ -223,7 +225,8 @@ class AtomStore {
   AtomBase* find(std::string_view key) const noexcept { return atoms_.find(detail::hash_key(key), key); }
   AtomBase* find(std::string_view key, const detail::TypeOps& type) const noexcept {
     AtomBase* const clone = find(key);
-    return clone && clone->definition_->type.same_type(type) ? clone : nullptr;
+    const bool is_one = clone && !clone->definition_->derived && clone->definition_->type.same_type(type);
+    return is_one ? clone : nullptr;
   }
   void link(AtomBase& clone) noexcept;
   void unlink(AtomBase& clone) noexcept;
@@ -392,7 +395,7 @@ inline const detail::Definition* AtomStore::definition_of(const Snapshot::Entry&
 inline bool AtomStore::fits(const Snapshot::Entry& entry) const noexcept {
   const detail::Definition* const definition = definition_of(entry);
   if (!definition) return true;
-  if (!definition->type.shareable || !entry.value.is(definition->type)) return false;
+  if (definition->derived || !definition->type.shareable || !entry.value.is(definition->type)) return false;
   const AtomBase* const clone = atoms_.find(entry.hash_, entry.key);
   return !clone || !(clone->flags_ & AtomBase::editing);
 }
@@ -462,9 +465,12 @@ inline Snapshot AtomStore::snapshot(SnapshotOptions options) const {
   for (const AtomBase& clone : list()) {
     const detail::Definition& definition = *clone.definition_;
     const detail::TypeOps& type = definition.type;
-    if (!type.shareable) [[unlikely]]
+    if (!type.shareable || (definition.derived && !options.derived)) [[unlikely]]
       continue;
-    Value& value = all.append(definition).value;
+    if (definition.derived) const_cast<AtomBase&>(clone).bring_up_to_date();
+    Snapshot::Entry& entry = all.append(definition);
+    entry.server_only_ = clone.is_server_only();
+    Value& value = entry.value;
     const bool tiny = type.trivial && type.size <= 2 * sizeof(void*);
     if (clone.value_ == definition.default_value && !tiny) {
       value.refer_to(type, clone.value_);
@@ -520,6 +526,7 @@ inline void AtomStore::drop(const AtomBase& atom) {
   layers_.hide(*clone->definition_);
   clone->tell_destroyed(hold);
   if (hold.alive() && !(clone->flags_ & AtomBase::dropped)) {
+    clone->signal_.invalidate(*clone, false);
     unlink(*clone);
     clone->retire();
   }

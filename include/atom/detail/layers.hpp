@@ -39,6 +39,10 @@ class Judgement {
   /// `current` is what `before_update` is shown as the value before.
   Judgement(const Definition& definition, const void* current, const Value& value, Trust from) {
     const TypeOps& type = definition.type;
+    if (definition.derived) {
+      reject(definition, Rejection::Cause::derived, "the atom is derived: it is computed from others");
+      return;
+    }
     if (from == Trust::client && !definition.client_writable) {
       reject(definition, Rejection::Cause::not_writable, "the atom is not client-writable");
       return;

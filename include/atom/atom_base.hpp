@@ -79,6 +79,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
   template <class>
   friend class detail::PersistHook;
   friend class detail::DerivedBase;
+  friend class detail::Transaction;
 
   /// A template. It lives as long as its definition is registered.
   explicit AtomBase(detail::Definition& definition)
@@ -292,6 +293,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
     ending = 1u << 14,   // on_destroy was told
     dropped = 1u << 15,  // no longer in its store
     secret = 1u << 16,   // derived from what is server-only
+    to_tell = 1u << 17,  // derived: listeners are to be told what the next computation changes
   };
   static constexpr std::uint32_t all_pending = change_pending | coalesced | mutated | reset_pending;
   static constexpr std::uint32_t not_idle =
@@ -299,6 +301,8 @@ class ATOM_API AtomBase : private detail::Deliverable {
 
   /// Computes the value anew, if it is derived and its inputs have changed.
   virtual void bring_up_to_date() {}
+  /// The value is the one of before a transaction again.
+  virtual void rolled_back() noexcept {}
 
   // ---- Telling
 

@@ -92,7 +92,7 @@ class DerivedBase : public AtomBase {
   virtual void compute() = 0;
   /// It made a value that differs, in the arena.
   void take(const void* next) noexcept {
-    exchange_value(next, true, loud_ && signal_.heard(on_change | on_watch));
+    exchange_value(next, true, (flags_ & to_tell) && signal_.heard(on_change | on_watch));
     ++version_;
   }
   bool has_value() const noexcept { return value_; }
@@ -149,13 +149,13 @@ class DerivedBase : public AtomBase {
   }
   void recompute() {
     next_read_ = &first_;
-    error_ = nullptr;
+    const bool failed_before = std::exchange(error_, nullptr) != nullptr;
     try {
       compute();
     } catch (...) {
       error_ = std::current_exception();
-      ++version_;
     }
+    if (failed_before || error_) ++version_;  // even with the same value, it is news to who got the exception
     forget_from(*next_read_);
     bool secret_input = false;
     for (Input* input = first_; input; input = input->next) {
@@ -168,7 +168,7 @@ class DerivedBase : public AtomBase {
   virtual bool inherits_secrecy() const noexcept = 0;
   void settle(State state) noexcept {
     state_ = state;
-    loud_ = false;
+    flags_ &= ~to_tell;
   }
 
   /// The function reads it. Mostly the same ones in the same order as the last time.
@@ -200,16 +200,17 @@ class DerivedBase : public AtomBase {
     }
   }
   /// An input, or what it was computed from, has changed.
-  void mark(State state, bool loud) noexcept {
-    const bool is_news = state_ <= State::failed || (loud && !loud_);
+  void mark(State state, bool is_loud) noexcept {
+    const bool is_news = state_ <= State::failed || (is_loud && !(flags_ & to_tell));
     if (state_ < state) state_ = state;
     if (!is_news) return;
-    loud_ = loud;
-    if (loud && signal_.heard(on_change | on_watch) && !(flags_ & dropped)) enqueue();
-    signal_.invalidate(*this, loud);
+    if (is_loud) flags_ |= to_tell;
+    if (is_loud && signal_.heard(on_change | on_watch) && !(flags_ & dropped)) enqueue();
+    signal_.invalidate(*this, is_loud);
   }
 
   void bring_up_to_date() override { refresh(); }
+  void rolled_back() noexcept override { state_ = State::stale; }
   void deliver(Hold& hold) override {
     if (!(flags_ & dropped)) {
       try {
@@ -229,7 +230,6 @@ class DerivedBase : public AtomBase {
   Input** next_read_ = &first_;
   std::uint32_t version_ = 0;
   State state_ = State::stale;
-  bool loud_ = false;  // listeners are to be told of what is marked
   bool computing_ = false;
   std::exception_ptr error_;
 };

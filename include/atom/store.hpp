@@ -8,6 +8,7 @@
 #include <atom/detail/delivery.hpp>
 #include <atom/detail/layers.hpp>
 #include <atom/detail/table.hpp>
+#include <atom/detail/transaction.hpp>
 #include <atom/detail/use_hook.hpp>
 #include <atom/error.hpp>
 #include <atom/fwd.hpp>
@@ -199,6 +200,12 @@ class AtomStore {
   template <std::invocable F>
   std::invoke_result_t<F> batch(F&& fn);
 
+  /// A batch that takes effect as a whole: if `fn` throws, every value is what it was before, nobody is told, and the
+  /// exception goes on. Atoms that were first used inside are there, with the value that they start from. Inside,
+  /// `drop` and `destroy` throw Error, and so does `mutate` of a value that cannot be copied.
+  template <std::invocable F>
+  std::invoke_result_t<F> transaction(F&& fn);
+
   /// Tells all destroy listeners, then ends all atoms and drops hydrated values. The store is empty, and may be used
   /// again. Throws the first exception of a listener when all is done, and Error inside a `mutate`.
   void destroy();
@@ -305,6 +312,8 @@ A& AtomStore::use_slowly(const A& atom) {
     base.flags_ |= AtomBase::light;
   }
   link(base);
+  if (delivery_.transaction) [[unlikely]]
+    delivery_.transaction->add(base, true);
   if (hook_) [[unlikely]]
     hook_->after_use(*this, clone);
   return clone;
@@ -513,12 +522,46 @@ std::invoke_result_t<F> AtomStore::batch(F&& fn) {
   }
 }
 
+template <std::invocable F>
+std::invoke_result_t<F> AtomStore::transaction(F&& fn) {
+  detail::Transaction transaction(delivery_);
+  for (AtomBase& clone : list()) transaction.add(clone, false);
+  const detail::Layer* const newest = layers_.newest();
+  const auto roll_back = [&] {
+    transaction.roll_back([&] { layers_.forget_above(newest); },
+                          [&](const AtomBase& atom) {
+                            const void* const hydrated = waiting(atom);
+                            return hydrated ? hydrated : atom.definition_->default_value;
+                          });
+  };
+  using Result = std::invoke_result_t<F>;
+  return batch([&]() -> Result {
+    try {
+      if constexpr (std::is_void_v<Result>) {
+        std::forward<F>(fn)();
+        transaction.commit();
+      } else {
+        Result result = std::forward<F>(fn)();
+        transaction.commit();
+        return static_cast<Result&&>(result);
+      }
+    } catch (...) {
+      roll_back();
+      throw;
+    }
+  });
+}
+
 inline void AtomStore::drop(const AtomBase& atom) {
   if (!atom.is_template() && atom.signal_.delivery() != &delivery_) {
     throw Error("atom \"" + atom.definition_->key + "\" is another store's");
   }
   AtomBase* const clone = find(atom);
   if (!clone || (clone->flags_ & AtomBase::ending)) return;  // the second: by one of its own destroy listeners
+  if (delivery_.transaction) {
+    throw Error("atom \"" + clone->definition_->key +
+                "\" is dropped inside a transaction, which could not put it back");
+  }
   if (clone->flags_ & AtomBase::editing) {
     throw Error("atom \"" + clone->definition_->key + "\" is dropped inside its own mutate");
   }
@@ -535,6 +578,7 @@ inline void AtomStore::drop(const AtomBase& atom) {
 
 inline void AtomStore::destroy() {
   if (ending_) return;  // by a destroy listener
+  if (delivery_.transaction) throw Error("the store is destroyed inside a transaction, which could not put it back");
   for (const AtomBase& clone : list()) {
     if (clone.flags_ & AtomBase::editing) {
       throw Error("the store is destroyed inside a mutate of its atom \"" + clone.definition_->key + "\"");
@@ -567,6 +611,7 @@ inline bool AtomStore::tell_destroyed(detail::Hold& hold) {
 
 /// The destructor's way: nothing needs to be recycled.
 inline void AtomStore::end() noexcept {
+  while (delivery_.transaction) delivery_.transaction->commit();
   detail::Hold hold(delivery_);
   tell_destroyed(hold);
   delivery_.cut_off(hold);

@@ -16,6 +16,7 @@ namespace atom::inline v0_1::detail {
 
 class Delivery;
 class Hold;
+class Transaction;
 
 /// Something that goes only when no callback is on the stack any more.
 class Disposable {
@@ -106,6 +107,7 @@ class Delivery {
 
   Arena arena;
   AtomStore* const store;
+  Transaction* transaction = nullptr;  // the innermost
 
  private:
   friend class Hold;

@@ -149,6 +149,12 @@ class Layers {
   /// Values that turned out to be wrong when an atom asked for them.
   const std::vector<Rejection>& rejected() const noexcept { return rejected_; }
 
+  const Layer* newest() const noexcept { return newest_; }
+  /// Frees what was put on top of `layer` since it was the newest; no atom has a value of it any more.
+  void forget_above(const Layer* layer) noexcept {
+    while (newest_ != layer) std::exchange(newest_, newest_->older)->free();
+  }
+
   /// Puts a snapshot on top and returns it, at the place where it stays.
   template <class Owner>
   const Snapshot& push(Owner owner, Trust from) {

@@ -255,7 +255,7 @@ struct Codec<T, Shape::number> {
   static constexpr std::string_view name = std::same_as<T, float> ? "float" : "double";
   static void write(auto& writer, const T& value) { writer.number(value); }
   static bool read(Reader& reader, T& value) {
-    double wide;
+    double wide = 0;
     if (!reader.number(wide)) return false;
     if constexpr (std::same_as<T, float>) {
       constexpr double most = std::numeric_limits<float>::max();

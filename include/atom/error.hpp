@@ -36,8 +36,9 @@ struct DecodeError {
 
   /// The same error, seen from one step further out: a member's name, or "[2]".
   void prepend(std::string_view step) {
-    if (!path.empty() && path.front() != '[') path.insert(0, ".");
-    path.insert(0, step);
+    std::string whole(step);
+    if (!path.empty() && path.front() != '[') whole += '.';
+    path = whole += path;
   }
 
   /// "cart[2].price: expected int32, found \"x\""

@@ -49,6 +49,9 @@ class Getter {
 
   template <std::derived_from<AtomBase> A>
   const typename A::value_type& operator()(const A& atom) const;
+  template <class X>
+    requires(!std::derived_from<X, AtomBase>)
+  const X& operator()(const X&) const = delete;  // get reads an atom: get(atom)
 
  private:
   template <class>
@@ -283,6 +286,18 @@ class Derived final : public detail::DerivedBase, public detail::Listening<Deriv
   V get(std::string_view path, V fallback = V()) const {
     return find_at<V>(value(), path, std::move(fallback));
   }
+
+  // ---- It is read-only, and these are what a compiler then shows.
+
+  template <class... Args>
+  void update(Args&&...) const = delete;  // it is computed: write to the atoms that it reads
+  template <class... Args>
+  void mutate(Args&&...) const = delete;  // it is computed: write to the atoms that it reads
+  template <class... Args>
+  void change(Args&&...) const = delete;  // it is computed: write to the atoms that it reads
+  template <class... Args>
+  void merge(Args&&...) const = delete;  // it is computed: write to the atoms that it reads
+  void reset() const = delete;           // it is computed: write to the atoms that it reads
 
  private:
   friend class detail::Listening<Derived, T>;

@@ -1,3 +1,4 @@
+#include <atom/derived.hpp>
 #include <atom/format.hpp>
 #include <atom/store.hpp>
 
@@ -51,6 +52,9 @@ const Atom<support::Opaque> opaque{"format.opaque"};
 const Atom<std::unique_ptr<int>> pointer{"format.pointer", atom::Factory{[] { return std::make_unique<int>(7); }}};
 const Atom<std::string> note{"format.note"};
 const Numbers numbers{"format.numbers", {1, 2}};
+
+const atom::Derived<int> doubled{"format.doubled", [](auto& get) { return 2 * get(count); }};
+const atom::Derived<std::size_t> token_size{"format.token_size", [](auto& get) { return get(token).size(); }};
 
 std::string text_of(const Value& value) {
   return fmt::format("{}", value);
@@ -136,6 +140,21 @@ TEST_CASE("64. a server-only value is shown in no form") {
     CHECK_THAT(text, ContainsSubstring("<server-only>"));
     CHECK_THAT(text, !ContainsSubstring("t0k3n"));
   }
+}
+
+TEST_CASE("a derived atom is shown with its value where that is there, and nothing is computed to show it") {
+  AtomStore store;
+  auto& clone = store.use(doubled);
+  CHECK(fmt::format("{}", clone) == "format.doubled: <not computed>");
+  CHECK(fmt::format("{}", doubled) == "format.doubled: <not computed>");
+  CHECK(store.size() == 1);
+  CHECK(clone.value() == 6);
+  CHECK(fmt::format("{}", clone) == "format.doubled: 6");
+  CHECK_THAT(fmt::format("{:t}", store), ContainsSubstring("derived"));
+  store.use(count).update(4);
+  CHECK(fmt::format("{}", clone) == "format.doubled: <not computed>");
+  CHECK(store.use(token_size).value() == 5);
+  CHECK(fmt::format("{}", store.use(token_size)) == "format.token_size: <server-only>");
 }
 
 TEST_CASE("a table has a line for each atom, with its marks and listeners, under the names of its columns") {

@@ -1,3 +1,4 @@
+#include <atom/derived.hpp>
 #include <atom/inspect.hpp>
 #include <atom/store.hpp>
 
@@ -5,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -17,6 +19,9 @@ const Atom<int> count{"inspect.count", 3, {.client_writable = true}};
 const Atom<std::string> token{"inspect.token", "t0k3n", {.server_only = true}};
 const Atom<int> followed{"inspect.followed", 0, {.on_update = [](const int&, const int&, Atom<int>&) {}}};
 const Atom<std::unique_ptr<int>> pointer{"inspect.pointer", atom::Factory{[] { return std::make_unique<int>(7); }}};
+
+const atom::Derived<int> doubled{"inspect.doubled", [](auto& get) { return get(count) > 5 ? 10 : 2 * get(count); }};
+const atom::Derived<int> sum{"inspect.sum", [](auto& get) { return get(doubled) + get(followed); }};
 
 CloneInfo only(const AtomStore& store) {
   const std::vector<CloneInfo> all = store.inspect();
@@ -95,6 +100,26 @@ TEST_CASE("a listener that was disconnected counts no more, even in the middle o
   number.update(4);
   CHECK(counts == std::vector<std::size_t>{2, 1, 2});
   CHECK(only(store).listeners == 2);
+}
+
+TEST_CASE("inspecting a derived atom tells what it was computed from, and computes nothing") {
+  using Keys = std::vector<std::string_view>;
+  AtomStore store;
+  auto& clone = store.use(sum);
+  CHECK(only(store).derived);
+  CHECK(only(store).dependencies.empty());
+  CHECK(store.size() == 1);
+  clone.on_change([](const int&) {});
+  const std::vector<CloneInfo> all = store.inspect();
+  REQUIRE(all.size() == 4);  // sum, doubled, count, followed
+  CHECK(all[0].dependencies == Keys{"inspect.doubled", "inspect.followed"});
+  CHECK(all[1].dependencies == Keys{"inspect.count"});
+  CHECK(all[2].dependencies.empty());
+  CHECK_FALSE(all[2].derived);
+  CHECK(all[0].listeners == 1);
+  CHECK(all[1].listeners == 0);  // that another is computed from it is no listener
+  store.drop(followed);
+  CHECK(store.inspect()[0].dependencies == Keys{"inspect.doubled"});
 }
 
 TEST_CASE("what was learnt by inspecting outlives the store and a local template") {

@@ -6,6 +6,7 @@
 #include <atom/atom_base.hpp>
 #include <atom/config.hpp>
 #include <atom/detail/callables.hpp>
+#include <atom/detail/listening.hpp>
 #include <atom/detail/members.hpp>
 #include <atom/detail/text_path.hpp>
 #include <atom/detail/traits.hpp>
@@ -29,7 +30,7 @@
 namespace atom::inline v0_1 {
 
 template <class T>
-class Atom : public AtomBase {
+class Atom : public AtomBase, public detail::Listening<Atom<T>, T> {
   static_assert(std::is_object_v<T> && !std::is_array_v<T> && std::same_as<T, std::remove_cv_t<T>>,
                 "atom::Atom<T>: T is a plain object type, without const, reference or array");
   using Definition = detail::AtomDefinition<T>;
@@ -178,72 +179,14 @@ class Atom : public AtomBase {
   }
   void silent_reset() { write_default(false); }
 
-  // ---- Listening. The store owns the listener; the handle may be dropped. A listener takes (now, old, atom), (now,
-  // old), (now) or (); what it returns is ignored. `now` and `old` stay as they are while it runs, whatever it writes;
-  // what it writes is told after all listeners of this change ran. One that subscribes meanwhile starts with the next
-  // change.
-
-  /// Called after each change, in the order of subscription, before the watchers.
-  template <detail::listener<T, Atom> F>
-  Subscription on_change(F&& listener) {
-    using L = std::decay_t<F>;
-    return listen(detail::on_change | (detail::takes_old<L, T, Atom> ? detail::wants_old : detail::Events{}),
-                  [call = L(std::forward<F>(listener))](const void* now, const void* old, AtomBase& atom) mutable {
-                    detail::tell<T>(call, *static_cast<const T*>(now), static_cast<const T*>(old),
-                                    static_cast<Atom&>(atom));
-                  });
-  }
-
-  template <class F>
-    requires(!detail::listener<F, T, Atom>)
-  Subscription on_change(F&&) = delete;  // a listener takes (now, old, atom), (now, old), (now) or (), as const
-
-  /// Called when one member changed by `==`: `watch(&User::name, fn)`, or deeper: `watch(&User::address,
-  /// &Address::city, fn)`. Where an optional lies on the way, the listener takes `const M*`: null while the optional is
-  /// empty.
-  template <class M, class C, class... Rest>
-    requires(std::is_object_v<M> && detail::leads_on<T, C> && sizeof...(Rest) > 0)
-  Subscription watch(M C::* member, Rest&&... members_and_listener) {
-    return watch_leaf<M, detail::through_optional<T, C>>(
-        [member](const T& value) { return detail::follow(&value, member); },
-        std::forward<Rest>(members_and_listener)...);
-  }
-
-  /// The same with a text path: called when `get<V>(path, fallback)` changed by `==`. Throws TypeMismatch if there is
-  /// something else than a V now; a listener that finds something else later throws it out of the update.
-  template <class V, detail::listener<V, Atom> F>
-  Subscription watch(std::string_view path, F&& listener, V fallback = V()) {
-    get<V>(path, fallback);
-    using L = std::decay_t<F>;
-    return listen(detail::on_watch | detail::wants_old,
-                  [path = std::string(path), fallback = std::move(fallback), call = L(std::forward<F>(listener))](
-                      const void* n, const void* o, AtomBase& base) mutable {
-                    Atom& atom = static_cast<Atom&>(base);
-                    const V now = atom.find_at<V>(*static_cast<const T*>(n), path, V(fallback));
-                    const V old = atom.find_at<V>(*static_cast<const T*>(o), path, V(fallback));
-                    if (detail::same_value<V>(now, old)) return;
-                    detail::tell<V>(call, now, &old, atom);
-                  });
-  }
-
-  /// Called after each `reset` and `silent_reset`; takes (atom) or ().
+  /// Called after each `reset` and `silent_reset`; takes (atom) or (). For other listeners see detail/listening.hpp.
   template <detail::event_listener<Atom> F>
   Subscription on_reset(F&& listener) {
-    return listen_event(detail::on_reset, std::forward<F>(listener));
+    return this->listen_event(detail::on_reset, std::forward<F>(listener));
   }
   template <class F>
     requires(!detail::event_listener<F, Atom>)
   Subscription on_reset(F&&) = delete;  // a listener of this takes (atom) or ()
-
-  /// Called when the store drops the atom or is destroyed; takes (atom) or (). The values of all atoms are still there.
-  template <detail::event_listener<Atom> F>
-  Subscription on_destroy(F&& listener) {
-    return listen_event(detail::on_destroy, std::forward<F>(listener));
-  }
-
-  template <class F>
-    requires(!detail::event_listener<F, Atom>)
-  Subscription on_destroy(F&&) = delete;  // a listener of this takes (atom) or ()
 
   // ---- A template is const, and these are what a compiler then shows.
 
@@ -268,21 +211,13 @@ class Atom : public AtomBase {
   void merge(Pairs&&...) const = delete;  // it is read-only; take a clone: store.use(atom)
   void reset() const = delete;            // it is read-only; take a clone: store.use(atom)
   void silent_reset() const = delete;     // it is read-only; take a clone: store.use(atom)
-  template <detail::listener<T, Atom> F>
-  void on_change(F&&) const = delete;  // it never changes; listen to a clone: store.use(atom)
-  template <class M, class C, class... Rest>
-    requires(std::is_object_v<M> && detail::leads_on<T, C> && sizeof...(Rest) > 0)
-  void watch(M C::*, Rest&&...) const = delete;  // it never changes; listen to a clone: store.use(atom)
-  template <class V, class F>
-  void watch(std::string_view, F&&, V = V()) const = delete;  // it never changes; listen to a clone: store.use(atom)
   template <detail::event_listener<Atom> F>
   void on_reset(F&&) const = delete;  // it never changes; listen to a clone: store.use(atom)
-  template <detail::event_listener<Atom> F>
-  void on_destroy(F&&) const = delete;  // it never changes; listen to a clone: store.use(atom)
 
  private:
   template <class>
   friend class AtomCollection;
+  friend class detail::Listening<Atom, T>;
 
   static Definition& define(const Key& key) {
     if constexpr (detail::copyable<T>) {
@@ -307,12 +242,9 @@ class Atom : public AtomBase {
     if (const auto& lookup = typed_definition().options.get) {
       if (std::optional<Value> looked_up = lookup(path, whole)) found = *std::move(looked_up);
     } else {
-      const detail::Place place = detail::follow_path(whole, path);
-      if (place.type) found.refer_to(*place.type, place.object);
+      return detail::value_at<V>(detail::follow_path(whole, path), std::move(fallback));
     }
-    if (!found.has_value()) return fallback;
-    if (std::optional<V> v = found.to<V>()) return *std::move(v);
-    return found.get<V>();
+    return detail::value_as<V>(found, std::move(fallback));
   }
 
   /// A value in the arena that is not the atom's yet.
@@ -368,7 +300,7 @@ class Atom : public AtomBase {
     if constexpr (std::is_nothrow_move_assignable_v<T>) {
       // An own value that was written before, and nobody to tell: it may simply be assigned.
       if ((flags_ & (own | modified | not_idle)) == (own | modified) &&
-          !signal_.heard(detail::on_change | detail::on_watch)) [[likely]] {
+          !signal_.heard(detail::on_change | detail::on_watch | detail::on_input)) [[likely]] {
         if (detail::same_value<T>(current(), next)) [[unlikely]]
           return false;
         own_value() = std::move(next);
@@ -501,47 +433,6 @@ class Atom : public AtomBase {
     if (events & detail::wants_old) require_old();
     return signal_.subscribe(events, std::move(call));
   }
-  template <class F>
-  Subscription listen_event(detail::Events event, F&& listener) {
-    return listen(
-        event, [call = std::decay_t<F>(std::forward<F>(listener))](const void*, const void*, AtomBase& atom) mutable {
-          if constexpr (std::invocable<std::decay_t<F>&, Atom&>) {
-            call(static_cast<Atom&>(atom));
-          } else {
-            call();
-          }
-        });
-  }
-  /// One more member on the way...
-  template <class X, bool ThroughOptional, class Get, class M, class C, class... Rest>
-    requires(std::is_object_v<M> && detail::leads_on<X, C> && sizeof...(Rest) > 0)
-  Subscription watch_leaf(Get get, M C::* member, Rest&&... rest) {
-    constexpr bool through = ThroughOptional || detail::through_optional<X, C>;
-    return watch_leaf<M, through>([get, member](const T& value) { return detail::follow(get(value), member); },
-                                  std::forward<Rest>(rest)...);
-  }
-  /// ... or the listener.
-  template <class M, bool ThroughOptional, class Get, class F>
-    requires(ThroughOptional ? detail::listener<F, const M*, Atom> : detail::listener<F, M, Atom>)
-  Subscription watch_leaf(Get get, F&& listener) {
-    using L = std::decay_t<F>;
-    return listen(detail::on_watch | detail::wants_old,
-                  [get, call = L(std::forward<F>(listener))](const void* n, const void* o, AtomBase& atom) mutable {
-                    const M* const now = get(*static_cast<const T*>(n));
-                    const M* const old = get(*static_cast<const T*>(o));
-                    if (now && old ? detail::same_value<M>(*now, *old) : now == old) return;
-                    if constexpr (ThroughOptional) {
-                      detail::tell<const M*>(call, now, &old, static_cast<Atom&>(atom));
-                    } else {
-                      detail::tell<M>(call, *now, old, static_cast<Atom&>(atom));
-                    }
-                  });
-  }
-  template <class M, bool ThroughOptional, class Get, class F>
-    requires(!std::is_member_pointer_v<std::remove_cvref_t<F>> &&
-             !(ThroughOptional ? detail::listener<F, const M*, Atom> : detail::listener<F, M, Atom>))
-  Subscription watch_leaf(Get, F&&) = delete;  // it takes (now, old, atom), (now, old), (now) or (): const M&, or
-                                               // through an optional const M*
 };
 
 Atom(Key, const char*) -> Atom<std::string>;

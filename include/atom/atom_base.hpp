@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace atom::inline v0_1 {
 
@@ -31,6 +32,7 @@ class Table;
 class CloneToken {
   friend class AtomBase;
   friend class AtomStore;
+  friend class detail::DerivedBase;
   CloneToken(detail::Delivery& delivery, const void* hydrated) noexcept : delivery_(&delivery), hydrated_(hydrated) {}
   detail::Delivery* delivery_;
   const void* hydrated_;  // null: start from the default
@@ -61,7 +63,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
   /// Whether the value was written in this store: it is neither the default nor what was hydrated.
   bool is_modified() const noexcept { return flags_ & modified; }
 
-  bool is_server_only() const noexcept { return definition_->server_only; }
+  bool is_server_only() const noexcept { return definition_->server_only || (flags_ & secret); }
   bool is_client_writable() const noexcept { return definition_->client_writable; }
 
  private:
@@ -72,12 +74,16 @@ class ATOM_API AtomBase : private detail::Deliverable {
   template <class>
   friend class AtomCollection;
   template <class>
+  friend class Derived;
+  template <class>
   friend class detail::Table;
   template <class>
   friend class AtomList;
   template <class>
   friend class detail::PersistHook;
   friend class detail::LogText;
+  friend class detail::DerivedBase;
+  friend class detail::Transaction;
 
   /// A template. It lives as long as its definition is registered.
   explicit AtomBase(detail::Definition& definition)
@@ -99,6 +105,9 @@ class ATOM_API AtomBase : private detail::Deliverable {
     if (definition_->has_before_update) flags_ |= before_update_flag;
     if (definition_->has_on_update) listen_on_update();
   }
+  /// A clone whose value comes later.
+  AtomBase(detail::Delivery& delivery, const AtomBase& given)
+      : signal_(&delivery), definition_(given.definition_), hash_(given.hash_), value_(nullptr) {}
   /// A clone ends in `free`; here is something left to do only if the constructor of a derived class threw.
   virtual ~AtomBase() {
     if (is_template()) {
@@ -120,7 +129,9 @@ class ATOM_API AtomBase : private detail::Deliverable {
 
   bool owns_value() const noexcept { return flags_ & own; }
   /// Whether a change will be told.
-  bool is_heard() const noexcept { return signal_.heard(detail::on_change | detail::on_watch) && !(flags_ & dropped); }
+  bool is_heard() const noexcept {
+    return signal_.heard(detail::on_change | detail::on_watch | detail::on_input) && !(flags_ & dropped);
+  }
   /// Whether the value may be changed where it lies: it is the atom's own, nobody is looking at it, and the value
   /// before is kept already or nobody will ask for it. (In a batch somebody may still subscribe who does.)
   bool may_change_in_place() const noexcept {
@@ -139,6 +150,10 @@ class ATOM_API AtomBase : private detail::Deliverable {
   }
   /// Makes `next` the value; the arena's, or somebody's who outlives the store.
   void set_value(const void* next, bool owned, bool tell) noexcept {
+    exchange_value(next, owned, tell);
+    signal_.invalidate(*this, tell);
+  }
+  void exchange_value(const void* next, bool owned, bool tell) noexcept {
     const void* const before = std::exchange(value_, next);
     const bool owned_before = flags_ & own;
     const bool shown_before = flags_ & shown;
@@ -157,6 +172,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
     if (flags_ & change_pending) flags_ |= coalesced;
     if (tell) flags_ |= change_pending | (always ? mutated : 0u);
     flags_ |= modified;
+    signal_.invalidate(*this, tell);
   }
   /// Makes a value of the arena the next one, and tells whoever listens: now, or when the outermost update is through.
   /// What they throw comes out here.
@@ -173,6 +189,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
   /// Tells whoever listens that the value came after `old`. Nothing is pending, and no hold is on the stack.
   ATOM_INLINE void show(const void* old, bool owns_old) {
     flags_ |= own | modified | shown;
+    signal_.invalidate(*this, true);
     const detail::Shown values{*this, value_, old, true, owns_old};
     detail::Hold hold(*signal_.delivery());
     tell(values, true, false, hold);
@@ -279,10 +296,21 @@ class ATOM_API AtomBase : private detail::Deliverable {
     queued = 1u << 13,
     ending = 1u << 14,   // on_destroy was told
     dropped = 1u << 15,  // no longer in its store
+    secret = 1u << 16,   // derived from what is server-only
+    to_tell = 1u << 17,  // derived: listeners are to be told what the next computation changes
   };
   static constexpr std::uint32_t all_pending = change_pending | coalesced | mutated | reset_pending;
   static constexpr std::uint32_t not_idle =
       template_flag | before_update_flag | editing | shown | change_pending | dropped;
+
+  /// Computes the value anew, if it is derived and its inputs have changed.
+  virtual void bring_up_to_date() {}
+  /// The value is the one of before a transaction again.
+  virtual void rolled_back() noexcept {}
+  /// The value, if it is there without computing anything, else null.
+  virtual const void* known_value() const noexcept { return value_; }
+  /// The keys of what it is computed from.
+  virtual std::vector<std::string_view> dependencies() const { return {}; }
 
   // ---- Telling
 

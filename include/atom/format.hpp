@@ -1,5 +1,6 @@
 // What a person wants to see in a log, with {fmt}: `fmt::print("{}", store)` on one line, `{:t}` a table of a store or
-// a snapshot. What is server-only is not shown, and no key, value or message can break out of its line.
+// a snapshot. What is server-only is not shown, nothing derived is computed for it, and no key, value or message can
+// break out of its line.
 #pragma once
 
 #include <atom/atom_base.hpp>
@@ -95,8 +96,10 @@ class LogText {
   static std::string value_of(const AtomBase& atom) {
     if (atom.is_server_only()) return "<server-only>";
     const TypeOps& type = atom.definition_->type;
-    if (!type.write || !atom.value_) return in_brackets(type.name);  // a template with a Factory has no value
-    return json([&](JsonWriter& writer) { type.write(atom.value_, writer); });
+    const void* const value = atom.known_value();
+    if (!value && atom.definition_->derived) return "<not computed>";
+    if (!type.write || !value) return in_brackets(type.name);  // a template with a Factory has no value
+    return json([&](JsonWriter& writer) { type.write(value, writer); });
   }
   static std::string value_of(const Snapshot::Entry& entry) {
     return entry.server_only() ? "<server-only>" : of(entry.value);
@@ -124,6 +127,7 @@ class LogText {
     if (info.modified) add(all, ", ", "modified");
     if (info.server_only) add(all, ", ", "server-only");
     if (info.client_writable) add(all, ", ", "client-writable");
+    if (info.derived) add(all, ", ", "derived");
     return all.empty() ? "-" : all;
   }
   /// Shortened, and safe: what would break or turn the line is escaped, and what is not UTF-8 gets U+FFFD.

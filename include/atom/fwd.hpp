@@ -33,10 +33,13 @@ template <class T>
 class Atom;
 template <class T>
 class AtomCollection;
+template <class T>
+class Derived;
 class AtomStore;
 struct CloneInfo;
 struct PersistOptions;  // is in <atom/persist.hpp>
 namespace detail {
+class DerivedBase;
 template <class Adapter>
 class PersistHook;
 class LogText;

@@ -29,6 +29,7 @@ struct Rejection {
     refused,       ///< by the atom's `before_update`, which threw
     shared,        ///< of a type that points to something that can be changed: two stores would share it
     busy,          ///< the atom is inside its own `mutate`
+    derived,       ///< the atom is computed from others
   };
   std::string key;
   Cause cause;

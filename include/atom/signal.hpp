@@ -25,6 +25,8 @@ inline constexpr Events on_change = 1, on_watch = 2, on_reset = 4, on_destroy = 
 inline constexpr Events wants_old = 16;
 /// Its callable has a destructor to run, or is too large for a piece of the arena.
 inline constexpr Events needs_an_end = 32;
+/// It is a derived atom's, which must know of every write, silent ones too, as soon as it takes effect.
+inline constexpr Events on_input = 64;
 
 /// A callable in a store's arena, in the list of the signal that calls it.
 struct Listener {
@@ -171,7 +173,7 @@ class Signal {
     std::size_t count = 0;
     do {
       listener = listener->next;
-      if (listener->events) ++count;
+      if (listener->events & ~on_input) ++count;
     } while (listener != listeners_.last);
     return count;
   }
@@ -226,6 +228,16 @@ class Signal {
           return false;
       }
       if (listener == last) return true;
+    }
+  }
+
+  /// Marks what was computed from `atom`; `loud` if its listeners are to be told. Runs no code of the user's.
+  void invalidate(AtomBase& atom, bool loud) noexcept {
+    if (!heard(on_input)) [[likely]]
+      return;
+    for (Listener* listener = listeners_.last->next;; listener = listener->next) {
+      if (listener->events & on_input) listener->ops->call(*listener, loud ? &atom : nullptr, nullptr, atom);
+      if (listener == listeners_.last) return;
     }
   }
 

@@ -8,6 +8,7 @@
 #include <atom/detail/delivery.hpp>
 #include <atom/detail/layers.hpp>
 #include <atom/detail/table.hpp>
+#include <atom/detail/transaction.hpp>
 #include <atom/detail/use_hook.hpp>
 #include <atom/error.hpp>
 #include <atom/fwd.hpp>
@@ -35,6 +36,8 @@ namespace atom::inline v0_1 {
 struct SnapshotOptions {
   /// Also the values that were hydrated and whose atoms were not used yet, after the others.
   bool queued = false;
+  /// Also the derived atoms, computed where that is needed: what they throw comes out of `snapshot`.
+  bool derived = false;
 };
 
 /// A forward range over the clones of a store.
@@ -72,7 +75,7 @@ class AtomList {
 
  private:
   friend class AtomStore;
-  AtomList(A* first, std::size_t size) noexcept : first_(first), size_(size) {}
+  AtomList(A* begins, std::size_t size) noexcept : first_(begins), size_(size) {}
   A* first_;
   std::size_t size_;
 };
@@ -86,7 +89,7 @@ class AtomStore {
  public:
   /// Memory beyond the store's own comes from `upstream`; null: the default resource.
   explicit AtomStore(std::pmr::memory_resource* upstream = nullptr) noexcept
-      : delivery_(upstream), layers_(delivery_.arena) {}
+      : delivery_(upstream, this), layers_(delivery_.arena) {}
   AtomStore(const AtomStore&) = delete;
   AtomStore& operator=(const AtomStore&) = delete;
   /// As `destroy`, but what listeners throw is lost.
@@ -201,6 +204,12 @@ class AtomStore {
   template <std::invocable F>
   std::invoke_result_t<F> batch(F&& fn);
 
+  /// A batch that takes effect as a whole: if `fn` throws, every value is what it was before, nobody is told, and the
+  /// exception goes on. Atoms that were first used inside are there, with the value that they start from. Inside,
+  /// `drop` and `destroy` throw Error, and so does `mutate` of a value that cannot be copied.
+  template <std::invocable F>
+  std::invoke_result_t<F> transaction(F&& fn);
+
   /// Tells all destroy listeners, then ends all atoms and drops hydrated values. The store is empty, and may be used
   /// again. Throws the first exception of a listener when all is done, and Error inside a `mutate`.
   void destroy();
@@ -227,7 +236,8 @@ class AtomStore {
   AtomBase* find(std::string_view key) const noexcept { return atoms_.find(detail::hash_key(key), key); }
   AtomBase* find(std::string_view key, const detail::TypeOps& type) const noexcept {
     AtomBase* const clone = find(key);
-    return clone && clone->definition_->type.same_type(type) ? clone : nullptr;
+    const bool is_one = clone && !clone->definition_->derived && clone->definition_->type.same_type(type);
+    return is_one ? clone : nullptr;
   }
   void link(AtomBase& clone) noexcept;
   void unlink(AtomBase& clone) noexcept;
@@ -306,6 +316,8 @@ A& AtomStore::use_slowly(const A& atom) {
     base.flags_ |= AtomBase::light;
   }
   link(base);
+  if (delivery_.transaction) [[unlikely]]
+    delivery_.transaction->add(base, true);
   if (hook_) [[unlikely]]
     hook_->after_use(*this, clone);
   return clone;
@@ -396,7 +408,7 @@ inline const detail::Definition* AtomStore::definition_of(const Snapshot::Entry&
 inline bool AtomStore::fits(const Snapshot::Entry& entry) const noexcept {
   const detail::Definition* const definition = definition_of(entry);
   if (!definition) return true;
-  if (!definition->type.shareable || !entry.value.is(definition->type)) return false;
+  if (definition->derived || !definition->type.shareable || !entry.value.is(definition->type)) return false;
   const AtomBase* const clone = atoms_.find(entry.hash_, entry.key);
   return !clone || !(clone->flags_ & AtomBase::editing);
 }
@@ -466,9 +478,12 @@ inline Snapshot AtomStore::snapshot(SnapshotOptions options) const {
   for (const AtomBase& clone : list()) {
     const detail::Definition& definition = *clone.definition_;
     const detail::TypeOps& type = definition.type;
-    if (!type.shareable) [[unlikely]]
+    if (!type.shareable || (definition.derived && !options.derived)) [[unlikely]]
       continue;
-    Value& value = all.append(definition).value;
+    if (definition.derived) const_cast<AtomBase&>(clone).bring_up_to_date();
+    Snapshot::Entry& entry = all.append(definition);
+    entry.server_only_ = clone.is_server_only();
+    Value& value = entry.value;
     const bool tiny = type.trivial && type.size <= 2 * sizeof(void*);
     if (clone.value_ == definition.default_value && !tiny) {
       value.refer_to(type, clone.value_);
@@ -495,7 +510,9 @@ inline std::vector<CloneInfo> AtomStore::inspect() const {
                    .modified = clone.is_modified(),
                    .server_only = clone.is_server_only(),
                    .client_writable = clone.is_client_writable(),
-                   .listeners = clone.signal_.count()});
+                   .derived = clone.definition_->derived,
+                   .listeners = clone.signal_.count(),
+                   .dependencies = clone.dependencies()});
   }
   return all;
 }
@@ -525,12 +542,46 @@ std::invoke_result_t<F> AtomStore::batch(F&& fn) {
   }
 }
 
+template <std::invocable F>
+std::invoke_result_t<F> AtomStore::transaction(F&& fn) {
+  detail::Transaction transaction(delivery_);
+  for (AtomBase& clone : list()) transaction.add(clone, false);
+  const detail::Layer* const newest = layers_.newest();
+  const auto roll_back = [&] {
+    transaction.roll_back([&] { layers_.forget_above(newest); },
+                          [&](const AtomBase& atom) {
+                            const void* const hydrated = waiting(atom);
+                            return hydrated ? hydrated : atom.definition_->default_value;
+                          });
+  };
+  using Result = std::invoke_result_t<F>;
+  return batch([&]() -> Result {
+    try {
+      if constexpr (std::is_void_v<Result>) {
+        std::forward<F>(fn)();
+        transaction.commit();
+      } else {
+        Result result = std::forward<F>(fn)();
+        transaction.commit();
+        return static_cast<Result&&>(result);
+      }
+    } catch (...) {
+      roll_back();
+      throw;
+    }
+  });
+}
+
 inline void AtomStore::drop(const AtomBase& atom) {
   if (!atom.is_template() && atom.signal_.delivery() != &delivery_) {
     throw Error("atom \"" + atom.definition_->key + "\" is another store's");
   }
   AtomBase* const clone = find(atom);
   if (!clone) return;
+  if (delivery_.transaction) {
+    throw Error("atom \"" + clone->definition_->key +
+                "\" is dropped inside a transaction, which could not put it back");
+  }
   if (clone->flags_ & AtomBase::editing) {
     throw Error("atom \"" + clone->definition_->key + "\" is dropped inside its own mutate");
   }
@@ -539,6 +590,7 @@ inline void AtomStore::drop(const AtomBase& atom) {
   layers_.hide(*clone->definition_);
   clone->tell_destroyed(hold);
   if (hold.alive() && !(clone->flags_ & AtomBase::dropped)) {
+    clone->signal_.invalidate(*clone, false);
     unlink(*clone);
     clone->retire();
   }
@@ -547,6 +599,7 @@ inline void AtomStore::drop(const AtomBase& atom) {
 
 inline void AtomStore::destroy() {
   if (ending_) return;  // by a destroy listener
+  if (delivery_.transaction) throw Error("the store is destroyed inside a transaction, which could not put it back");
   for (const AtomBase& clone : list()) {
     if (clone.flags_ & AtomBase::editing) {
       throw Error("the store is destroyed inside a mutate of its atom \"" + clone.definition_->key + "\"");
@@ -579,6 +632,7 @@ inline bool AtomStore::tell_destroyed(detail::Hold& hold) {
 
 /// The destructor's way: nothing needs to be recycled.
 inline void AtomStore::end() noexcept {
+  while (delivery_.transaction) delivery_.transaction->commit();
   detail::Hold hold(delivery_);
   tell_destroyed(hold);
   delivery_.cut_off(hold);

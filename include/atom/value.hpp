@@ -23,6 +23,9 @@ namespace atom::inline v0_1 {
 namespace detail {
 class Judgement;
 class Layers;
+struct Place;
+template <class V>
+V value_at(const Place& place, V fallback);
 }  // namespace detail
 
 /// Holds one value of any copyable type, or none. What it holds does not change, but by assigning another Value. Two
@@ -105,6 +108,8 @@ class Value {
   friend class Atom;
   friend class detail::Judgement;
   friend class detail::Layers;
+  template <class V>
+  friend V detail::value_at(const detail::Place& place, V fallback);
   enum class Place : std::uint8_t { inside, heap, elsewhere };
 
   bool is(const detail::TypeOps& type) const noexcept { return type_ && type_->same_type(type); }

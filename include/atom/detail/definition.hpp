@@ -37,6 +37,7 @@ class Definition {
   bool server_only = false;
   bool client_writable = false;
   bool persist = false;
+  bool derived = false;
   bool has_before_update = false;
   bool has_on_update = false;
   const void* default_value = nullptr;  // null: each clone builds its own

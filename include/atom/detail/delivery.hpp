@@ -6,6 +6,7 @@
 #include <atom/config.hpp>
 #include <atom/detail/arena.hpp>
 #include <atom/error.hpp>
+#include <atom/fwd.hpp>
 
 #include <cstdint>
 #include <exception>
@@ -15,6 +16,7 @@ namespace atom::inline v0_1::detail {
 
 class Delivery;
 class Hold;
+class Transaction;
 
 /// Something that goes only when no callback is on the stack any more.
 class Disposable {
@@ -90,7 +92,7 @@ class Delivery {
   /// A delivery may bring others, and these again: more rounds of it than this are taken for an endless ping-pong.
   static constexpr std::uint32_t most_rounds = 100'000;
 
-  explicit Delivery(std::pmr::memory_resource* upstream) noexcept : arena(upstream) {}
+  explicit Delivery(std::pmr::memory_resource* upstream, AtomStore* s = nullptr) noexcept : arena(upstream), store(s) {}
   Delivery(const Delivery&) = delete;
   Delivery& operator=(const Delivery&) = delete;
 
@@ -104,6 +106,8 @@ class Delivery {
   void dispose(Hold& last) noexcept;
 
   Arena arena;
+  AtomStore* const store;
+  Transaction* transaction = nullptr;  // the innermost
 
  private:
   friend class Hold;

@@ -1,4 +1,4 @@
-// A vector whose first N elements lie in the object itself. Only what snapshots, reports and the check of a text need of one.
+// A vector whose first N elements lie in the object itself. Only what the library needs of one.
 #pragma once
 
 #include <cstddef>

@@ -39,6 +39,10 @@ class Judgement {
   /// `current` is what `before_update` is shown as the value before.
   Judgement(const Definition& definition, const void* current, const Value& value, Trust from) {
     const TypeOps& type = definition.type;
+    if (definition.derived) {
+      reject(definition, Rejection::Cause::derived, "the atom is derived: it is computed from others");
+      return;
+    }
     if (from == Trust::client && !definition.client_writable) {
       reject(definition, Rejection::Cause::not_writable, "the atom is not client-writable");
       return;
@@ -144,6 +148,12 @@ class Layers {
   }
   /// Values that turned out to be wrong when an atom asked for them.
   const std::vector<Rejection>& rejected() const noexcept { return rejected_; }
+
+  const Layer* newest() const noexcept { return newest_; }
+  /// Frees what was put on top of `layer` since it was the newest; no atom has a value of it any more.
+  void forget_above(const Layer* layer) noexcept {
+    while (newest_ != layer) std::exchange(newest_, newest_->older)->free();
+  }
 
   /// Puts a snapshot on top and returns it, at the place where it stays.
   template <class Owner>

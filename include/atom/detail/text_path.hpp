@@ -5,12 +5,15 @@
 #include <atom/codec.hpp>
 #include <atom/detail/type_ops.hpp>
 #include <atom/fields.hpp>
+#include <atom/value.hpp>
 
 #include <charconv>
 #include <cstddef>
+#include <optional>
 #include <string_view>
 #include <system_error>
 #include <type_traits>
+#include <utility>
 
 namespace atom::inline v0_1::detail {
 
@@ -83,6 +86,20 @@ Place follow_path(const T& value, std::string_view path) {
     }
     return {};
   }
+}
+
+/// What was found, as a V; `fallback` if that is nothing. Throws TypeMismatch if it is something else.
+template <class V>
+V value_as(const Value& found, V fallback) {
+  if (!found.has_value()) return fallback;
+  if (std::optional<V> v = found.to<V>()) return *std::move(v);
+  return found.get<V>();
+}
+template <class V>
+V value_at(const Place& place, V fallback) {
+  Value found;
+  if (place.type) found.refer_to(*place.type, place.object);
+  return value_as<V>(found, std::move(fallback));
 }
 
 }  // namespace atom::inline v0_1::detail

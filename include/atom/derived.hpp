@@ -1,0 +1,350 @@
+// Derived<T>: a value that is computed from atoms, and from other derived ones. Declared like an atom, and read through
+// a store, whose own clones it reads:
+//
+//   inline const atom::Derived<std::string> full_name{
+//       "full_name", [](auto& get) { return get(first_name) + " " + get(last_name); }};
+//   store.use(full_name).value();
+//
+// It is computed when it is read, and again only after something that it read has changed. Which atoms these are is
+// found out anew by each computation. Between a write and the next read nothing is computed, only marked; so nobody
+// ever sees a value of which one half is older than the other.
+#pragma once
+
+#include <atom/atom_base.hpp>
+#include <atom/config.hpp>
+#include <atom/detail/hook.hpp>
+#include <atom/detail/listening.hpp>
+#include <atom/detail/text_path.hpp>
+#include <atom/error.hpp>
+#include <atom/fwd.hpp>
+#include <atom/key.hpp>
+#include <atom/signal.hpp>
+#include <atom/store.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <new>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace atom::inline v0_1 {
+
+struct DerivedOptions {
+  /// Never part of text for a client. If nothing is said: like its inputs, so what was computed from a server-only
+  /// value is server-only too.
+  std::optional<bool> server_only = {};
+};
+
+/// What the function of a derived atom reads with: `get(atom)` is the value that the store has of it, valid until the
+/// function returns.
+class Getter {
+ public:
+  Getter(const Getter&) = delete;
+  Getter& operator=(const Getter&) = delete;
+
+  template <std::derived_from<AtomBase> A>
+  const typename A::value_type& operator()(const A& atom) const;
+  template <class X>
+    requires(!std::derived_from<X, AtomBase>)
+  const X& operator()(const X&) const = delete;  // get reads an atom: get(atom)
+
+ private:
+  template <class>
+  friend class Derived;
+  explicit Getter(detail::DerivedBase& reader) noexcept : reader_(reader) {}
+  detail::DerivedBase& reader_;
+};
+
+namespace detail {
+
+template <class T>
+class DerivedDefinition final : public Definition {
+ public:
+  DerivedDefinition(const Key& k, Hook<T(const Getter&)> f, const DerivedOptions& o)
+      : Definition(k, type_ops<T>), compute(std::move(f)), options(o) {
+    server_only = options.server_only.value_or(false);
+    derived = true;
+  }
+  // What only an atom's own value needs.
+  void build(void*, std::pmr::memory_resource*) const override {}
+  Value before_update(const void*, const void*) const override { return Value(); }
+  void on_update(const void*, const void*, AtomBase&) const override {}
+
+  const Hook<T(const Getter&)> compute;
+  const DerivedOptions options;
+};
+
+/// What a derived atom has read, and whether its value is still what they make of it.
+class DerivedBase : public AtomBase {
+ protected:
+  explicit DerivedBase(Definition& definition) : AtomBase(definition) {}
+  DerivedBase(CloneToken token, const DerivedBase& given) : AtomBase(*token.delivery_, given) {}
+
+  /// Afterwards the value is what the function makes of its inputs. Throws what the function throws, until an input
+  /// changes; CycleError if it reads itself.
+  void refresh() {
+    if (state_ != State::fresh) [[unlikely]]
+      refresh_slowly();
+  }
+  /// Has the function make the value; see `take`.
+  virtual void compute() = 0;
+  /// It made a value that differs, in the arena.
+  void take(const void* next) noexcept {
+    exchange_value(next, true, (flags_ & to_tell) && signal_.heard(on_change | on_watch));
+    ++version_;
+  }
+  bool has_value() const noexcept { return value_; }
+
+ private:
+  friend class atom::Getter;
+
+  enum class State : std::uint8_t {
+    fresh,   // the value is what the inputs make
+    failed,  // the function threw, for these inputs
+    asked,   // something that an input was computed from has changed; the input may not have
+    stale,   // an input has changed
+  };
+  struct Input {
+    Input* next;
+    AtomBase* source;
+    DerivedBase* derived;  // the same, or null
+    std::uint32_t version;
+    Subscription edge;  // ends with the source
+    bool is(const AtomBase& atom) const noexcept { return source == &atom && edge.active(); }
+  };
+
+  ATOM_NOINLINE void refresh_slowly() {
+    if (computing_) {
+      throw CycleError("derived atom \"" + std::string(key()) + "\" is computed from itself");
+    }
+    struct Computing {
+      bool& flag;
+      explicit Computing(bool& f) noexcept : flag(f) { flag = true; }
+      ~Computing() { flag = false; }
+    } const computing(computing_);
+    if (state_ == State::asked && !inputs_differ()) {
+      settle(error_ ? State::failed : State::fresh);
+    } else if (state_ != State::failed) {
+      recompute();
+    }
+    if (error_) std::rethrow_exception(error_);
+  }
+  AtomStore& store() const noexcept { return *signal_.delivery()->store; }
+
+  /// In the order in which they were read: what was read only because of an earlier one is not asked if that differs.
+  bool inputs_differ() {
+    for (Input* input = first_; input; input = input->next) {
+      if (!input->edge.active()) return true;
+      if (!input->derived) continue;
+      try {
+        input->derived->refresh();
+      } catch (...) {
+        return true;
+      }
+      if (input->derived->version_ != input->version) return true;
+    }
+    return false;
+  }
+  void recompute() {
+    next_read_ = &first_;
+    const bool failed_before = std::exchange(error_, nullptr) != nullptr;
+    try {
+      compute();
+    } catch (...) {
+      error_ = std::current_exception();
+    }
+    if (failed_before || error_) ++version_;  // even with the same value, it is news to who got the exception
+    forget_from(*next_read_);
+    bool secret_input = false;
+    for (Input* input = first_; input; input = input->next) {
+      if (input->derived) input->version = input->derived->version_;
+      secret_input = secret_input || input->source->is_server_only();
+    }
+    flags_ = secret_input && inherits_secrecy() ? flags_ | secret : flags_ & ~secret;
+    settle(error_ ? State::failed : State::fresh);
+  }
+  virtual bool inherits_secrecy() const noexcept = 0;
+  void settle(State state) noexcept {
+    state_ = state;
+    flags_ &= ~to_tell;
+  }
+
+  /// The function reads it. Mostly the same ones in the same order as the last time.
+  void depend_on(AtomBase& source) {
+    Input* const expected = *next_read_;
+    if (expected && expected->is(source)) [[likely]] {
+      next_read_ = &expected->next;
+      return;
+    }
+    for (Input* input = first_; input != expected; input = input->next) {
+      if (input->is(source)) return;
+    }
+    auto* const derived = source.definition_->derived ? static_cast<DerivedBase*>(&source) : nullptr;
+    Piece<Input> piece(arena());
+    const State mark = derived ? State::asked : State::stale;
+    auto edge = source.signal_.subscribe(
+        on_input, [this, mark](const void* loud, const void*, AtomBase&) { this->mark(mark, loud); });
+    Input* const input = ::new (piece.place()) Input{expected, &source, derived, 0, std::move(edge)};
+    piece.release();
+    *next_read_ = input;
+    next_read_ = &input->next;
+  }
+  void forget_from(Input*& first) noexcept {
+    while (Input* const input = first) {
+      first = input->next;
+      input->edge.unsubscribe();
+      input->~Input();
+      arena().recycle(input, sizeof(Input), alignof(Input));
+    }
+  }
+  /// An input, or what it was computed from, has changed.
+  void mark(State state, bool is_loud) noexcept {
+    const bool is_news = state_ <= State::failed || (is_loud && !(flags_ & to_tell));
+    if (state_ < state) state_ = state;
+    if (!is_news) return;
+    if (is_loud) flags_ |= to_tell;
+    if (is_loud && signal_.heard(on_change | on_watch) && !(flags_ & dropped)) enqueue();
+    signal_.invalidate(*this, is_loud);
+  }
+
+  void bring_up_to_date() override { refresh(); }
+  void rolled_back() noexcept override { state_ = State::stale; }
+  const void* known_value() const noexcept override { return state_ == State::fresh ? value_ : nullptr; }
+  std::vector<std::string_view> dependencies() const override {
+    std::vector<std::string_view> keys;
+    for (const Input* input = first_; input; input = input->next) {
+      if (input->edge.active()) keys.push_back(input->source->key());
+    }
+    return keys;
+  }
+  void deliver(Hold& hold) override {
+    if (!(flags_ & dropped)) {
+      try {
+        refresh();
+      } catch (...) {
+        hold.caught();
+      }
+    }
+    AtomBase::deliver(hold);
+  }
+  void clear(Hold& hold) noexcept override {
+    forget_from(first_);
+    AtomBase::clear(hold);
+  }
+
+  Input* first_ = nullptr;
+  Input** next_read_ = &first_;
+  std::uint32_t version_ = 0;
+  State state_ = State::stale;
+  bool computing_ = false;
+  std::exception_ptr error_;
+};
+
+}  // namespace detail
+
+template <class T>
+class Derived final : public detail::DerivedBase, public detail::Listening<Derived<T>, T> {
+  static_assert(std::is_object_v<T> && !std::is_array_v<T> && std::same_as<T, std::remove_cv_t<T>>,
+                "atom::Derived<T>: T is a plain object type, without const, reference or array");
+  static_assert(std::move_constructible<T>,
+                "atom::Derived<T>: the function returns a T, which is moved into the store");
+  using Definition = detail::DerivedDefinition<T>;
+
+ public:
+  using value_type = T;
+
+  /// All stores on all threads share the function, so it is called as const. It reads through `get` alone.
+  template <class F>
+    requires std::convertible_to<std::invoke_result_t<const F&, const Getter&>, T>
+  Derived(Key key, F compute, DerivedOptions options = {})
+      : DerivedBase(*new Definition(key, detail::Hook<T(const Getter&)>(std::move(compute)), options)) {}
+  template <class F>
+    requires(!std::invocable<const F&, const Getter&>)
+  Derived(Key key, F compute, DerivedOptions options = {}) = delete;  // it is computed by [](auto& get) { ... }
+
+  /// Called by a store.
+  Derived(CloneToken token, const Derived& given) : DerivedBase(token, given) {}
+
+  /// The value, computed if that is needed. Valid until it is read after an input has changed. Throws what the function
+  /// throws; CycleError if it is computed from itself; Error for a template.
+  const T& value() const {
+    if (is_template()) [[unlikely]]
+      no_value();
+    const_cast<Derived*>(this)->refresh();
+    return *static_cast<const T*>(value_);
+  }
+  const T& operator*() const { return value(); }
+  const T* operator->() const { return &value(); }
+
+  std::size_t length() const
+    requires requires(const T& t) {
+      { t.size() } -> std::convertible_to<std::size_t>;
+    }
+  {
+    return value().size();
+  }
+
+  /// What lies at a text path, as `Atom::get` has it.
+  template <class V>
+  V get(std::string_view path, V fallback = V()) const {
+    return find_at<V>(value(), path, std::move(fallback));
+  }
+
+  // ---- It is read-only, and these are what a compiler then shows.
+
+  template <class... Args>
+  void update(Args&&...) const = delete;  // it is computed: write to the atoms that it reads
+  template <class... Args>
+  void mutate(Args&&...) const = delete;  // it is computed: write to the atoms that it reads
+  template <class... Args>
+  void change(Args&&...) const = delete;  // it is computed: write to the atoms that it reads
+  template <class... Args>
+  void merge(Args&&...) const = delete;  // it is computed: write to the atoms that it reads
+  void reset() const = delete;           // it is computed: write to the atoms that it reads
+
+ private:
+  friend class detail::Listening<Derived, T>;
+
+  template <class V>
+  V find_at(const T& whole, std::string_view path, V fallback) const {
+    return detail::value_at<V>(detail::follow_path(whole, path), std::move(fallback));
+  }
+  template <class Call>
+  Subscription listen(detail::Events events, Call call) {
+    refresh();
+    return signal_.subscribe(events, std::move(call));
+  }
+  void compute() override {
+    T next = static_cast<const Definition&>(definition()).compute(Getter(*this));
+    if (has_value() && detail::same_value<T>(*static_cast<const T*>(value_), next)) return;
+    detail::Piece<T> piece(arena());
+    const T* const value = detail::construct<T>(piece.place(), &arena(), std::move(next));
+    piece.release();
+    take(value);
+  }
+  bool inherits_secrecy() const noexcept override {
+    return !static_cast<const Definition&>(definition()).options.server_only.has_value();
+  }
+  [[noreturn]] ATOM_COLD void no_value() const {
+    throw Error("derived atom \"" + std::string(key()) +
+                "\" has a value in a store only: take a clone with store.use(atom)");
+  }
+};
+
+template <class F>
+Derived(Key, F) -> Derived<std::invoke_result_t<const F&, const Getter&>>;
+
+template <std::derived_from<AtomBase> A>
+const typename A::value_type& Getter::operator()(const A& atom) const {
+  A& input = reader_.store().use(atom);
+  reader_.depend_on(input);
+  return input.value();
+}
+
+}  // namespace atom::inline v0_1

@@ -1,0 +1,501 @@
+// Values that are computed from atoms of the same store.
+#include <atom/derived.hpp>
+#include <atom/json.hpp>
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "support/allocations.hpp"
+#include "support/catch.hpp"
+
+using atom::Atom;
+using atom::AtomStore;
+using atom::Derived;
+using support::ContainsSubstring;
+
+namespace {
+
+/// How often each function ran, per thread.
+struct Runs {
+  int sum = 0, label = 0, chosen = 0, parity = 0, top = 0;
+};
+thread_local Runs runs;
+
+const Atom<int> one{"derived.one", 1};
+const Atom<int> two{"derived.two", 2};
+const Atom<bool> use_one{"derived.use_one", true};
+const Derived<int> sum{"derived.sum", [](auto& get) {
+                         ++runs.sum;
+                         return get(one) + get(two);
+                       }};
+const Derived<std::string> label{"derived.label", [](const atom::Getter& get) {
+                                   ++runs.label;
+                                   return "sum " + std::to_string(get(sum));
+                                 }};
+const Derived<int> chosen{"derived.chosen", [](auto& get) {
+                            ++runs.chosen;
+                            return get(use_one) ? get(one) : get(two);
+                          }};
+const Derived<bool> parity{"derived.parity", [](auto& get) {
+                             ++runs.parity;
+                             return get(sum) % 2 == 0;
+                           }};
+// A diamond: sum above, label and parity at the sides, top below.
+const Derived<std::string> top{"derived.top", [](auto& get) {
+                                 ++runs.top;
+                                 return get(label) + (get(parity) ? " even" : " odd");
+                               }};
+
+struct Refused : std::runtime_error {
+  Refused() : runtime_error("refused") {}
+};
+const Derived<int> half{"derived.half", [](auto& get) {
+                          if (get(one) % 2 != 0) throw Refused();
+                          return get(one) / 2;
+                        }};
+const Derived<int> half_more{"derived.half_more", [](auto& get) { return get(half) + 1; }};
+
+extern const Derived<int> chicken;
+const Derived<int> egg{"derived.egg", [](auto& get) { return get(chicken) + 1; }};
+const Derived<int> chicken{"derived.chicken", [](auto& get) { return get(use_one) ? get(egg) + 1 : 0; }};
+
+struct Address {
+  std::string city;
+  bool operator==(const Address&) const = default;
+  static constexpr auto atom_fields() { return atom::describe(atom::field("city", &Address::city)); }
+};
+struct Person {
+  std::string name;
+  Address address;
+  bool operator==(const Person&) const = default;
+  static constexpr auto atom_fields() {
+    return atom::describe(atom::field("name", &Person::name), atom::field("address", &Person::address));
+  }
+};
+const Atom<std::string> city{"derived.city", "Paris"};
+const Derived<Person> person{"derived.person", [](auto& get) { return Person{"Ada", Address{get(city)}}; }};
+
+const Atom<std::string> token{"derived.token", "t0k3n", {.server_only = true}};
+const Derived<std::string> masked{"derived.masked", [](auto& get) { return get(token).substr(0, 1) + "..."; }};
+const Derived<std::string> masked_again{"derived.masked_again", [](auto& get) { return get(masked) + "!"; }};
+const Derived<bool> has_token{
+    "derived.has_token", [](auto& get) { return !get(token).empty(); }, {.server_only = false}};
+
+struct Incomparable {
+  int value;
+};
+const Derived<Incomparable> incomparable{"derived.incomparable", [](auto& get) { return Incomparable{get(one) / 10}; }};
+const Derived<std::unique_ptr<int>> move_only{"derived.move_only",
+                                              [](auto& get) { return std::make_unique<int>(get(one)); }};
+
+}  // namespace
+
+TEST_CASE("41. A derived atom is computed on its first read, and again only if an input changed") {
+  runs = {};
+  AtomStore store;
+  auto& derived = store.use(sum);
+  CHECK(runs.sum == 0);
+  CHECK(derived.value() == 3);
+  CHECK(*derived == 3);
+  CHECK(runs.sum == 1);
+  store.use(use_one).update(false);  // not an input
+  CHECK(*derived == 3);
+  CHECK(runs.sum == 1);
+  store.use(one).update(10);
+  store.use(two).update(20);
+  CHECK(runs.sum == 1);  // nobody asked
+  CHECK(*derived == 30);
+  CHECK(runs.sum == 2);
+  store.use(one).update(10);  // equal: no change
+  CHECK(*derived == 30);
+  CHECK(runs.sum == 2);
+}
+
+TEST_CASE("41. on_change of a derived atom tells new and old, like any atom") {
+  AtomStore store;
+  std::vector<std::pair<int, int>> heard;
+  auto& derived = store.use(sum);
+  atom::Subscription handle = derived.on_change([&](const int& now, const int& old) { heard.emplace_back(now, old); });
+  store.use(one).update(5);
+  store.use(two).mutate([](int& n) { n = 6; });
+  store.use(one).reset();
+  CHECK(heard == std::vector<std::pair<int, int>>{{7, 3}, {11, 7}, {7, 11}});
+  handle.unsubscribe();
+  store.use(one).update(100);
+  CHECK(heard.size() == 3);
+  CHECK(*derived == 106);
+}
+
+TEST_CASE("41. A listener of a derived atom is not told where its value stayed") {
+  AtomStore store;
+  int told = 0;
+  store.use(parity).on_change([&] { ++told; });
+  store.use(one).update(3);  // 3 + 2 is odd as 1 + 2 was
+  CHECK(told == 0);
+  store.use(one).update(4);
+  CHECK(told == 1);
+  store.batch([&] {
+    store.use(one).update(5);
+    store.use(one).update(6);
+  });
+  CHECK(told == 1);
+}
+
+TEST_CASE("42. An input that the last run did not read is none any more, and a new one is") {
+  runs = {};
+  AtomStore store;
+  auto& derived = store.use(chosen);
+  CHECK(*derived == 1);
+  store.use(two).update(20);
+  CHECK(*derived == 1);
+  CHECK(runs.chosen == 1);
+  store.use(use_one).update(false);
+  CHECK(*derived == 20);
+  CHECK(runs.chosen == 2);
+  store.use(one).update(10);
+  CHECK(*derived == 20);
+  CHECK(runs.chosen == 2);
+  store.use(two).update(21);
+  CHECK(*derived == 21);
+  store.use(use_one).update(true);
+  CHECK(*derived == 10);
+}
+
+TEST_CASE("42. Inputs may come in any order, twice, and be many") {
+  static const std::array<Atom<int>, 40> many = [] {
+    return [&]<std::size_t... I>(std::index_sequence<I...>) {
+      return std::array<Atom<int>, 40>{Atom<int>("derived.many." + std::to_string(I), static_cast<int>(I))...};
+    }(std::make_index_sequence<40>{});
+  }();
+  static const Atom<int> start{"derived.start", 0};
+  static const Derived<int> ring{"derived.ring", [](auto& get) {
+                                   int total = 0;
+                                   for (int i = 0; i < 60; ++i) {
+                                     total += get(many[static_cast<std::size_t>(get(start) + i) % 40]);
+                                   }
+                                   return total;
+                                 }};
+  AtomStore store;
+  CHECK(*store.use(ring) == 780 + 190);
+  for (int begin = 0; begin < 40; ++begin) {
+    store.use(start).update(begin);
+    int expected = 0;
+    for (int i = 0; i < 60; ++i) expected += (begin + i) % 40;
+    CHECK(*store.use(ring) == expected);
+  }
+  for (const Atom<int>& atom : many) store.use(atom).update([](const int& n) { return n + 1; });
+  CHECK(*store.use(ring) == 780 + 60 + [] {
+    int more = 0;
+    for (int i = 0; i < 20; ++i) more += (39 + i) % 40;
+    return more;
+  }());
+}
+
+TEST_CASE("43. Chains propagate, to readers and to listeners") {
+  AtomStore store;
+  CHECK(*store.use(label) == "sum 3");
+  store.use(one).update(5);
+  CHECK(*store.use(label) == "sum 7");
+  std::string heard;
+  store.use(label).on_change([&](const std::string& now, const std::string& old) { heard = old + " -> " + now; });
+  store.use(two).update(0);
+  CHECK(heard == "sum 7 -> sum 5");
+}
+
+TEST_CASE("43. A chain computes no further than where a value stays the same") {
+  runs = {};
+  AtomStore store;
+  static const Derived<std::string> word{"derived.word", [](auto& get) {
+                                           ++runs.top;
+                                           return get(parity) ? "even" : "odd";
+                                         }};
+  CHECK(*store.use(word) == "odd");
+  store.use(one).update(3);
+  CHECK(*store.use(word) == "odd");
+  CHECK(runs.parity == 2);
+  CHECK(runs.top == 1);
+}
+
+TEST_CASE("44. A derived atom reads the store's own clones, never the templates") {
+  AtomStore first, second;
+  first.use(one).update(100);
+  second.hydrate(atom::Snapshot{{"derived.one", 1000}});
+  CHECK(*first.use(sum) == 102);
+  CHECK(*second.use(sum) == 1002);
+  CHECK(*one == 1);
+  CHECK(first.has(two));  // reading uses
+  CHECK_THROWS_WITH(sum.value(), ContainsSubstring("derived.sum") && ContainsSubstring("store.use(atom)"));
+}
+
+TEST_CASE("44. Derived atoms of stores on many threads do not meet") {
+  std::vector<std::thread> threads;
+  std::array<int, 8> wrong{};
+  for (std::size_t t = 0; t < 8; ++t) {
+    threads.emplace_back([&wrong, t] {
+      for (int i = 0; i < 200; ++i) {
+        AtomStore store;
+        int heard = 0;
+        store.use(sum).on_change([&](const int& now) { heard = now; });
+        const int number = 7 + static_cast<int>(t) * 1000 + i;
+        store.use(one).update(number);
+        wrong[t] += heard != number + 2 || *store.use(sum) != heard;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(wrong == std::array<int, 8>{});
+}
+
+TEST_CASE("45. What the function throws reaches the readers, and the next good input recovers") {
+  AtomStore store;
+  auto& derived = store.use(half);
+  CHECK_THROWS_AS(derived.value(), Refused);
+  CHECK_THROWS_AS(derived.value(), Refused);
+  CHECK_THROWS_AS(store.use(half_more).value(), Refused);
+  store.use(one).update(10);
+  CHECK(*derived == 5);
+  CHECK(*store.use(half_more) == 6);
+  store.use(one).update(11);
+  CHECK(*store.use(one) == 11);
+  CHECK_THROWS_AS(derived.value(), Refused);
+  store.use(one).update(10);
+  CHECK(*derived == 5);
+}
+
+TEST_CASE("45. With a listener the exception comes out of the update, which stays; then the listener hears again") {
+  AtomStore store;
+  auto& input = store.use(one);
+  CHECK_THROWS_AS(store.use(half_more).on_change([] {}), Refused);  // there is no value to start from
+  input.update(10);
+  std::vector<std::pair<int, int>> heard;
+  store.use(half_more).on_change([&](const int& now, const int& old) { heard.emplace_back(now, old); });
+  int others = 0;
+  input.on_change([&] { ++others; });
+  CHECK_THROWS_AS(input.update(13), Refused);
+  CHECK(*input == 13);
+  CHECK(others == 1);
+  CHECK(heard.empty());
+  CHECK_THROWS_AS(input.update(15), Refused);
+  input.update(20);
+  CHECK(heard == std::vector<std::pair<int, int>>{{11, 6}});
+  CHECK_THROWS_AS(input.update(21), Refused);
+  input.update(20);
+  CHECK(heard.size() == 1);  // back where it was told last
+}
+
+TEST_CASE("46. A diamond computes once per update and never sees mixed inputs") {
+  runs = {};
+  AtomStore store;
+  CHECK(*store.use(top) == "sum 3 odd");
+  CHECK(runs.sum == 1);
+  CHECK(runs.top == 1);
+  std::vector<std::string> heard;
+  store.use(top).on_change([&](const std::string& now) { heard.push_back(now); });
+  // Listeners of the inputs see the whole, too.
+  store.use(one).on_change([&](const int& now) {
+    CHECK(*store.use(top) == "sum " + std::to_string(now + 2) + (now % 2 == 0 ? " even" : " odd"));
+  });
+  store.use(one).update(4);
+  store.use(one).update(7);
+  CHECK(heard == std::vector<std::string>{"sum 6 even", "sum 9 odd"});
+  CHECK(runs.sum == 3);
+  CHECK(runs.label == 3);
+  CHECK(runs.parity == 3);
+  CHECK(runs.top == 3);
+}
+
+TEST_CASE("46. A batch computes once, at its end, or when somebody reads") {
+  runs = {};
+  AtomStore store;
+  std::vector<int> heard;
+  store.use(sum).on_change([&](const int& now) { heard.push_back(now); });
+  store.batch([&] {
+    store.use(one).update(10);
+    store.use(two).update(20);
+  });
+  CHECK(runs.sum == 2);
+  store.batch([&] {
+    store.use(one).update(11);
+    CHECK(*store.use(sum) == 31);
+    store.use(two).update(21);
+    CHECK(*store.use(sum) == 32);
+  });
+  CHECK(heard == std::vector<int>{30, 32});
+  store.batch([&] {
+    store.use(one).update(0);
+    CHECK(*store.use(sum) == 21);
+    store.use(one).update(11);
+  });
+  CHECK(heard == std::vector<int>{30, 32});  // it is where it was
+}
+
+TEST_CASE("47. Silent updates and hydrate invalidate what derives from them") {
+  AtomStore store;
+  CHECK(*store.use(sum) == 3);
+  int told = 0;
+  store.use(sum).on_change([&] { ++told; });
+  store.use(one).silent_update(10);
+  CHECK(*store.use(sum) == 12);
+  store.use(one).silent_reset();
+  CHECK(*store.use(sum) == 3);
+  store.hydrate(atom::Snapshot{{"derived.one", 7}});
+  CHECK(*store.use(sum) == 9);
+  CHECK(told == 0);
+  store.hydrate(atom::Snapshot{{"derived.one", 8}}, {.notify = true});
+  CHECK(told == 1);
+  CHECK(*store.use(sum) == 10);
+}
+
+TEST_CASE("47. After a silent write a loud one is still told") {
+  AtomStore store;
+  std::vector<std::pair<int, int>> heard;
+  store.use(sum).on_change([&](const int& now, const int& old) { heard.emplace_back(now, old); });
+  store.use(one).silent_update(10);
+  store.use(two).update(20);
+  CHECK(heard == std::vector<std::pair<int, int>>{{30, 3}});
+}
+
+TEST_CASE("47. A dropped input starts from its default again") {
+  AtomStore store;
+  store.use(one).update(10);
+  CHECK(*store.use(sum) == 12);
+  store.drop(one);
+  CHECK(*store.use(sum) == 3);
+  store.use(one).update(5);
+  CHECK(*store.use(sum) == 7);
+}
+
+TEST_CASE("48. A cycle is an error that names an atom, and ends with its cause") {
+  AtomStore store;
+  CHECK_THROWS_AS(store.use(egg).value(), atom::CycleError);
+  CHECK_THROWS_WITH(store.use(chicken).value(),
+                    ContainsSubstring("derived.") && ContainsSubstring("computed from itself"));
+  store.use(use_one).update(false);
+  CHECK(*store.use(egg) == 1);
+  store.use(use_one).update(true);
+  CHECK_THROWS_AS(store.use(egg).value(), atom::CycleError);
+}
+
+TEST_CASE("A derived atom is in the store's list, and in a snapshot on request") {
+  AtomStore store;
+  store.use(label);
+  CHECK(store.size() == 1);
+  CHECK(store.has("derived.label"));
+  CHECK(store.get("derived.label") == &store.use(label));
+  CHECK(store.get<std::string>("derived.label") == nullptr);  // no Atom: nobody may write it
+  CHECK(store.snapshot().empty());
+  const atom::Snapshot all = store.snapshot({.derived = true});
+  CHECK(all.get<std::string>("derived.label") == "sum 3");
+  CHECK(store.has(sum));
+}
+
+TEST_CASE("A derived atom is not hydrated, and its key is named") {
+  AtomStore store;
+  const atom::HydrateReport report = store.hydrate(atom::Snapshot{{"derived.sum", 99}, {"derived.one", 2}});
+  REQUIRE(report.rejected.size() == 1);
+  CHECK(report.rejected[0].key == "derived.sum");
+  CHECK(report.rejected[0].cause == atom::Rejection::Cause::derived);
+  CHECK(*store.use(sum) == 4);
+}
+
+TEST_CASE("What is computed from a server-only value is server-only, unless it says otherwise") {
+  AtomStore store;
+  store.use(masked_again);
+  store.use(has_token);
+  store.use(sum);
+  const std::string text = atom::to_json(store.snapshot({.derived = true}), {.audience = atom::Audience::client});
+  CHECK(text.find("t...") == text.npos);
+  CHECK_THAT(text, ContainsSubstring("\"derived.has_token\":true") && ContainsSubstring("\"derived.sum\":3"));
+  CHECK(store.use(masked_again).is_server_only());
+  CHECK_FALSE(store.use(has_token).is_server_only());
+}
+
+TEST_CASE("Members and text paths of a derived value are watched and read") {
+  AtomStore store;
+  auto& derived = store.use(person);
+  CHECK(derived->address.city == "Paris");
+  CHECK(derived.get<std::string>("address.city") == "Paris");
+  CHECK(derived.get<std::string>("address.street", "none") == "none");
+  std::vector<std::string> heard;
+  derived.watch(&Person::address, &Address::city, [&](const std::string& now) { heard.push_back(now); });
+  derived.watch<std::string>("address.city", [&](const std::string& now) { heard.push_back("path " + now); });
+  derived.watch(&Person::name, [&] { heard.push_back("name"); });
+  store.use(city).update("Rome");
+  CHECK(heard == std::vector<std::string>{"Rome", "path Rome"});
+  CHECK(store.use(label).length() == 5);
+}
+
+TEST_CASE("A value without == counts as changed each time, one that only moves is never copied") {
+  AtomStore store;
+  int told = 0;
+  store.use(incomparable).on_change([&] { ++told; });
+  store.use(one).update(2);
+  CHECK(told == 1);
+  auto& unique = store.use(move_only);
+  CHECK(**unique == 2);
+  std::vector<std::pair<int, int>> heard;
+  unique.on_change(
+      [&](const std::unique_ptr<int>& now, const std::unique_ptr<int>& old) { heard.emplace_back(*now, *old); });
+  store.use(one).update(3);
+  CHECK(heard == std::vector<std::pair<int, int>>{{3, 2}});
+}
+
+TEST_CASE("The end of a derived atom is told, and leaves its inputs alone") {
+  AtomStore store;
+  std::vector<std::string> heard;
+  store.use(label).on_destroy([&](const Derived<std::string>& gone) { heard.push_back(std::string(gone.key())); });
+  store.use(sum).on_change([&] { heard.push_back("sum"); });
+  store.drop(label);
+  store.use(one).update(9);
+  CHECK(heard == std::vector<std::string>{"derived.label", "sum"});
+  CHECK(*store.use(label) == "sum 11");
+  store.destroy();
+  CHECK(*store.use(label) == "sum 3");
+}
+
+TEST_CASE("A listener of an input may drop what is derived from it, and a listener of that its input") {
+  AtomStore store;
+  int told = 0;
+  store.use(sum).on_change([&] { ++told; });
+  store.use(one).on_change([&] { store.drop(sum); });
+  store.use(one).update(3);
+  CHECK(told == 0);
+  store.use(sum).on_change([&] { store.drop(two); });
+  store.use(two).update(7);
+  CHECK(*store.use(sum) == 5);
+}
+
+TEST_CASE("A store with derived atoms and listeners ends without a leak, whoever goes first") {
+  const long alive = support::Allocations::alive();
+  for (int way = 0; way < 4; ++way) {
+    AtomStore store;
+    auto kept = std::make_shared<int>(0);
+    store.use(top).on_change([kept] { ++*kept; });
+    store.use(one).update(50);
+    CHECK(*kept == 1);
+    if (way == 1) store.drop(one);
+    if (way == 2) store.drop(top);
+    if (way == 3) store.destroy();
+  }
+  CHECK(support::Allocations::alive() == alive);
+}
+
+TEST_CASE("A derived number in a small store allocates nothing") {
+  const support::Allocations allocations;
+  {
+    AtomStore store;
+    int heard = 0;
+    store.use(sum).on_change([&](const int& now) { heard = now; });
+    store.use(one).update(5);
+    store.use(two).update(6);
+    CHECK(heard == 11);
+  }
+  CHECK(allocations.count() == 0);
+}

@@ -15,8 +15,8 @@
 
 #include <atom/atom_base.hpp>
 #include <atom/config.hpp>
+#include <atom/detail/attachment.hpp>
 #include <atom/detail/json_writer.hpp>
-#include <atom/detail/use_hook.hpp>
 #include <atom/error.hpp>
 #include <atom/json_reader.hpp>
 #include <atom/snapshot.hpp>
@@ -61,18 +61,18 @@ struct PersistFailure {
 namespace detail {
 
 template <class Adapter>
-class PersistHook final : public UseHook {
+class PersistHook final : public Attachment {
  public:
   PersistHook(AtomStore& store, Adapter& adapter, const PersistOptions& options)
-      : store_(store), adapter_(adapter), options_(options) {}
+      : Attachment(Kind::persist), store_(store), adapter_(adapter), options_(options) {}
 
   static void require_none(const AtomStore& store) {
-    if (store.hook_) throw Error("the store has an adapter already");
+    if (store.attachments_.find(Kind::persist)) throw Error("the store has an adapter already");
   }
   /// Puts it into the store, for the atoms that it has and for those to come. What it returns are the newest hundred
   /// failures, the oldest first.
   const std::vector<PersistFailure>& start() {
-    store_.hook_ = this;
+    store_.attachments_.add(*this);
     for (AtomBase& clone : store_.list()) {
       if (!clone.definition_->persist) continue;
       const bool is_hydrated = !clone.owns_value() && clone.value_ != clone.definition_->default_value;
@@ -82,14 +82,14 @@ class PersistHook final : public UseHook {
     return failures_;
   }
 
-  void before_use(AtomStore& store, const AtomBase& atom) override {
-    if (!atom.definition_->persist || store.waiting(atom)) return;  // the store was given another value since
+  void before_use(const AtomBase& atom) override {
+    if (!atom.definition_->persist || store_.waiting(atom)) return;  // the store was given another value since
     restore(*atom.definition_);
   }
-  void after_use(AtomStore&, AtomBase& clone) override {
+  void after_use(AtomBase& clone) override {
     if (clone.definition_->persist) follow(clone);
   }
-  void free() noexcept override {
+  void store_gone() noexcept override {
     std::pmr::memory_resource& memory = *store_.resource();
     this->~PersistHook();
     memory.deallocate(this, sizeof(PersistHook), alignof(PersistHook));

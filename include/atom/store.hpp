@@ -5,11 +5,11 @@
 #include <atom/atom.hpp>
 #include <atom/atom_base.hpp>
 #include <atom/config.hpp>
+#include <atom/detail/attachment.hpp>
 #include <atom/detail/delivery.hpp>
 #include <atom/detail/layers.hpp>
 #include <atom/detail/table.hpp>
 #include <atom/detail/transaction.hpp>
-#include <atom/detail/use_hook.hpp>
 #include <atom/error.hpp>
 #include <atom/fwd.hpp>
 #include <atom/hydrate.hpp>
@@ -95,8 +95,8 @@ class AtomStore {
   /// As `destroy`, but what listeners throw is lost.
   ~AtomStore() {
     if (first_ || !layers_.empty() || delivery_.held()) end();
-    if (hook_) [[unlikely]]
-      hook_->free();
+    if (!attachments_.empty()) [[unlikely]]
+      attachments_.for_each([](detail::Attachment& attachment) { attachment.store_gone(); });
   }
 
   // ---- Atoms
@@ -277,7 +277,7 @@ class AtomStore {
   AtomBase* last_ = nullptr;
   detail::Layers layers_;
   Sweeper sweeper_{*this};
-  detail::UseHook* hook_ = nullptr;
+  detail::AttachmentList attachments_;
   bool ending_ = false;
 };
 
@@ -295,8 +295,8 @@ A& AtomStore::use_slowly(const A& atom) {
   const bool same_class = true;  // cannot be told
 #endif
   if (AtomBase* const clone = admit(atom, same_class)) return static_cast<A&>(*clone);
-  if (hook_) [[unlikely]]
-    hook_->before_use(*this, atom);
+  if (!attachments_.empty()) [[unlikely]]
+    attachments_.for_each([&](detail::Attachment& attachment) { attachment.before_use(atom); });
 
   detail::Piece<A, alignof(std::max_align_t)> piece(delivery_.arena);
   A& clone = *::new (piece.place()) A(CloneToken(delivery_, waiting(atom)), atom);
@@ -318,8 +318,8 @@ A& AtomStore::use_slowly(const A& atom) {
   link(base);
   if (delivery_.transaction) [[unlikely]]
     delivery_.transaction->add(base, true);
-  if (hook_) [[unlikely]]
-    hook_->after_use(*this, clone);
+  if (!attachments_.empty()) [[unlikely]]
+    attachments_.for_each([&](detail::Attachment& attachment) { attachment.after_use(clone); });
   return clone;
 }
 
@@ -615,6 +615,7 @@ inline void AtomStore::destroy() {
     }
     layers_.retire(delivery_);
     atoms_.clear(delivery_.arena);
+    attachments_.for_each([](detail::Attachment& attachment) { attachment.atoms_gone(); });
   }
   hold.finish();
 }

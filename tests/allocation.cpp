@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+namespace allocation_test {
 namespace {
 
 using atom::Atom;
@@ -538,3 +539,4 @@ TEST_CASE("a hydrate for which there is no memory loses nothing that was hydrate
 }
 
 }  // namespace
+}  // namespace allocation_test

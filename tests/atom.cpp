@@ -16,6 +16,7 @@
 
 using support::ContainsSubstring;
 
+namespace atom_test {
 namespace {
 
 struct Address {
@@ -1478,8 +1479,6 @@ TEST_CASE("An atom is neither copied nor moved") {
   STATIC_REQUIRE_FALSE(std::is_assignable_v<atom::Atom<int>&, int>);
 }
 
-}  // namespace
-
 TEST_CASE("An update of a clone that a factory built makes it modified") {
   static const atom::Atom<int> built{"atom.built_then_updated", atom::Factory{[] { return 1; }}};
   atom::AtomStore store;
@@ -1535,3 +1534,6 @@ TEST_CASE("A value that a listener looks at stays as it is, also when it drops t
   CHECK(seen == "first");
   CHECK(store.use(dropped).value() == "default");
 }
+
+}  // namespace
+}  // namespace atom_test

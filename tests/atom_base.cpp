@@ -15,6 +15,7 @@
 
 using support::ContainsSubstring;
 
+namespace atom_base_test {
 namespace {
 
 struct User {
@@ -321,3 +322,4 @@ TEST_CASE("A subscription may outlive its atom and its store") {
 }
 
 }  // namespace
+}  // namespace atom_base_test

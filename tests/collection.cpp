@@ -23,6 +23,7 @@
 
 using support::ContainsSubstring;
 
+namespace collection_test {
 namespace {
 
 using atom::AtomCollection;
@@ -950,14 +951,18 @@ struct Name {
 };
 
 }  // namespace
+}  // namespace collection_test
 
 template <>
-inline constexpr bool atom::compare<Name> = true;
+inline constexpr bool atom::compare<collection_test::Name> = true;
 template <>
-struct atom::equal<Name> {
-  bool operator()(const Name& a, const Name& b) const { return (a.letter | 0x20) == (b.letter | 0x20); }
+struct atom::equal<collection_test::Name> {
+  bool operator()(const collection_test::Name& a, const collection_test::Name& b) const {
+    return (a.letter | 0x20) == (b.letter | 0x20);
+  }
 };
 
+namespace collection_test {
 namespace {
 
 TEST_CASE("Items are compared by atom::equal where it is specialised") {
@@ -974,3 +979,4 @@ TEST_CASE("Items are compared by atom::equal where it is specialised") {
 }
 
 }  // namespace
+}  // namespace collection_test

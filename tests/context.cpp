@@ -27,6 +27,7 @@
 #include <csignal>
 #endif
 
+namespace context_test {
 namespace {
 
 using atom::AtomStore;
@@ -876,3 +877,4 @@ TEMPLATE_TEST_CASE("a hundred coroutines on four threads see their own store aft
 }
 
 }  // namespace
+}  // namespace context_test

@@ -20,6 +20,7 @@ using atom::AtomStore;
 using atom::Derived;
 using support::ContainsSubstring;
 
+namespace derived_test {
 namespace {
 
 /// How often each function ran, per thread.
@@ -94,8 +95,6 @@ struct Incomparable {
 const Derived<Incomparable> incomparable{"derived.incomparable", [](auto& get) { return Incomparable{get(one) / 10}; }};
 const Derived<std::unique_ptr<int>> move_only{"derived.move_only",
                                               [](auto& get) { return std::make_unique<int>(get(one)); }};
-
-}  // namespace
 
 TEST_CASE("41. A derived atom is computed on its first read, and again only if an input changed") {
   runs = {};
@@ -499,3 +498,6 @@ TEST_CASE("A derived number in a small store allocates nothing") {
   }
   CHECK(allocations.count() == 0);
 }
+
+}  // namespace
+}  // namespace derived_test

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+namespace equal_test {
 namespace {
 
 /// `==` would cost more than it saves.
@@ -46,12 +47,13 @@ struct Holder {
 };
 
 }  // namespace
+}  // namespace equal_test
 
 template <>
-inline constexpr bool atom::compare<Image> = false;
+inline constexpr bool atom::compare<equal_test::Image> = false;
 template <>
-struct atom::equal<Name> {
-  bool operator()(const Name& a, const Name& b) const {
+struct atom::equal<equal_test::Name> {
+  bool operator()(const equal_test::Name& a, const equal_test::Name& b) const {
     const auto lower = [](std::string text) {
       for (char& c : text) {
         if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
@@ -62,12 +64,13 @@ struct atom::equal<Name> {
   }
 };
 template <>
-inline constexpr bool atom::compare<Legacy> = true;
+inline constexpr bool atom::compare<equal_test::Legacy> = true;
 template <>
-struct atom::equal<Legacy> {
-  bool operator()(const Legacy& a, const Legacy& b) const { return a.version == b.version; }
+struct atom::equal<equal_test::Legacy> {
+  bool operator()(const equal_test::Legacy& a, const equal_test::Legacy& b) const { return a.version == b.version; }
 };
 
+namespace equal_test {
 namespace {
 
 TEST_CASE("Values are compared where their type has ==") {
@@ -170,3 +173,4 @@ TEST_CASE("A reset of a value that is never compared counts as a change once it 
 }
 
 }  // namespace
+}  // namespace equal_test

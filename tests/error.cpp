@@ -7,6 +7,7 @@
 #include <string>
 #include <type_traits>
 
+namespace error_test {
 namespace {
 
 const atom::Atom<int> number{"error.number", 1};
@@ -59,3 +60,4 @@ TEST_CASE("a message about an atom names its key") {
 }
 
 }  // namespace
+}  // namespace error_test

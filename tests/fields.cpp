@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+namespace fields_test {
 namespace {
 
 /// Of somebody else.
@@ -37,16 +38,19 @@ std::string all_names() {
 }
 
 }  // namespace
+}  // namespace fields_test
 
 template <>
-inline constexpr auto atom::fields<Point> =
-    atom::describe(atom::field("x", &Point::x), atom::field("the y", &Point::y));
+inline constexpr auto atom::fields<fields_test::Point> =
+    atom::describe(atom::field("x", &fields_test::Point::x), atom::field("the y", &fields_test::Point::y));
 template <>
-inline constexpr auto atom::fields<Twice> = atom::describe(atom::field("outside", &Twice::outside));
+inline constexpr auto atom::fields<fields_test::Twice> =
+    atom::describe(atom::field("outside", &fields_test::Twice::outside));
 template <>
-inline constexpr auto atom::fields<Plane> =
-    atom::describe(atom::enumerator("flat", Plane::flat), atom::enumerator("steep", Plane::steep));
+inline constexpr auto atom::fields<fields_test::Plane> = atom::describe(
+    atom::enumerator("flat", fields_test::Plane::flat), atom::enumerator("steep", fields_test::Plane::steep));
 
+namespace fields_test {
 namespace {
 
 TEST_CASE("A type is described by itself or from outside, or is not") {
@@ -101,3 +105,4 @@ TEST_CASE("The name of a field is kept quoted, as text has it") {
 }
 
 }  // namespace
+}  // namespace fields_test

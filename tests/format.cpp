@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+namespace format_test {
 namespace {
 
 using atom::Atom;
@@ -306,3 +307,4 @@ TEST_CASE("showing an atom changes nothing, also in the middle of its own listen
 }
 
 }  // namespace
+}  // namespace format_test

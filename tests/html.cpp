@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+namespace html_test {
 namespace {
 
 TEST_CASE("65. A snapshot in a page is safe, whatever it holds") {
@@ -78,3 +79,4 @@ TEST_CASE("Escaping for HTML changes five characters and leaves all others as th
 }
 
 }  // namespace
+}  // namespace html_test

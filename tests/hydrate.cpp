@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+namespace hydrate_test {
 namespace {
 
 using atom::Atom;
@@ -780,3 +781,4 @@ TEST_CASE("a store that is hydrated often keeps no more than what counts") {
 }
 
 }  // namespace
+}  // namespace hydrate_test

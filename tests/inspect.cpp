@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+namespace inspect_test {
 namespace {
 
 using atom::Atom;
@@ -135,3 +136,4 @@ TEST_CASE("what was learnt by inspecting outlives the store and a local template
 }
 
 }  // namespace
+}  // namespace inspect_test

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+namespace isolation_test {
 namespace {
 
 using atom::Atom;
@@ -222,3 +223,4 @@ TEST_CASE("a store may move from thread to thread, one at a time") {
 }
 
 }  // namespace
+}  // namespace isolation_test

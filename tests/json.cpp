@@ -23,6 +23,7 @@
 
 using atom::to_json;
 
+namespace json_test {
 namespace {
 
 const atom::Atom<support::User> user_atom{"json.user"};
@@ -413,3 +414,4 @@ TEST_CASE("A number that is none has the same path in a diff as in its snapshot"
 }
 
 }  // namespace
+}  // namespace json_test

@@ -33,6 +33,7 @@ using atom::from_json;
 using atom::snapshot_from_json;
 using atom::to_json;
 
+namespace json_reader_test {
 namespace {
 
 const atom::Atom<support::Everything> everything_atom{
@@ -173,10 +174,11 @@ struct Envelope {
 };
 
 }  // namespace
+}  // namespace json_reader_test
 
 template <>
-struct atom::codec<Envelope> {
-  static bool read(atom::Reader& reader, Envelope& envelope) {
+struct atom::codec<json_reader_test::Envelope> {
+  static bool read(atom::Reader& reader, json_reader_test::Envelope& envelope) {
     std::string text;
     if (!atom::codec<std::string>::read(reader, text)) return false;
     auto numbers = atom::from_json<std::vector<int>>(text);
@@ -186,6 +188,7 @@ struct atom::codec<Envelope> {
   }
 };
 
+namespace json_reader_test {
 namespace {
 
 TEST_CASE("A codec may read a text within the text") {
@@ -543,16 +546,20 @@ struct Named {
 };
 
 }  // namespace
+}  // namespace json_reader_test
 
 template <>
-struct atom::codec<Named> {
-  static void write(auto& writer, const Named& named) { atom::codec<support::User>::write(writer, named.user); }
-  static bool read(atom::Reader& reader, Named& named) {
+struct atom::codec<json_reader_test::Named> {
+  static void write(auto& writer, const json_reader_test::Named& named) {
+    atom::codec<support::User>::write(writer, named.user);
+  }
+  static bool read(atom::Reader& reader, json_reader_test::Named& named) {
     if (!atom::codec<support::User>::read(reader, named.user)) return false;
     return !named.user.name.empty() || reader.fail("a user with a name");
   }
 };
 
+namespace json_reader_test {
 namespace {
 
 TEST_CASE("A codec that refuses what it has read names the whole value") {
@@ -822,3 +829,4 @@ TEST_CASE("Every truncation of a text is an error value, and every single byte t
 }
 
 }  // namespace
+}  // namespace json_reader_test

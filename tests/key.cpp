@@ -6,6 +6,7 @@
 #include <string_view>
 #include <unordered_set>
 
+namespace key_test {
 namespace {
 
 using atom::Key;
@@ -71,3 +72,4 @@ TEST_CASE("the hashes of ten thousand numbered keys are nearly all distinct, als
 }
 
 }  // namespace
+}  // namespace key_test

@@ -14,6 +14,7 @@
 
 using support::ContainsSubstring;
 
+namespace options_test {
 namespace {
 
 struct Range {
@@ -520,3 +521,4 @@ TEST_CASE("A factory is kept as long as anybody may need it") {
 }
 
 }  // namespace
+}  // namespace options_test

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+namespace persist_test {
 namespace {
 
 const atom::Atom<std::string> locale_atom{"persist.locale", "en", {.client_writable = true, .persist = true}};
@@ -488,3 +489,4 @@ TEST_CASE("A number that JSON does not have is reported when it is to be kept") 
 }
 
 }  // namespace
+}  // namespace persist_test

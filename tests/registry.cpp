@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+namespace registry_test {
 namespace {
 
 using atom::Atom;
@@ -187,3 +188,4 @@ TEST_CASE("templates come and go on several threads while others look") {
 }
 
 }  // namespace
+}  // namespace registry_test

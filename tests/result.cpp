@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+namespace result_test {
 namespace {
 
 using Text = atom::Result<std::string>;
@@ -91,3 +92,4 @@ TEST_CASE("A result may have an error of another type, that says a message") {
 }
 
 }  // namespace
+}  // namespace result_test

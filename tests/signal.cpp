@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+namespace signal_test {
 namespace {
 
 inline const atom::Atom<int> count{"signal.count", 0};
@@ -24,8 +25,6 @@ using Log = std::vector<std::string>;
 std::string line(const std::string& who, int now, int old) {
   return who + ":" + std::to_string(now) + "<-" + std::to_string(old);
 }
-
-}  // namespace
 
 // ------------------------------------------------------------------------------- what breaks in signal libraries
 
@@ -504,3 +503,6 @@ TEST_CASE("a change that nobody heard, as the last listener had just gone, is no
   atom.update(4);
   CHECK(told == 1);
 }
+
+}  // namespace
+}  // namespace signal_test

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+namespace snapshot_test {
 namespace {
 
 using atom::Atom;
@@ -556,3 +557,4 @@ TEST_CASE("a value that cannot be copied leaves a merge with what it had done, a
 }
 
 }  // namespace
+}  // namespace snapshot_test

@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+namespace store_test {
 namespace {
 
 using atom::Atom;
@@ -1286,8 +1287,6 @@ TEST_CASE("values are not copied by use, by reading, or by a snapshot of an unto
   CHECK(Value::counts().copies == 0);
 }
 
-}  // namespace
-
 TEST_CASE("an atom that is dropped in a batch, with a change to be told, is destroyed when the batch is over") {
   using Value = support::Counted<struct DroppedWhilePending>;
   static const atom::Atom<Value> pending{"store.dropped_while_pending", Value(1)};
@@ -1301,3 +1300,6 @@ TEST_CASE("an atom that is dropped in a batch, with a change to be told, is dest
   });
   CHECK(Value::counts().alive == before);
 }
+
+}  // namespace
+}  // namespace store_test

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+namespace text_paths_test {
 namespace {
 
 struct Team {
@@ -165,3 +166,4 @@ TEST_CASE("17. A watch by text path takes as little as its listener wants") {
 }
 
 }  // namespace
+}  // namespace text_paths_test

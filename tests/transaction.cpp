@@ -19,6 +19,7 @@ using atom::AtomStore;
 using atom::Derived;
 using support::ContainsSubstring;
 
+namespace transaction_test {
 namespace {
 
 struct Stop {};
@@ -39,8 +40,6 @@ void fail(AtomStore& store, F fn) {
   }),
                   Stop);
 }
-
-}  // namespace
 
 TEST_CASE("A transaction that succeeds tells everyone once, with the value before it as the old one") {
   AtomStore store;
@@ -373,3 +372,6 @@ TEST_CASE("10,000 random writes in transactions that fail or not are what a mode
     CHECK(last_told == *sum);
   }
 }
+
+}  // namespace
+}  // namespace transaction_test

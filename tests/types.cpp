@@ -26,6 +26,7 @@
 
 using support::ContainsSubstring;
 
+namespace types_test {
 namespace {
 
 // ---------------------------------------------------------------------------------------------------- move-only values
@@ -834,10 +835,6 @@ TEST_CASE("A snapshot does not lie on the store's memory") {
   CHECK(snapshot.get(pmr_text) == "a value that outlives its store, on the heap");
 }
 
-}  // namespace
-
-namespace {
-
 /// Its assignment writes one half, then throws; it moves without.
 struct HalfAssigned {
   int first = 0;
@@ -854,8 +851,6 @@ struct HalfAssigned {
 };
 const atom::Atom<HalfAssigned> half_assigned{"types.half_assigned", HalfAssigned(0, 0)};
 
-}  // namespace
-
 TEST_CASE("A value whose assignment may throw is never assigned, so an update cannot leave half of it") {
   atom::AtomStore store;
   auto& clone = store.use(half_assigned);
@@ -864,3 +859,6 @@ TEST_CASE("A value whose assignment may throw is never assigned, so an update ca
     CHECK(clone.value() == HalfAssigned(i, i));
   }
 }
+
+}  // namespace
+}  // namespace types_test

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+namespace value_test {
 namespace {
 
 using atom::Value;
@@ -357,3 +358,4 @@ TEST_CASE("what a conversion gives is a value of its own") {
 }
 
 }  // namespace
+}  // namespace value_test

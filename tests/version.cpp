@@ -5,6 +5,7 @@
 
 #include <type_traits>
 
+namespace version_test {
 namespace {
 
 TEST_CASE("the version is three numbers that the preprocessor can compare") {
@@ -23,3 +24,4 @@ TEST_CASE("everything lives in an inline namespace named after the major and the
 }
 
 }  // namespace
+}  // namespace version_test

@@ -3,5 +3,6 @@
 
 const atom::Atom<int> number{"number", 1};
 const atom::Derived<int> total{"total", [](const atom::Getter& get) {
-                                 return get(number.value());  // error: get reads an atom: get(atom)
+                                 get(number.value());  // error: get reads an atom: get(atom)
+                                 return 1;
                                }};

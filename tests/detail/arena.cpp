@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+namespace arena_test {
 namespace {
 
 using atom::detail::Arena;
@@ -269,3 +270,4 @@ TEST_CASE("under AddressSanitizer the place of an arena is clean after its end")
 #endif
 
 }  // namespace
+}  // namespace arena_test

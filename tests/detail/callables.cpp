@@ -10,6 +10,7 @@
 
 namespace detail = atom::detail;
 
+namespace callables_test {
 namespace {
 
 struct User {
@@ -131,3 +132,4 @@ TEST_CASE("A listener that takes no old value is told without one") {
 }
 
 }  // namespace
+}  // namespace callables_test

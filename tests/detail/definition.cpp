@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+namespace definition_test {
 namespace {
 
 using atom::AtomOptions;
@@ -115,3 +116,4 @@ TEST_CASE("two definitions are the same variable when key place and type are, wh
 }
 
 }  // namespace
+}  // namespace definition_test

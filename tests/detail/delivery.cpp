@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+namespace delivery_test {
 namespace {
 
 using atom::detail::Deliverable;
@@ -284,3 +285,4 @@ TEST_CASE_METHOD(Fixture, "what is not shown any more is not released by cutting
 }
 
 }  // namespace
+}  // namespace delivery_test

@@ -12,6 +12,7 @@
 
 using atom::detail::Hook;
 
+namespace hook_test {
 namespace {
 
 TEST_CASE("A hook holds nothing until it is given something") {
@@ -117,3 +118,4 @@ TEST_CASE("What a hook's callable throws comes out") {
 }
 
 }  // namespace
+}  // namespace hook_test

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+namespace inline_vector_test {
 namespace {
 
 template <class Tag>
@@ -202,3 +203,4 @@ TEST_CASE("an element that cannot be made leaves the inline vector as it was") {
 }
 
 }  // namespace
+}  // namespace inline_vector_test

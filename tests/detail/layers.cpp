@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+namespace layers_test {
 namespace {
 
 using atom::AtomOptions;
@@ -210,3 +211,4 @@ TEST_CASE("what stands for a snapshot keeps it alive, moves without throwing, an
 }
 
 }  // namespace
+}  // namespace layers_test

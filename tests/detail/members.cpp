@@ -10,6 +10,7 @@
 
 namespace detail = atom::detail;
 
+namespace members_test {
 namespace {
 
 struct Address {
@@ -114,3 +115,4 @@ TEST_CASE("Changes come in pairs") {
 }
 
 }  // namespace
+}  // namespace members_test

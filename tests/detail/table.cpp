@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+namespace table_test {
 namespace {
 
 using atom::detail::Arena;
@@ -172,3 +173,4 @@ TEST_CASE("a table behaves as a map does, under random inserts and erases and ev
 }
 
 }  // namespace
+}  // namespace table_test

@@ -18,6 +18,7 @@
 using atom::detail::follow_path;
 using atom::detail::Place;
 
+namespace text_path_test {
 namespace {
 
 /// What lies at the path, or null if that is nothing or no V.
@@ -140,3 +141,4 @@ TEST_CASE("No path leads into what has no parts with names or indices") {
 }
 
 }  // namespace
+}  // namespace text_path_test

@@ -22,6 +22,7 @@
 
 namespace detail = atom::detail;
 
+namespace traits_test {
 namespace {
 
 struct Plain {
@@ -152,3 +153,4 @@ TEST_CASE("Shapes are told apart") {
 }
 
 }  // namespace
+}  // namespace traits_test

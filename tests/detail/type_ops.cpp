@@ -18,6 +18,7 @@
 
 namespace detail = atom::detail;
 
+namespace type_ops_test {
 namespace {
 
 struct Plain {
@@ -183,3 +184,4 @@ TEST_CASE("A value that takes memory is built on the memory that is given, if th
 }
 
 }  // namespace
+}  // namespace type_ops_test

@@ -6,7 +6,6 @@
 
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace inspect_test {
@@ -104,7 +103,7 @@ TEST_CASE("a listener that was disconnected counts no more, even in the middle o
 }
 
 TEST_CASE("inspecting a derived atom tells what it was computed from, and computes nothing") {
-  using Keys = std::vector<std::string_view>;
+  using Keys = std::vector<std::string>;
   AtomStore store;
   auto& clone = store.use(sum);
   CHECK(only(store).derived);

@@ -62,7 +62,7 @@ class Atom : public AtomBase, public detail::Listening<Atom<T>, T> {
   // ---- Clones
 
   /// Called by a store.
-  Atom(CloneToken token, const Atom& given) : AtomBase(token, given) {}
+  Atom(CloneToken token, const Atom&) : AtomBase(token) {}
 
   // ---- Reading
 
@@ -217,7 +217,12 @@ class Atom : public AtomBase, public detail::Listening<Atom<T>, T> {
  private:
   template <class>
   friend class AtomCollection;
+  template <class, class>
+  friend class AtomFamily;
   friend class detail::Listening<Atom, T>;
+
+  /// Of a family.
+  explicit Atom(Definition& definition) : AtomBase(definition) {}
 
   static Definition& define(const Key& key) {
     if constexpr (detail::copyable<T>) {
@@ -231,7 +236,9 @@ class Atom : public AtomBase, public detail::Listening<Atom<T>, T> {
                   "atom::Atom<T>: T points to something that can be changed, which all stores would share; "
                   "give the atom a Factory, so that each clone builds its own: Atom<T>{key, Factory{[] { ... }}}");
   }
-  const Definition& typed_definition() const noexcept { return static_cast<const Definition&>(this->definition()); }
+  const Definition& typed_definition() const noexcept {
+    return static_cast<const Definition&>(this->definition().declared());
+  }
   /// A clone's value: it always has one.
   const T& current() const noexcept { return *static_cast<const T*>(value_); }
   T& own_value() noexcept { return *const_cast<T*>(static_cast<const T*>(value_)); }

@@ -33,8 +33,10 @@ class CloneToken {
   friend class AtomBase;
   friend class AtomStore;
   friend class detail::DerivedBase;
-  CloneToken(detail::Delivery& delivery, const void* hydrated) noexcept : delivery_(&delivery), hydrated_(hydrated) {}
+  CloneToken(detail::Delivery& delivery, const detail::Definition& definition, const void* hydrated) noexcept
+      : delivery_(&delivery), definition_(&definition), hydrated_(hydrated) {}
   detail::Delivery* delivery_;
+  const detail::Definition* definition_;
   const void* hydrated_;  // null: start from the default
 };
 
@@ -96,18 +98,18 @@ class ATOM_API AtomBase : private detail::Deliverable {
     detail::Registry::instance().add(definition);
   }
   /// A clone.
-  ATOM_INLINE AtomBase(CloneToken token, const AtomBase& given)
+  ATOM_INLINE explicit AtomBase(CloneToken token)
       : signal_(token.delivery_),
-        definition_(given.definition_),
-        hash_(given.hash_),
+        definition_(token.definition_),
+        hash_(definition_->hash),
         value_(token.hydrated_ ? token.hydrated_ : definition_->default_value) {
     if (!value_) build();
     if (definition_->has_before_update) flags_ |= before_update_flag;
     if (definition_->has_on_update) listen_on_update();
   }
   /// A clone whose value comes later.
-  AtomBase(detail::Delivery& delivery, const AtomBase& given)
-      : signal_(&delivery), definition_(given.definition_), hash_(given.hash_), value_(nullptr) {}
+  AtomBase(detail::Delivery& delivery, const detail::Definition& definition)
+      : signal_(&delivery), definition_(&definition), hash_(definition.hash), value_(nullptr) {}
   /// A clone ends in `free`; here is something left to do only if the constructor of a derived class threw.
   virtual ~AtomBase() {
     if (is_template()) {
@@ -310,7 +312,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
   /// The value, if it is there without computing anything, else null.
   virtual const void* known_value() const noexcept { return value_; }
   /// The keys of what it is computed from.
-  virtual std::vector<std::string_view> dependencies() const { return {}; }
+  virtual std::vector<std::string> dependencies() const { return {}; }
 
   // ---- Telling
 
@@ -418,8 +420,10 @@ class ATOM_API AtomBase : private detail::Deliverable {
   void free() noexcept override {
     detail::Arena& memory = arena();
     const std::size_t size = size_;
+    const detail::Definition& definition = *definition_;
     if (!(flags_ & plain)) this->~AtomBase();
     memory.recycle(this, size, alignof(std::max_align_t));
+    if (definition.family) definition.free(memory);
   }
 
   [[noreturn]] ATOM_COLD void refuse() const {

@@ -50,6 +50,9 @@ class Getter {
 
   template <std::derived_from<AtomBase> A>
   const typename A::value_type& operator()(const A& atom) const;
+  /// Of a family: see family.hpp.
+  template <class T>
+  const T& operator()(const AtomMember<T>& member) const;
   template <class X>
     requires(!std::derived_from<X, AtomBase>)
   const X& operator()(const X&) const = delete;  // get reads an atom: get(atom)
@@ -84,7 +87,7 @@ class DerivedDefinition final : public Definition {
 class DerivedBase : public AtomBase {
  protected:
   explicit DerivedBase(Definition& definition) : AtomBase(definition) {}
-  DerivedBase(CloneToken token, const DerivedBase& given) : AtomBase(*token.delivery_, given) {}
+  explicit DerivedBase(CloneToken token) : AtomBase(*token.delivery_, *token.definition_) {}
 
   /// Afterwards the value is what the function makes of its inputs. Throws what the function throws, until an input
   /// changes; CycleError if it reads itself.
@@ -216,10 +219,10 @@ class DerivedBase : public AtomBase {
   void bring_up_to_date() override { refresh(); }
   void rolled_back() noexcept override { state_ = State::stale; }
   const void* known_value() const noexcept override { return state_ == State::fresh ? value_ : nullptr; }
-  std::vector<std::string_view> dependencies() const override {
-    std::vector<std::string_view> keys;
+  std::vector<std::string> dependencies() const override {
+    std::vector<std::string> keys;
     for (const Input* input = first_; input; input = input->next) {
-      if (input->edge.active()) keys.push_back(input->source->key());
+      if (input->edge.active()) keys.emplace_back(input->source->key());
     }
     return keys;
   }
@@ -269,7 +272,7 @@ class Derived final : public detail::DerivedBase, public detail::Listening<Deriv
   Derived(Key key, F compute, DerivedOptions options = {}) = delete;  // it is computed by [](auto& get) { ... }
 
   /// Called by a store.
-  Derived(CloneToken token, const Derived& given) : DerivedBase(token, given) {}
+  Derived(CloneToken token, const Derived&) : DerivedBase(token) {}
 
   /// The value, computed if that is needed. Valid until it is read after an input has changed. Throws what the function
   /// throws; CycleError if it is computed from itself; Error for a template.
@@ -343,6 +346,12 @@ Derived(Key, F) -> Derived<std::invoke_result_t<const F&, const Getter&>>;
 template <std::derived_from<AtomBase> A>
 const typename A::value_type& Getter::operator()(const A& atom) const {
   A& input = reader_.store().use(atom);
+  reader_.depend_on(input);
+  return input.value();
+}
+template <class T>
+const T& Getter::operator()(const AtomMember<T>& member) const {
+  Atom<T>& input = reader_.store().use(member);
   reader_.depend_on(input);
   return input.value();
 }

@@ -80,7 +80,8 @@ class LogText {
   static std::string table_of(const Snapshot& snapshot) {
     Table table{{"key", "type", "marks", "value"}};
     for (const Snapshot::Entry& entry : snapshot) {
-      const CloneInfo info{.key = entry.key, .type_name = entry.value.type_name(), .server_only = entry.server_only()};
+      const CloneInfo info{
+          .key = std::string(entry.key), .type_name = entry.value.type_name(), .server_only = entry.server_only()};
       table.push_back({key(info.key, longest_name), line(info.type_name, longest_name), marks(info), value_of(entry)});
     }
     return aligned(table);

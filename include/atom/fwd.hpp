@@ -35,6 +35,10 @@ template <class T>
 class AtomCollection;
 template <class T>
 class Derived;
+template <class T>
+class AtomMember;
+template <class Id, class T>
+class AtomFamily;
 class AtomStore;
 struct CloneInfo;
 struct PersistOptions;  // is in <atom/persist.hpp>

@@ -1,6 +1,7 @@
 // What `AtomStore::hydrate` is told, and what it answers.
 #pragma once
 
+#include <atom/detail/definition.hpp>
 #include <atom/detail/inline_vector.hpp>
 #include <atom/fwd.hpp>
 #include <atom/snapshot.hpp>
@@ -10,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace atom::inline v0_1 {
@@ -36,12 +38,38 @@ struct Rejection {
   std::string reason;  ///< for people, such as "expected int, found std::string"
 };
 
+/// A key in a report: a template's, which lives for ever, or a copy.
+class ReportedKey : public std::string_view {
+ public:
+  ReportedKey(const ReportedKey& other) : std::string_view(other) {
+    if (other.copy_) own();
+  }
+  ReportedKey(ReportedKey&& other) noexcept : std::string_view(other), copy_(std::exchange(other.copy_, nullptr)) {}
+  ReportedKey& operator=(const ReportedKey&) = delete;
+  ~ReportedKey() { delete[] copy_; }
+
+ private:
+  template <class, std::size_t>
+  friend class detail::InlineVector;
+  /// Of an atom that has this definition, or is in that family.
+  ReportedKey(std::string_view key, const detail::Definition& definition)
+      : std::string_view(key == definition.key ? std::string_view(definition.key) : key) {
+    if (definition.family || definition.is_family) own();
+  }
+  void own() {
+    copy_ = new char[size()];
+    copy(copy_, size());
+    static_cast<std::string_view&>(*this) = {copy_, size()};
+  }
+  char* copy_ = nullptr;
+};
+
 /// What became of each key of a snapshot.
 struct HydrateReport {
-  using Keys = detail::InlineVector<std::string_view, 6>;  // of templates, which live for ever
-  Keys applied;                                            ///< to atoms that the store has
-  Keys queued;                                             ///< for the first use of atoms that it does not have yet
-  std::vector<std::string> unknown;                        ///< queued too, but no registered template has the key
+  using Keys = detail::InlineVector<ReportedKey, 6>;
+  Keys applied;                      ///< to atoms that the store has
+  Keys queued;                       ///< for the first use of atoms that it does not have yet
+  std::vector<std::string> unknown;  ///< queued too, but no registered template or family has the key
   std::vector<Rejection> rejected;
 
   /// Whether every value was taken or queued for a template that exists.

@@ -65,6 +65,12 @@ class AtomDefinition final : public Definition {
     mark();
   }
 
+  /// It is for all atoms of a family. To be said before it is registered.
+  AtomDefinition& for_family() noexcept {
+    is_family = true;
+    return *this;
+  }
+
   void build(void* place, std::pmr::memory_resource* memory) const override {
     if (!factory) {
       if constexpr (std::default_initializable<T>) construct<T>(place, memory);

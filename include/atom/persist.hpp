@@ -82,9 +82,9 @@ class PersistHook final : public Attachment {
     return failures_;
   }
 
-  void before_use(const AtomBase& atom) override {
-    if (!atom.definition_->persist || store_.waiting(atom)) return;  // the store was given another value since
-    restore(*atom.definition_);
+  void before_use(const Definition& definition) override {
+    if (!definition.persist || store_.waiting(definition)) return;  // the store was given another value since
+    restore(definition);
   }
   void after_use(AtomBase& clone) override {
     if (clone.definition_->persist) follow(clone);

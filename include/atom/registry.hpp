@@ -9,6 +9,7 @@
 #include <atom/key.hpp>
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <string_view>
@@ -76,6 +77,16 @@ class ATOM_API Registry {
       }
       return found;
     }
+  }
+
+  /// The same, or the family in which an atom has this key.
+  const Definition* find_declared(std::string_view key, std::uint32_t hash) const noexcept {
+    if (const Definition* const definition = find(key, hash)) return definition;
+    const std::size_t slash = key.rfind('/');
+    if (slash == key.npos) return nullptr;
+    const std::string_view prefix = key.substr(0, slash);
+    const Definition* const family = find(prefix, hash_key(prefix));
+    return family && family->is_family ? family : nullptr;
   }
 
   /// Calls `visit(definition)` for each live definition, in no order. Writers wait meanwhile.

@@ -57,14 +57,17 @@ class Snapshot {
     friend class detail::Layers;
     template <class, std::size_t>
     friend class detail::InlineVector;
-    /// With the key of a definition, which lives for ever.
-    explicit Entry(const detail::Definition& definition) noexcept
-        : key(definition.key), hash_(definition.hash), server_only_(definition.server_only) {}
-    Entry(const detail::Definition& definition, Value v) noexcept
-        : key(definition.key), value(std::move(v)), hash_(definition.hash), server_only_(definition.server_only) {}
+    /// With the key of a definition, which lives for ever, but for an atom of a family.
+    explicit Entry(const detail::Definition& definition)
+        : key(definition.key), hash_(definition.hash), server_only_(definition.server_only) {
+      if (definition.family) [[unlikely]]
+        own_key();
+    }
+    Entry(const detail::Definition& definition, Value v) : Entry(definition) { value = std::move(v); }
     Entry(std::string_view k, std::uint32_t hash, Value v) : key(k), value(std::move(v)), hash_(hash) {
       own_key();
-      if (const auto* definition = detail::Registry::instance().find(k, hash)) server_only_ = definition->server_only;
+      const auto* const definition = detail::Registry::instance().find_declared(k, hash);
+      if (definition) server_only_ = definition->server_only;
     }
     void own_key() {
       owned_ = new char[key.size()];

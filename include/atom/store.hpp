@@ -148,9 +148,21 @@ class AtomStore {
   template <class T>
   const T& value(const Atom<T>& atom) const {
     if (const AtomBase* const clone = find(atom)) return static_cast<const Atom<T>*>(clone)->value();
-    if (const void* const hydrated = waiting(atom)) return *static_cast<const T*>(hydrated);
+    if (const void* const hydrated = waiting(*atom.definition_)) return *static_cast<const T*>(hydrated);
     return atom.default_value();
   }
+
+  // The same for an atom of a family: see family.hpp.
+  template <class T>
+  Atom<T>& use(const AtomMember<T>& member);
+  template <class T>
+  Atom<T>* get(const AtomMember<T>& member) noexcept;
+  template <class T>
+  const Atom<T>* get(const AtomMember<T>& member) const noexcept;
+  template <class T>
+  bool has(const AtomMember<T>& member) const noexcept;
+  template <class T>
+  const T& value(const AtomMember<T>& member) const;
 
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
@@ -164,6 +176,8 @@ class AtomStore {
   /// for its clone; nothing happens if there is none. Throws Error if `atom` is another store's, or inside its own
   /// `mutate`.
   void drop(const AtomBase& atom);
+  template <class T>
+  void drop(const AtomMember<T>& member);
 
   /// What there is to know of the clones, in the order of their first use; for people see format.hpp.
   std::vector<CloneInfo> inspect() const;
@@ -225,6 +239,9 @@ class AtomStore {
   template <class A>
   ATOM_NOINLINE A& use_slowly(const A& atom);
   ATOM_INLINE AtomBase* admit(const AtomBase& atom, bool same_class);
+  template <class A>
+  ATOM_INLINE A& make_clone(const A& atom, const detail::Definition& definition);
+  ATOM_INLINE void introduce(AtomBase& clone);
   AtomBase* admit_again(const detail::Definition& definition, AtomBase& clone);
   [[noreturn]] void refuse(const detail::Definition* definition) const;
   [[noreturn]] static void refuse(const detail::Definition& first, const detail::Definition& second);
@@ -233,6 +250,8 @@ class AtomStore {
     if (!clone || clone->definition_ == atom.definition_) return clone;
     return clone->definition_->same_variable(*atom.definition_) ? clone : nullptr;
   }
+  template <class T>
+  AtomBase* find(const AtomMember<T>& member) const noexcept;
   AtomBase* find(std::string_view key) const noexcept { return atoms_.find(detail::hash_key(key), key); }
   AtomBase* find(std::string_view key, const detail::TypeOps& type) const noexcept {
     AtomBase* const clone = find(key);
@@ -243,9 +262,10 @@ class AtomStore {
   void unlink(AtomBase& clone) noexcept;
 
   // hydrate
-  /// The value that waits for `atom`, or null. What it finds out about a value is remembered, so it is not quite const.
-  const void* waiting(const AtomBase& atom) const {
-    return layers_.empty() ? nullptr : const_cast<detail::Layers&>(layers_).find(*atom.definition_);
+  /// The value that waits for an atom, or null. What it finds out about a value is remembered, so it is not quite
+  /// const.
+  const void* waiting(const detail::Definition& definition) const {
+    return layers_.empty() ? nullptr : const_cast<detail::Layers&>(layers_).find(definition);
   }
   template <class Owner>
   HydrateReport take(Owner owner, HydrateOptions options);
@@ -295,11 +315,18 @@ A& AtomStore::use_slowly(const A& atom) {
   const bool same_class = true;  // cannot be told
 #endif
   if (AtomBase* const clone = admit(atom, same_class)) return static_cast<A&>(*clone);
+  A& clone = make_clone(atom, *atom.definition_);
+  introduce(clone);
+  return clone;
+}
+
+template <class A>
+A& AtomStore::make_clone(const A& atom, const detail::Definition& definition) {
   if (!attachments_.empty()) [[unlikely]]
-    attachments_.for_each([&](detail::Attachment& attachment) { attachment.before_use(atom); });
+    attachments_.for_each([&](detail::Attachment& attachment) { attachment.before_use(definition); });
 
   detail::Piece<A, alignof(std::max_align_t)> piece(delivery_.arena);
-  A& clone = *::new (piece.place()) A(CloneToken(delivery_, waiting(atom)), atom);
+  A& clone = *::new (piece.place()) A(CloneToken(delivery_, definition, waiting(definition)), atom);
   try {
     atoms_.reserve_one(delivery_.arena);  // now: a factory may have used other atoms
   } catch (...) {
@@ -310,17 +337,23 @@ A& AtomStore::use_slowly(const A& atom) {
 
   AtomBase& base = clone;
   base.size_ = sizeof(A);
-  if constexpr (std::same_as<A, Atom<typename A::value_type>>) base.flags_ |= AtomBase::plain;
+  if constexpr (std::same_as<A, Atom<typename A::value_type>>) {
+    if (!definition.family) base.flags_ |= AtomBase::plain;
+  }
   using T = typename A::value_type;
   if constexpr (std::is_trivially_destructible_v<T> && detail::Arena::pooled(sizeof(T), alignof(T))) {
     base.flags_ |= AtomBase::light;
   }
   link(base);
+  return clone;
+}
+
+/// Tells those who need to know of each new clone.
+inline void AtomStore::introduce(AtomBase& clone) {
   if (delivery_.transaction) [[unlikely]]
-    delivery_.transaction->add(base, true);
+    delivery_.transaction->add(clone, true);
   if (!attachments_.empty()) [[unlikely]]
     attachments_.for_each([&](detail::Attachment& attachment) { attachment.after_use(clone); });
-  return clone;
 }
 
 /// The clone that stands for `atom`, or null, and then one may be added.
@@ -358,9 +391,11 @@ inline void AtomStore::refuse(const detail::Definition* definition) const {
 }
 
 inline void AtomStore::refuse(const detail::Definition& first, const detail::Definition& second) {
-  throw KeyConflict("atom key \"" + first.key + "\" is defined twice: " + first.file + ":" +
-                    std::to_string(first.line) + " (" + std::string(first.type.name) + ") and " + second.file + ":" +
-                    std::to_string(second.line) + " (" + std::string(second.type.name) + "); rename one of them");
+  const auto place = [](const AtomInfo& info) {
+    return std::string(info.file) + ":" + std::to_string(info.line) + " (" + std::string(info.type_name) + ")";
+  };
+  throw KeyConflict("atom key \"" + first.key + "\" is defined twice: " + place(first.info()) + " and " +
+                    place(second.info()) + "; rename one of them");
 }
 
 inline void AtomStore::link(AtomBase& clone) noexcept {
@@ -398,10 +433,10 @@ HydrateReport AtomStore::take(Owner owner, HydrateOptions options) {
   return report;
 }
 
-/// Of the atom that has this key here, else of the template that is registered, else null.
+/// Of the atom that has this key here, else of the template or family that is registered, else null.
 inline const detail::Definition* AtomStore::definition_of(const Snapshot::Entry& entry) const noexcept {
   if (const AtomBase* const clone = atoms_.find(entry.hash_, entry.key)) return clone->definition_;
-  return detail::Registry::instance().find(entry.key, entry.hash_);
+  return detail::Registry::instance().find_declared(entry.key, entry.hash_);
 }
 
 /// Whether a value from a server needs no further thought.
@@ -426,13 +461,15 @@ inline const Snapshot* AtomStore::sift(const Snapshot& snapshot, Trust from, Hyd
     }
     const AtomBase* const clone = atoms_.find(entry.hash_, entry.key);
     if (clone && (clone->flags_ & AtomBase::editing)) {
-      report.rejected.push_back({definition->key, Rejection::Cause::busy, "the atom is inside its own mutate"});
+      report.rejected.push_back({std::string(entry.key), Rejection::Cause::busy, "the atom is inside its own mutate"});
       continue;
     }
     const void* const current = clone ? clone->value_ : definition->default_value;
-    const detail::Judgement judgement(*definition, current, entry.value, from);
+    const detail::Judgement judgement(entry.key, *definition, current, entry.value, from);
     if (judgement.rejection()) {
       report.rejected.push_back(*judgement.rejection());
+    } else if (definition->is_family) {
+      good.set(entry.key, judgement.accepted());
     } else {
       good.append(*definition, judgement.accepted());
     }
@@ -452,9 +489,9 @@ inline void AtomStore::apply(const Snapshot& snapshot, bool notify, HydrateRepor
       clone->set_value(entry.value.data(), false, tell);
       clone->flags_ &= ~AtomBase::modified;
       if (tell) clone->announce();
-      report.applied.emplace_back(clone->definition_->key);
-    } else if (const detail::Definition* definition = detail::Registry::instance().find(entry.key, entry.hash_)) {
-      report.queued.emplace_back(definition->key);
+      report.applied.emplace_back(entry.key, *clone->definition_);
+    } else if (const auto* const definition = detail::Registry::instance().find_declared(entry.key, entry.hash_)) {
+      report.queued.emplace_back(entry.key, *definition);
     } else {
       report.unknown.emplace_back(entry.key);
     }
@@ -505,7 +542,7 @@ inline std::vector<CloneInfo> AtomStore::inspect() const {
   std::vector<CloneInfo> all;
   all.reserve(size_);
   for (const AtomBase& clone : list()) {
-    all.push_back({.key = clone.key(),
+    all.push_back({.key = clone.definition_->key,
                    .type_name = clone.type_name(),
                    .modified = clone.is_modified(),
                    .server_only = clone.is_server_only(),
@@ -550,7 +587,7 @@ std::invoke_result_t<F> AtomStore::transaction(F&& fn) {
   const auto roll_back = [&] {
     transaction.roll_back([&] { layers_.forget_above(newest); },
                           [&](const AtomBase& atom) {
-                            const void* const hydrated = waiting(atom);
+                            const void* const hydrated = waiting(*atom.definition_);
                             return hydrated ? hydrated : atom.definition_->default_value;
                           });
   };

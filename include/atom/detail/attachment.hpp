@@ -7,6 +7,8 @@
 
 namespace atom::inline v0_1::detail {
 
+class Definition;
+
 /// Takes part in the first use of each atom and in the store's end. A store has a list of them.
 class Attachment {
  public:
@@ -16,7 +18,7 @@ class Attachment {
   Attachment& operator=(const Attachment&) = delete;
 
   /// The store is about to make a clone; it may be hydrated first.
-  virtual void before_use(const AtomBase&) {}
+  virtual void before_use(const Definition&) {}
   virtual void after_use(AtomBase&) {}
   /// `destroy` has ended all atoms of the store, which may be used again.
   virtual void atoms_gone() noexcept {}

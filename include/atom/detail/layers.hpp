@@ -37,18 +37,19 @@ namespace detail {
 class Judgement {
  public:
   /// `current` is what `before_update` is shown as the value before.
-  Judgement(const Definition& definition, const void* current, const Value& value, Trust from) {
+  Judgement(std::string_view key, const Definition& definition, const void* current, const Value& value, Trust from)
+      : key_(key) {
     const TypeOps& type = definition.type;
     if (definition.derived) {
-      reject(definition, Rejection::Cause::derived, "the atom is derived: it is computed from others");
+      reject(Rejection::Cause::derived, "the atom is derived: it is computed from others");
       return;
     }
     if (from == Trust::client && !definition.client_writable) {
-      reject(definition, Rejection::Cause::not_writable, "the atom is not client-writable");
+      reject(Rejection::Cause::not_writable, "the atom is not client-writable");
       return;
     }
     if (!type.shareable) {
-      reject(definition, Rejection::Cause::shared, "a " + std::string(type.name) + " would be shared");
+      reject(Rejection::Cause::shared, "a " + std::string(type.name) + " would be shared");
       return;
     }
     accepted_ = &value;
@@ -58,8 +59,8 @@ class Judgement {
       accepted_ = &converted_;
       if (!converted_.has_value()) {
         if (error.expected.empty()) error = {{}, std::string(type.name), std::string(value.type_name())};
-        if (!error.path.empty()) error.prepend(definition.key);
-        reject(definition, Rejection::Cause::type, error.message());
+        if (!error.path.empty()) error.prepend(key);
+        reject(Rejection::Cause::type, error.message());
         return;
       }
     }
@@ -79,15 +80,16 @@ class Judgement {
       converted_ = definition.before_update(next, current ? current : next);
       accepted_ = &converted_;
     } catch (const std::exception& error) {
-      reject(definition, Rejection::Cause::refused, std::string("before_update refused it: ") + error.what());
+      reject(Rejection::Cause::refused, std::string("before_update refused it: ") + error.what());
     } catch (...) {
-      reject(definition, Rejection::Cause::refused, "before_update refused it");
+      reject(Rejection::Cause::refused, "before_update refused it");
     }
   }
-  void reject(const Definition& definition, Rejection::Cause cause, std::string reason) {
-    rejection_ = Rejection{definition.key, cause, std::move(reason)};
+  void reject(Rejection::Cause cause, std::string reason) {
+    rejection_ = Rejection{std::string(key_), cause, std::move(reason)};
   }
 
+  const std::string_view key_;
   const Value* accepted_ = nullptr;
   Value converted_;
   std::optional<Rejection> rejection_;
@@ -99,8 +101,9 @@ class Layer : public Disposable {
   explicit Layer(Trust from) noexcept : trust(from) {}
   void clear(Hold&) noexcept override {}
 
-  const Snapshot* snapshot = nullptr;
-  const Definition* hidden = nullptr;
+  const Snapshot* snapshot = nullptr;  // null: a key is hidden
+  std::string_view hidden;
+  std::uint32_t hidden_hash = 0;
   const Trust trust;  // client: values of keys that no template had; they are judged when an atom asks
   Layer* older = nullptr;
 
@@ -108,7 +111,19 @@ class Layer : public Disposable {
   ~Layer() = default;
 };
 
-/// Owner is a Snapshot, a snapshot_pointer, or the definition whose key is hidden.
+/// A key that is hidden, by a definition that lives for ever, or of an atom of a family.
+struct HiddenKey {
+  explicit HiddenKey(const Definition& definition) : key(definition.key), hash(definition.hash) {
+    if (definition.family) key = copy = definition.key;
+  }
+  HiddenKey(HiddenKey&& other) noexcept
+      : copy(std::move(other.copy)), key(copy.empty() ? other.key : copy), hash(other.hash) {}
+  std::string copy;
+  std::string_view key;
+  std::uint32_t hash;
+};
+
+/// Owner is a Snapshot, a snapshot_pointer, or a HiddenKey.
 template <class Owner>
 class LayerOf final : public Layer {
  public:
@@ -116,8 +131,9 @@ class LayerOf final : public Layer {
     static_assert(std::is_nothrow_move_constructible_v<Owner>);
     if constexpr (std::same_as<Owner, Snapshot>) {
       snapshot = &owner_;
-    } else if constexpr (std::same_as<Owner, const Definition*>) {
-      hidden = owner_;
+    } else if constexpr (std::same_as<Owner, HiddenKey>) {
+      hidden = owner_.key;
+      hidden_hash = owner_.hash;
     } else {
       snapshot = &*owner_;
     }
@@ -166,15 +182,15 @@ class Layers {
   ATOM_NOINLINE const void* find(const Definition& definition) {
     bool rejected = false;
     for (const Layer* layer = newest_; layer; layer = layer->older) {
-      if (layer->hidden) {
-        if (layer->hidden->key != definition.key) continue;
+      if (!layer->snapshot) {
+        if (layer->hidden != definition.key) continue;
         break;
       }
       const Value* const value = layer->snapshot->find(definition.key, definition.hash);
       if (!value) continue;
       const bool fits = value->is(definition.type) && definition.type.shareable;
       if (layer->trust == Trust::server && fits && !rejected) return value->data();
-      const Judgement judgement(definition, definition.default_value, *value, layer->trust);
+      const Judgement judgement(definition.key, definition, definition.default_value, *value, layer->trust);
       if (!judgement.rejection()) return remember(definition, judgement.accepted());
       rejected_.push_back(*judgement.rejection());
       rejected = true;
@@ -186,9 +202,8 @@ class Layers {
   /// From now on, what is here for this key does not count.
   void hide(const Definition& definition) {
     for (const Layer* layer = newest_; layer; layer = layer->older) {
-      if (layer->hidden && layer->hidden->key == definition.key) return;
-      if (!layer->snapshot || !layer->snapshot->find(definition.key, definition.hash)) continue;
-      put<const Definition*>(&definition, Trust::server);
+      if (!mentions(*layer, definition.key, definition.hash)) continue;
+      if (layer->snapshot) put(HiddenKey(definition), Trust::server);
       return;
     }
   }
@@ -198,8 +213,8 @@ class Layers {
   void for_each(Visit visit) const {
     Snapshot seen;
     for (const Layer* layer = newest_; layer; layer = layer->older) {
-      if (layer->hidden) {
-        seen.set(layer->hidden->key, Value());
+      if (!layer->snapshot) {
+        seen.set(layer->hidden, Value());
         continue;
       }
       for (const Snapshot::Entry& entry : *layer->snapshot) {
@@ -249,14 +264,13 @@ class Layers {
     return *layer;
   }
   static bool mentions(const Layer& layer, std::string_view key, std::uint32_t hash) noexcept {
-    return layer.hidden ? layer.hidden->key == key : layer.snapshot->find(key, hash) != nullptr;
+    return layer.snapshot ? layer.snapshot->find(key, hash) != nullptr : layer.hidden == key;
   }
   template <class Needed>
   bool counts(const Layer& layer, Needed needed) const noexcept {
-    if (layer.hidden) {
+    if (!layer.snapshot) {
       const Layer* older = layer.older;
-      while (older && !(older->snapshot && mentions(*older, layer.hidden->key, layer.hidden->hash)))
-        older = older->older;
+      while (older && !(older->snapshot && mentions(*older, layer.hidden, layer.hidden_hash))) older = older->older;
       return older;
     }
     for (const Layer* newer = newest_; newer != &layer; newer = newer->older) {

@@ -113,6 +113,45 @@ TEST_CASE("what listeners write in reaction belongs to the step, and to the undo
   CHECK((history.undo_size() == 1 && history.redo_size() == 0));
 }
 
+TEST_CASE("a listener that corrects its own atom does so in the step, and again in the undo") {
+  AtomStore store;
+  History history(store);
+  auto& n = store.use(number);
+  n.update(-5);
+  n.on_change([&](int now) {
+    if (now < 0) n.update(-now);
+  });
+  n.update(-7);
+  CHECK(*n == 7);
+  CHECK(history.undo_size() == 2);
+  CHECK(history.undo());
+  CHECK(*n == 5);
+  CHECK(history.redo());
+  CHECK(*n == 7);
+  CHECK(history.undo());
+  CHECK(history.undo());
+  CHECK(*n == 0);
+}
+
+TEST_CASE("a store that is destroyed by a listener takes the step that is under way with it") {
+  const int alive = support::Counted<struct UnderWay>::counts().alive;
+  {
+    static const Atom<support::Counted<struct UnderWay>> counted{"history.under_way"};
+    std::optional<AtomStore> store(std::in_place);
+    History history(*store);
+    auto& c = store->use(counted);
+    c.update(support::Counted<struct UnderWay>(1));
+    store->use(number).on_change([&] { store.reset(); });
+    store->batch([&] {
+      c.update(support::Counted<struct UnderWay>(2));
+      store->use(number).update(1);
+    });
+    CHECK_FALSE(store);
+    CHECK_FALSE(history.undo());
+    CHECK(support::Counted<struct UnderWay>::counts().alive == alive + 1);  // the default
+  }
+}
+
 TEST_CASE("an undo is one batch: each listener is told once, when all is put back, with the value before the undo") {
   AtomStore store;
   History history(store);

@@ -7,12 +7,14 @@
 #include "support/catch.hpp"
 #include "support/counted.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <memory_resource>
+#include <new>
 #include <optional>
 #include <random>
 #include <stdexcept>
@@ -938,9 +940,11 @@ TEST_CASE("20,000 random operations do what a simple model does") {
 class Upstream : public std::pmr::memory_resource {
  public:
   std::size_t bytes = 0;
+  bool fails = false;
 
  private:
   void* do_allocate(std::size_t size, std::size_t align) override {
+    if (fails) throw std::bad_alloc();
     void* const place = std::pmr::new_delete_resource()->allocate(size, align);
     bytes += size;
     return place;
@@ -972,6 +976,39 @@ TEST_CASE("100,000 edits, with atoms that are dropped and used again, take no mo
     edit(100'000);
     CHECK(upstream.bytes == bytes);
     store.use(over_aligned).update(OverAligned{{7}});
+  }
+  CHECK(upstream.bytes == 0);
+}
+
+TEST_CASE("a history that finds no memory leaves nothing behind; one that loses it forgets its steps") {
+  std::vector<std::unique_ptr<const Atom<int>>> atoms;
+  for (int i = 0; i < 100; ++i) atoms.push_back(std::make_unique<const Atom<int>>("history.many." + std::to_string(i)));
+  Upstream upstream;
+  {
+    AtomStore store(&upstream);
+    for (const auto& atom : atoms) store.use(*atom);
+    upstream.fails = true;
+    CHECK_THROWS_AS(History(store), std::bad_alloc);
+    for (const atom::CloneInfo& info : store.inspect()) CHECK(info.listeners == 0);
+    upstream.fails = false;
+    History history(store, {.steps = 1000});
+    upstream.fails = true;
+    std::size_t most = 0;
+    int i = 0;
+    try {
+      for (; i < 1000; ++i) {
+        store.use(*atoms[0]).update(i + 1);
+        most = std::max(most, history.undo_size());
+      }
+      FAIL("there was memory for all");
+    } catch (const std::bad_alloc&) {
+    }
+    CHECK(most == static_cast<std::size_t>(i));
+    CHECK_FALSE(history.can_undo());
+    const int last = *store.use(*atoms[0]);
+    store.use(*atoms[0]).update(-1);
+    CHECK(history.undo());
+    CHECK(*store.use(*atoms[0]) == last);
   }
   CHECK(upstream.bytes == 0);
 }

@@ -1,5 +1,7 @@
 #include <atom/persist.hpp>
 
+#include <atom/history.hpp>
+
 #include "support/catch.hpp"
 #include "support/described.hpp"
 
@@ -217,6 +219,21 @@ TEST_CASE("94. After a batch the adapter has what the atom has, in whichever ord
   atom::AtomStore next;
   next.persist_with(keeper);
   CHECK(next.use(locale_atom).value() == locale.value());
+}
+
+TEST_CASE("94. What an undo puts back is saved like any change, and what was restored is no step") {
+  Keeper keeper{{{"persist.locale", "\"fr\""}}};
+  atom::AtomStore store;
+  atom::History history(store);
+  store.persist_with(keeper);
+  auto& locale = store.use(locale_atom);
+  CHECK_FALSE(history.can_undo());
+  locale.update("de");
+  history.undo();
+  CHECK(*locale == "fr");
+  CHECK(keeper.texts == Texts{{"persist.locale", "\"fr\""}});
+  history.redo();
+  CHECK(keeper.texts == Texts{{"persist.locale", "\"de\""}});
 }
 
 TEST_CASE("94. What a listener of a reset writes is kept") {

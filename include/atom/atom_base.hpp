@@ -85,6 +85,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
   friend class detail::PersistHook;
   friend class detail::LogText;
   friend class detail::DerivedBase;
+  friend class detail::Recorder;
   friend class detail::Transaction;
 
   /// A template. It lives as long as its definition is registered.

@@ -42,11 +42,14 @@ class AtomFamily;
 class AtomStore;
 struct CloneInfo;
 struct PersistOptions;  // is in <atom/persist.hpp>
+class History;
+struct HistoryOptions;
 namespace detail {
 class DerivedBase;
 template <class Adapter>
 class PersistHook;
 class LogText;
+class Recorder;
 }  // namespace detail
 
 }  // namespace atom::inline v0_1

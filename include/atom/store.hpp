@@ -234,6 +234,7 @@ class AtomStore {
  private:
   template <class>
   friend class detail::PersistHook;
+  friend class detail::Recorder;
 
   // use
   template <class A>

@@ -38,10 +38,12 @@ class Derived;
 class AtomStore;
 struct CloneInfo;
 struct PersistOptions;  // is in <atom/persist.hpp>
+class Mailbox;
 namespace detail {
 class DerivedBase;
 template <class Adapter>
 class PersistHook;
+class MailboxHook;
 class LogText;
 }  // namespace detail
 

@@ -162,7 +162,13 @@ TEST_CASE("A posted function is moved, never copied, and destroyed once") {
     CHECK(seen == 3);
     CHECK(Counted::counts().alive == 1);
     CHECK(Counted::counts().copies == 0);
+    const auto kept = [counted] { static_cast<void>(counted); };
+    Counted::forget();
+    store.mailbox().post(kept);  // this one is not given away
+    CHECK(Counted::counts().copies == 1);
   }
+  CHECK(Counted::counts().alive == 0);
+  atom::Mailbox().post([counted = Counted(4)] {});
   CHECK(Counted::counts().alive == 0);
 }
 

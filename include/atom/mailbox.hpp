@@ -21,6 +21,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <type_traits>
 #include <utility>
 
 namespace atom::inline v0_1 {
@@ -30,7 +31,8 @@ namespace detail {
 template <class F>
 concept takes_store = requires(F fn, AtomStore& store) { std::move(fn)(store); };
 template <class F>
-concept posted_function = std::move_constructible<F> && (takes_store<F> || std::invocable<F>);
+concept posted_function =
+    std::constructible_from<std::decay_t<F>, F> && (takes_store<std::decay_t<F>> || std::invocable<std::decay_t<F>>);
 
 /// A function that waits for its store.
 class Posted {
@@ -46,7 +48,8 @@ class Posted {
 template <class F>
 class PostedFunction final : public Posted {
  public:
-  explicit PostedFunction(F&& fn) : fn_(std::move(fn)) {}
+  template <class From>
+  explicit PostedFunction(From&& fn) : fn_(std::forward<From>(fn)) {}
   void run(AtomStore& store) override {
     if constexpr (takes_store<F>) {
       static_cast<void>(std::move(fn_)(store));
@@ -270,12 +273,13 @@ class Mailbox {
   /// moving `fn` throws: then nothing is posted; and what the callback that wakes the owner throws: then `fn` is posted
   /// all the same, and the next `post` calls it again.
   template <detail::posted_function F>
-  bool post(F fn) const {
+  bool post(F&& fn) const {
+    auto function = std::make_unique<detail::PostedFunction<std::decay_t<F>>>(std::forward<F>(fn));
     const std::shared_ptr<detail::MailboxQueue> queue = queue_;  // waking the owner may be the end of this handle
-    return queue && queue->post(std::make_unique<detail::PostedFunction<F>>(std::move(fn)));
+    return queue && queue->post(std::move(function));
   }
   template <class F>
-  bool post(F fn) const = delete;  // a posted function can be moved, and takes (atom::AtomStore&) or nothing
+  bool post(F&& fn) const = delete;  // a posted function takes (atom::AtomStore&) or nothing, and can be moved
 
   /// Whether the store is gone, or was destroyed since: what is posted is dropped.
   bool closed() const noexcept { return !queue_ || queue_->closed(); }

@@ -495,6 +495,18 @@ TEST_CASE("A function that ends the store is the last to run, and nothing touche
   CHECK(Counted::counts().alive == 0);
 }
 
+TEST_CASE("A drain comes to its end when a function ends the store and nobody else has its mailbox") {
+  auto store = std::make_unique<atom::AtomStore>();
+  int ran = 0;
+  store->mailbox().post([&] {
+    store.reset();
+    ++ran;
+  });
+  store->mailbox().post([&] { ran += 10; });
+  CHECK(store->drain() == 1);
+  CHECK(ran == 1);
+}
+
 TEST_CASE("A mailbox is asked for, posted to and drained by listeners of the store's end, and is closed all the same") {
   Counted::forget();
   atom::Mailbox mailbox;

@@ -44,10 +44,12 @@ struct CloneInfo;
 struct PersistOptions;  // is in <atom/persist.hpp>
 class History;
 struct HistoryOptions;
+class Mailbox;
 namespace detail {
 class DerivedBase;
 template <class Adapter>
 class PersistHook;
+class MailboxHook;
 class LogText;
 class Recorder;
 }  // namespace detail

@@ -211,6 +211,25 @@ class AtomStore {
     return start_persisting(*this, adapter, options);  // needs #include <atom/persist.hpp>
   }
 
+  // ---- Other threads
+
+  /// The store's mailbox, to which other threads post functions: a handle to copy, which outlives the store. With
+  /// `wake`, that is called in their thread when something waits. See mailbox.hpp, which must be included.
+  template <class Store = AtomStore>
+  auto mailbox() {
+    return open_mailbox(static_cast<Store&>(*this));  // needs #include <atom/mailbox.hpp>
+  }
+  template <class Wake>
+  auto mailbox(Wake wake) {
+    return open_mailbox(*this, std::move(wake));  // needs #include <atom/mailbox.hpp>
+  }
+  /// Runs what was posted up to now, in order, and returns how many functions ran. Throws the first exception when all
+  /// have run, and Error inside a transaction.
+  template <class Store = AtomStore>
+  std::size_t drain() {
+    return drain_mailbox(static_cast<Store&>(*this));  // needs #include <atom/mailbox.hpp>
+  }
+
   // ---- Together, and the end
 
   /// Runs `fn` and returns what it returns; each listener is told once, afterwards, with the value before the batch. If
@@ -220,7 +239,7 @@ class AtomStore {
 
   /// A batch that takes effect as a whole: if `fn` throws, every value is what it was before, nobody is told, and the
   /// exception goes on. Atoms that were first used inside are there, with the value that they start from. Inside,
-  /// `drop` and `destroy` throw Error, and so does `mutate` of a value that cannot be copied.
+  /// `drop`, `destroy` and `drain` throw Error, and so does `mutate` of a value that cannot be copied.
   template <std::invocable F>
   std::invoke_result_t<F> transaction(F&& fn);
 
@@ -235,6 +254,7 @@ class AtomStore {
   template <class>
   friend class detail::PersistHook;
   friend class detail::Recorder;
+  friend class detail::MailboxHook;
 
   // use
   template <class A>

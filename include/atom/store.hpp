@@ -205,8 +205,9 @@ class AtomStore {
   std::invoke_result_t<F> batch(F&& fn);
 
   /// A batch that takes effect as a whole: if `fn` throws, every value is what it was before, nobody is told, and the
-  /// exception goes on. Atoms that were first used inside are there, with the value that they start from. Inside,
-  /// `drop` and `destroy` throw Error, and so does `mutate` of a value that cannot be copied.
+  /// exception goes on. Atoms that were first used inside are there, with the value that they start from; so are
+  /// listeners. (A factory that then has to build one, and throws, ends the program.) Inside, `drop` and `destroy`
+  /// throw Error, and so does `mutate` of a value that cannot be copied.
   template <std::invocable F>
   std::invoke_result_t<F> transaction(F&& fn);
 
@@ -317,7 +318,7 @@ A& AtomStore::use_slowly(const A& atom) {
   }
   link(base);
   if (delivery_.transaction) [[unlikely]]
-    delivery_.transaction->add(base, true);
+    delivery_.transaction->add_new(base);
   if (!attachments_.empty()) [[unlikely]]
     attachments_.for_each([&](detail::Attachment& attachment) { attachment.after_use(clone); });
   return clone;
@@ -545,7 +546,7 @@ std::invoke_result_t<F> AtomStore::batch(F&& fn) {
 template <std::invocable F>
 std::invoke_result_t<F> AtomStore::transaction(F&& fn) {
   detail::Transaction transaction(delivery_);
-  for (AtomBase& clone : list()) transaction.add(clone, false);
+  for (AtomBase& clone : list()) transaction.add(clone);
   const detail::Layer* const newest = layers_.newest();
   const auto roll_back = [&] {
     transaction.roll_back([&] { layers_.forget_above(newest); },

@@ -608,3 +608,17 @@ TEST_CASE("A batch, a transaction and a derived read allocate nothing in the ste
   CHECK(wrong == 0);
   CHECK(heard > 900);
 }
+
+TEST_CASE("now and old stay as they are while a listener runs, whatever it writes and reads") {
+  AtomStore store;
+  std::vector<std::pair<int, int>> heard;
+  store.use(sum).on_change([&](const int& now, const int& old) {
+    const std::pair<int, int> before(now, old);
+    store.use(one).silent_update(100 + now);
+    CHECK(*store.use(sum) == 102 + before.first);
+    CHECK(std::pair(now, old) == before);
+    heard.push_back(before);
+  });
+  store.use(one).update(5);
+  CHECK(heard == std::vector<std::pair<int, int>>{{7, 3}});
+}

@@ -100,6 +100,13 @@ class DerivedBase : public AtomBase {
     ++version_;
   }
   bool has_value() const noexcept { return value_; }
+  /// Whether nobody needs the value before, so that it is assigned where it lies; then it counts as another one.
+  bool may_assign() noexcept {
+    constexpr std::uint32_t looked_at = shown | change_pending | to_tell;
+    if ((flags_ & (own | looked_at)) != own) return false;
+    ++version_;
+    return true;
+  }
   bool is_listened_to() const noexcept { return signal_.heard(on_change | on_watch) && !(flags_ & dropped); }
 
  private:
@@ -126,10 +133,8 @@ class DerivedBase : public AtomBase {
    public:
     static constexpr std::uint32_t most = 1000;
     explicit Computing(DerivedBase& derived) : Editing(derived), depth_(derived.signal_.delivery()->computing) {
-      if (depth_ == most) {
-        throw Error("derived atom \"" + std::string(derived.key()) +
-                    "\" is the last of 1000 that read each other: the chain is too long");
-      }
+      if (depth_ == most) [[unlikely]]
+        derived.too_long();
       ++depth_;
     }
     ~Computing() { --depth_; }
@@ -138,9 +143,8 @@ class DerivedBase : public AtomBase {
     std::uint32_t& depth_;
   };
   ATOM_NOINLINE void refresh_slowly() {
-    if (flags_ & editing) {
-      throw CycleError("derived atom \"" + std::string(key()) + "\" is computed from itself");
-    }
+    if (flags_ & editing) [[unlikely]]
+      from_itself();
     const Computing guard(*this);
     if (state_ == State::asked && !inputs_differ()) {
       settle(error_ ? State::failed : State::fresh);
@@ -148,6 +152,13 @@ class DerivedBase : public AtomBase {
       recompute();
     }
     if (error_) std::rethrow_exception(error_);
+  }
+  [[noreturn]] ATOM_COLD void from_itself() const {
+    throw CycleError("derived atom \"" + std::string(key()) + "\" is computed from itself");
+  }
+  [[noreturn]] ATOM_COLD void too_long() const {
+    throw Error("derived atom \"" + std::string(key()) +
+                "\" is the last of 1000 that read each other: the chain is too long");
   }
   AtomStore& store() const noexcept { return *signal_.delivery()->store; }
 
@@ -189,13 +200,16 @@ class DerivedBase : public AtomBase {
     marked_loud_ = false;
   }
 
-  /// The function reads it. Mostly the same ones in the same order as the last time.
+  /// The function reads `atom`. If it did so at this point the last time, as it mostly does: this store's clone of it.
+  AtomBase* read_again(const AtomBase& atom) noexcept {
+    Input* const expected = *next_read_;
+    if (!expected || !expected->edge.active() || expected->source->definition_ != atom.definition_) return nullptr;
+    next_read_ = &expected->next;
+    return expected->source;
+  }
+  /// Else it is this one.
   void depend_on(AtomBase& source) {
     Input* const expected = *next_read_;
-    if (expected && expected->is(source)) [[likely]] {
-      next_read_ = &expected->next;
-      return;
-    }
     for (Input* input = first_; input != expected; input = input->next) {
       if (input->is(source)) return;
     }
@@ -347,6 +361,12 @@ class Derived final : public detail::DerivedBase, public detail::Listening<Deriv
   void compute() override {
     T next = static_cast<const Definition&>(definition()).compute(Getter(*this));
     if (has_value() && detail::same_value<T>(*static_cast<const T*>(value_), next)) return;
+    if constexpr (std::is_nothrow_move_assignable_v<T>) {
+      if (may_assign()) {
+        *const_cast<T*>(static_cast<const T*>(value_)) = std::move(next);
+        return;
+      }
+    }
     detail::Piece<T> piece(arena());
     const T* const value = detail::construct<T>(piece.place(), &arena(), std::move(next));
     piece.release();
@@ -366,6 +386,8 @@ Derived(Key, F) -> Derived<std::invoke_result_t<const F&, const Getter&>>;
 
 template <std::derived_from<AtomBase> A>
 const typename A::value_type& Getter::operator()(const A& atom) const {
+  if (AtomBase* const known = reader_.read_again(atom)) [[likely]]
+    return static_cast<A*>(known)->value();
   A& input = reader_.store().use(atom);
   reader_.depend_on(input);
   return input.value();

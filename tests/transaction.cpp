@@ -262,6 +262,19 @@ TEST_CASE("An atom with a factory that was hydrated and first used in a failed t
   CHECK(*store.use(built) == 11);
 }
 
+TEST_CASE("The value before a transaction that succeeds goes when it has been told") {
+  const long alive = support::Allocations::alive();
+  {
+    AtomStore store;
+    std::size_t told = 0;
+    store.use(text).update("one, which is long enough to be on the heap");
+    store.use(text).on_change([&](const std::string& now, const std::string& old) { told += now != old; });
+    store.transaction([&] { store.use(text).update("two, which is long enough to be on the heap"); });
+    CHECK(told == 1);
+  }
+  CHECK(support::Allocations::alive() == alive);
+}
+
 TEST_CASE("A value that a failed transaction wrote silently, and then another, leaves nothing behind") {
   const long alive = support::Allocations::alive();
   {

@@ -289,6 +289,22 @@ TEST_CASE("45. With a listener the exception comes out of the update, which stay
   CHECK(heard.size() == 1);  // back where it was told last
 }
 
+TEST_CASE("45. A change that was read in a batch is not told while the function throws, but with the next change") {
+  AtomStore store;
+  store.use(one).update(2);
+  std::vector<std::pair<int, int>> heard;
+  store.use(half).on_change([&](const int& now, const int& old) { heard.emplace_back(now, old); });
+  CHECK_THROWS_AS(store.batch([&] {
+    store.use(one).update(4);
+    CHECK(*store.use(half) == 2);
+    store.use(one).update(5);
+  }),
+                  Refused);
+  CHECK(heard.empty());
+  store.use(one).update(6);
+  CHECK(heard == std::vector<std::pair<int, int>>{{3, 1}});
+}
+
 TEST_CASE("46. A diamond computes once per update and never sees mixed inputs") {
   runs = {};
   AtomStore store;
@@ -361,6 +377,20 @@ TEST_CASE("47. After a silent write a loud one is still told") {
   CHECK(heard == std::vector<std::pair<int, int>>{{30, 3}});
 }
 
+TEST_CASE("47. What is told after a batch does not depend on who reads in it") {
+  for (const bool reads : {false, true}) {
+    AtomStore store;
+    std::vector<bool> heard;
+    store.use(parity).on_change([&](const bool& now) { heard.push_back(now); });
+    store.batch([&] {
+      store.use(one).update(3);  // as odd as before
+      if (reads) CHECK_FALSE(*store.use(parity));
+      store.use(one).silent_update(4);
+    });
+    CHECK(heard == std::vector<bool>{true});
+  }
+}
+
 TEST_CASE("47. A dropped input starts from its default again") {
   AtomStore store;
   store.use(one).update(10);
@@ -380,6 +410,40 @@ TEST_CASE("48. A cycle is an error that names an atom, and ends with its cause")
   CHECK(*store.use(egg) == 1);
   store.use(use_one).update(true);
   CHECK_THROWS_AS(store.use(egg).value(), atom::CycleError);
+}
+
+TEST_CASE("48. A function cannot drop the atom that it computes") {
+  static AtomStore* its_store = nullptr;
+  static const Derived<int> suicidal{"derived.suicidal", [](auto& get) {
+                                       const int number = get(one);
+                                       if (number > 1) its_store->drop(*its_store->get("derived.suicidal"));
+                                       return number;
+                                     }};
+  AtomStore store;
+  its_store = &store;
+  CHECK(*store.use(suicidal) == 1);
+  store.use(one).update(2);
+  CHECK_THROWS_AS(store.use(suicidal).value(), atom::Error);
+  store.use(one).update(0);
+  CHECK(*store.use(suicidal) == 0);
+  store.drop(suicidal);
+}
+
+TEST_CASE("48. A chain of 1000 derived atoms is computed, a longer one is an error and no stack overflow") {
+  static std::vector<std::unique_ptr<const Derived<int>>> chain;
+  for (std::size_t i = 0; i < 1001; ++i) {
+    chain.push_back(std::make_unique<const Derived<int>>(
+        "derived.chain." + std::to_string(i), [i](auto& get) { return i == 0 ? get(one) : get(*chain[i - 1]) + 1; }));
+  }
+  AtomStore store;
+  CHECK_THROWS_WITH(store.use(*chain[1000]).value(), ContainsSubstring("derived.chain.0") && ContainsSubstring("1000"));
+  CHECK(*store.use(*chain[0]) == 1);
+  AtomStore another;
+  CHECK(*another.use(*chain[999]) == 1000);
+  another.use(one).update(2);
+  CHECK(*another.use(*chain[999]) == 1001);
+  CHECK(*another.use(*chain[1000]) == 1002);  // what is there need not be computed for it
+  chain.clear();
 }
 
 TEST_CASE("A derived atom is in the store's list, and in a snapshot on request") {
@@ -497,6 +561,65 @@ TEST_CASE("A derived number in a small store allocates nothing") {
     CHECK(heard == 11);
   }
   CHECK(allocations.count() == 0);
+}
+
+TEST_CASE("Inputs that are others at each run, or are dropped and used again, take no memory in the long run") {
+  AtomStore store;
+  int heard = 0;
+  store.use(chosen).on_change([&] { ++heard; });
+  int wrong = 0;
+  const auto run = [&](int i) {
+    store.use(use_one).update(i % 2 == 0);
+    store.use(one).update(i);
+    wrong += *store.use(chosen) != (i % 2 == 0 ? i : 2);
+    store.drop(one);
+    wrong += *store.use(parity);
+    store.drop(sum);
+    wrong += *store.use(parity);
+  };
+  for (int i = 0; i < 100; ++i) run(i);
+  const support::Allocations allocations;
+  for (int i = 0; i < 20'000; ++i) run(i);
+  CHECK(allocations.count() == 0);
+  CHECK(wrong == 0);
+  CHECK(heard > 10'000);
+}
+
+TEST_CASE("A batch, a transaction and a derived read allocate nothing in the steady state") {
+  AtomStore store;
+  int heard = 0;
+  store.use(parity).on_change([&] { ++heard; });
+  int wrong = 0;
+  const auto run = [&](int i) {
+    store.batch([&] {
+      store.use(one).update(i);
+      store.use(two).update(i + 1);
+    });
+    store.transaction([&] { store.use(one).update(i + 1); });
+    wrong += !*store.use(parity);
+    store.use(one).silent_update(i + 2);
+    wrong += *store.use(parity);
+  };
+  for (int i = 1; i < 10; ++i) run(i);
+  const support::Allocations allocations;
+  for (int i = 10; i < 1000; ++i) run(i);
+  CHECK(allocations.count() == 0);
+  CHECK(wrong == 0);
+  CHECK(heard > 900);
+}
+
+TEST_CASE("now and old stay as they are while a listener runs, whatever it writes and reads") {
+  AtomStore store;
+  std::vector<std::pair<int, int>> heard;
+  store.use(sum).on_change([&](const int& now, const int& old) {
+    const std::pair<int, int> before(now, old);
+    store.use(one).silent_update(100 + now);
+    CHECK(*store.use(sum) == 102 + before.first);
+    CHECK(std::pair(now, old) == before);
+    heard.push_back(before);
+  });
+  store.use(one).update(5);
+  CHECK(heard == std::vector<std::pair<int, int>>{{7, 3}});
 }
 
 }  // namespace

@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+namespace history_test {
 namespace {
 
 using atom::Atom;
@@ -1014,3 +1015,4 @@ TEST_CASE("a history that finds no memory leaves nothing behind; one that loses 
 }
 
 }  // namespace
+}  // namespace history_test

@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+namespace mailbox_test {
 namespace {
 
 using Log = std::vector<std::string>;
@@ -826,3 +827,4 @@ TEST_CASE("Two threads send each other messages through the mailboxes of their s
 }
 
 }  // namespace
+}  // namespace mailbox_test

@@ -222,6 +222,114 @@ TEST_CASE("An atom that was first used in a failed transaction starts as it woul
   CHECK(store.use(unique)->get() != made);
 }
 
+TEST_CASE("An atom that was first used in an inner transaction is put back by the outer one") {
+  for (const bool inner_fails : {false, true}) {
+    AtomStore store;
+    int* made = nullptr;
+    fail(store, [&] {
+      const auto inner = [&] {
+        store.use(number).update(5);
+        made = store.use(unique)->get();
+        store.use(unique).update(std::make_unique<int>(8));
+        store.hydrate(atom::Snapshot{{"transaction.text", "inside"}});
+        store.use(text);
+        if (inner_fails) throw Stop();
+      };
+      if (inner_fails) {
+        CHECK_THROWS_AS(store.transaction(inner), Stop);
+        CHECK(*store.use(text) == "default");
+      } else {
+        store.transaction(inner);
+      }
+      store.use(number).update(6);
+      store.use(text).update("outside");
+    });
+    CHECK(*store.use(number) == 1);
+    CHECK(*store.use(text) == "default");
+    CHECK(**store.use(unique) == 7);
+    CHECK(store.use(unique)->get() == made);
+  }
+}
+
+TEST_CASE("An atom with a factory that was hydrated and first used in a failed transaction is built") {
+  static const Atom<int> built{"transaction.built", atom::Factory{[] { return 11; }}};
+  AtomStore store;
+  fail(store, [&] {
+    store.hydrate(atom::Snapshot{{"transaction.built", 12}});
+    CHECK(*store.use(built) == 12);
+  });
+  CHECK(*store.use(built) == 11);
+}
+
+TEST_CASE("The value before a transaction that succeeds goes when it has been told") {
+  const long alive = support::Allocations::alive();
+  {
+    AtomStore store;
+    std::size_t told = 0;
+    store.use(text).update("one, which is long enough to be on the heap");
+    store.use(text).on_change([&](const std::string& now, const std::string& old) { told += now != old; });
+    store.transaction([&] { store.use(text).update("two, which is long enough to be on the heap"); });
+    CHECK(told == 1);
+  }
+  CHECK(support::Allocations::alive() == alive);
+}
+
+TEST_CASE("A value that a failed transaction wrote silently, and then another, leaves nothing behind") {
+  const long alive = support::Allocations::alive();
+  {
+    AtomStore store;
+    int told = 0;
+    store.use(text).on_change([&] { ++told; });
+    fail(store, [&] {
+      store.use(text).silent_update("one, which is long enough to be on the heap");
+      store.use(text).update("two, which is long enough to be on the heap");
+    });
+    CHECK(told == 0);
+  }
+  CHECK(support::Allocations::alive() == alive);
+}
+
+TEST_CASE("A listener that came to a new derived atom in a failed transaction hears what changes afterwards") {
+  AtomStore store;
+  std::vector<std::pair<int, int>> heard;
+  fail(store, [&] {
+    store.use(number).update(10);
+    store.use(total).on_change([&](const int& now, const int& old) { heard.emplace_back(now, old); });
+  });
+  CHECK(heard.empty());
+  store.use(number).update(2);
+  CHECK(heard == std::vector<std::pair<int, int>>{{5, 4}});
+}
+
+TEST_CASE("So does one to what is derived from a derived atom that nobody had read since its input changed") {
+  static const Derived<int> twice{"transaction.twice", [](auto& get) { return 2 * get(total); }};
+  AtomStore store;
+  std::vector<std::pair<int, int>> heard;
+  CHECK(*store.use(total) == 4);
+  CHECK(*store.use(twice) == 8);
+  store.use(number).update(2);
+  store.batch([&] {
+    fail(store,
+         [&] { store.use(twice).on_change([&](const int& now, const int& old) { heard.emplace_back(now, old); }); });
+    store.use(number).update(3);
+  });
+  CHECK(heard == std::vector<std::pair<int, int>>{{12, 8}});
+}
+
+TEST_CASE("A derived atom that could not be computed before a failed transaction is not told to fail after it") {
+  static const Derived<int> small{"transaction.small", [](auto& get) {
+                                    if (get(number) > 9) throw std::range_error("large");
+                                    return get(number);
+                                  }};
+  AtomStore store;
+  int told = 0;
+  store.use(small).on_change([&] { ++told; });
+  CHECK_THROWS_AS(store.use(number).update(10), std::range_error);
+  CHECK_NOTHROW(store.batch([&] { fail(store, [&] { store.use(number).update(11); }); }));
+  store.use(number).update(5);
+  CHECK(told == 1);
+}
+
 TEST_CASE("A value that cannot be copied may be replaced in a transaction, and mutate says why it cannot be put back") {
   AtomStore store;
   auto& u = store.use(unique);

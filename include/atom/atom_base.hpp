@@ -302,7 +302,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
     secret = 1u << 16,   // derived from what is server-only
     to_tell = 1u << 17,  // derived: listeners are to be told what the next computation changes
   };
-  static constexpr std::uint32_t all_pending = change_pending | coalesced | mutated | reset_pending;
+  static constexpr std::uint32_t all_pending = change_pending | coalesced | mutated | reset_pending | to_tell;
   static constexpr std::uint32_t not_idle =
       template_flag | before_update_flag | editing | shown | change_pending | dropped;
 

@@ -99,10 +99,18 @@ class DerivedBase : public AtomBase {
   virtual void compute() = 0;
   /// It made a value that differs, in the arena.
   void take(const void* next) noexcept {
-    exchange_value(next, true, (flags_ & to_tell) && signal_.heard(on_change | on_watch));
+    exchange_value(next, true, (flags_ & to_tell) && has_value() && is_listened_to());
     ++version_;
   }
   bool has_value() const noexcept { return value_; }
+  /// Whether nobody needs the value before, so that it is assigned where it lies; then it counts as another one.
+  bool may_assign() noexcept {
+    constexpr std::uint32_t looked_at = shown | change_pending | to_tell;
+    if ((flags_ & (own | looked_at)) != own) return false;
+    ++version_;
+    return true;
+  }
+  bool is_listened_to() const noexcept { return signal_.heard(on_change | on_watch) && !(flags_ & dropped); }
 
  private:
   friend class atom::Getter;
@@ -122,21 +130,38 @@ class DerivedBase : public AtomBase {
     bool is(const AtomBase& atom) const noexcept { return source == &atom && edge.active(); }
   };
 
-  ATOM_NOINLINE void refresh_slowly() {
-    if (computing_) {
-      throw CycleError("derived atom \"" + std::string(key()) + "\" is computed from itself");
+  /// While one lives, the function may run: it can neither read nor drop the atom. Those that it reads are computed
+  /// inside it, so a long chain needs much stack.
+  class Computing : Editing {
+   public:
+    static constexpr std::uint32_t most = 1000;
+    explicit Computing(DerivedBase& derived) : Editing(derived), depth_(derived.signal_.delivery()->computing) {
+      if (depth_ == most) [[unlikely]]
+        derived.too_long();
+      ++depth_;
     }
-    struct Computing {
-      bool& flag;
-      explicit Computing(bool& f) noexcept : flag(f) { flag = true; }
-      ~Computing() { flag = false; }
-    } const computing(computing_);
+    ~Computing() { --depth_; }
+
+   private:
+    std::uint32_t& depth_;
+  };
+  ATOM_NOINLINE void refresh_slowly() {
+    if (flags_ & editing) [[unlikely]]
+      from_itself();
+    const Computing guard(*this);
     if (state_ == State::asked && !inputs_differ()) {
       settle(error_ ? State::failed : State::fresh);
     } else if (state_ != State::failed) {
       recompute();
     }
     if (error_) std::rethrow_exception(error_);
+  }
+  [[noreturn]] ATOM_COLD void from_itself() const {
+    throw CycleError("derived atom \"" + std::string(key()) + "\" is computed from itself");
+  }
+  [[noreturn]] ATOM_COLD void too_long() const {
+    throw Error("derived atom \"" + std::string(key()) +
+                "\" is the last of 1000 that read each other: the chain is too long");
   }
   AtomStore& store() const noexcept { return *signal_.delivery()->store; }
 
@@ -175,16 +200,19 @@ class DerivedBase : public AtomBase {
   virtual bool inherits_secrecy() const noexcept = 0;
   void settle(State state) noexcept {
     state_ = state;
-    flags_ &= ~to_tell;
+    marked_loud_ = false;
   }
 
-  /// The function reads it. Mostly the same ones in the same order as the last time.
+  /// The function reads `atom`. If it did so at this point the last time, as it mostly does: this store's clone of it.
+  AtomBase* read_again(const AtomBase& atom) noexcept {
+    Input* const expected = *next_read_;
+    if (!expected || !expected->edge.active() || expected->source->definition_ != atom.definition_) return nullptr;
+    next_read_ = &expected->next;
+    return expected->source;
+  }
+  /// Else it is this one.
   void depend_on(AtomBase& source) {
     Input* const expected = *next_read_;
-    if (expected && expected->is(source)) [[likely]] {
-      next_read_ = &expected->next;
-      return;
-    }
     for (Input* input = first_; input != expected; input = input->next) {
       if (input->is(source)) return;
     }
@@ -208,16 +236,23 @@ class DerivedBase : public AtomBase {
   }
   /// An input, or what it was computed from, has changed.
   void mark(State state, bool is_loud) noexcept {
-    const bool is_news = state_ <= State::failed || (is_loud && !(flags_ & to_tell));
+    const bool is_news = state_ <= State::failed || (is_loud && !marked_loud_);
     if (state_ < state) state_ = state;
     if (!is_news) return;
-    if (is_loud) flags_ |= to_tell;
-    if (is_loud && signal_.heard(on_change | on_watch) && !(flags_ & dropped)) enqueue();
+    marked_loud_ = is_loud;
+    if (is_loud && is_listened_to()) {
+      flags_ |= to_tell;
+      enqueue();
+    }
     signal_.invalidate(*this, is_loud);
   }
 
   void bring_up_to_date() override { refresh(); }
-  void rolled_back() noexcept override { state_ = State::stale; }
+  /// What it was computed from may be back, too; and who came to listen meanwhile needs a value to start from.
+  void rolled_back() noexcept override {
+    settle(State::stale);
+    if (!has_value() && is_listened_to()) enqueue();
+  }
   const void* known_value() const noexcept override { return state_ == State::fresh ? value_ : nullptr; }
   std::vector<std::string> dependencies() const override {
     std::vector<std::string> keys;
@@ -227,11 +262,13 @@ class DerivedBase : public AtomBase {
     return keys;
   }
   void deliver(Hold& hold) override {
-    if (!(flags_ & dropped)) {
+    if (!(flags_ & dropped) && ((flags_ & to_tell) || !has_value())) {
       try {
         refresh();
       } catch (...) {
         hold.caught();
+        flags_ &= ~(queued | to_tell);  // a change that is pending is told together with the next one
+        return;
       }
     }
     AtomBase::deliver(hold);
@@ -245,7 +282,7 @@ class DerivedBase : public AtomBase {
   Input** next_read_ = &first_;
   std::uint32_t version_ = 0;
   State state_ = State::stale;
-  bool computing_ = false;
+  bool marked_loud_ = false;  // since it was computed: so are all that read it
   std::exception_ptr error_;
 };
 
@@ -275,7 +312,8 @@ class Derived final : public detail::DerivedBase, public detail::Listening<Deriv
   Derived(CloneToken token, const Derived&) : DerivedBase(token) {}
 
   /// The value, computed if that is needed. Valid until it is read after an input has changed. Throws what the function
-  /// throws; CycleError if it is computed from itself; Error for a template.
+  /// throws; CycleError if it is computed from itself; Error for a template, and if more than 1000 derived atoms have
+  /// to be computed for it, each one for the next.
   const T& value() const {
     if (is_template()) [[unlikely]]
       no_value();
@@ -326,6 +364,12 @@ class Derived final : public detail::DerivedBase, public detail::Listening<Deriv
   void compute() override {
     T next = static_cast<const Definition&>(definition()).compute(Getter(*this));
     if (has_value() && detail::same_value<T>(*static_cast<const T*>(value_), next)) return;
+    if constexpr (std::is_nothrow_move_assignable_v<T>) {
+      if (may_assign()) {
+        *const_cast<T*>(static_cast<const T*>(value_)) = std::move(next);
+        return;
+      }
+    }
     detail::Piece<T> piece(arena());
     const T* const value = detail::construct<T>(piece.place(), &arena(), std::move(next));
     piece.release();
@@ -345,6 +389,8 @@ Derived(Key, F) -> Derived<std::invoke_result_t<const F&, const Getter&>>;
 
 template <std::derived_from<AtomBase> A>
 const typename A::value_type& Getter::operator()(const A& atom) const {
+  if (AtomBase* const known = reader_.read_again(atom)) [[likely]]
+    return static_cast<A*>(known)->value();
   A& input = reader_.store().use(atom);
   reader_.depend_on(input);
   return input.value();

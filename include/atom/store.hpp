@@ -238,8 +238,9 @@ class AtomStore {
   std::invoke_result_t<F> batch(F&& fn);
 
   /// A batch that takes effect as a whole: if `fn` throws, every value is what it was before, nobody is told, and the
-  /// exception goes on. Atoms that were first used inside are there, with the value that they start from. Inside,
-  /// `drop`, `destroy` and `drain` throw Error, and so does `mutate` of a value that cannot be copied.
+  /// exception goes on. Atoms that were first used inside are there, with the value that they start from; so are
+  /// listeners. (A factory that then has to build one, and throws, ends the program.) Inside, `drop`, `destroy` and
+  /// `drain` throw Error, and so does `mutate` of a value that cannot be copied.
   template <std::invocable F>
   std::invoke_result_t<F> transaction(F&& fn);
 
@@ -372,7 +373,7 @@ A& AtomStore::make_clone(const A& atom, const detail::Definition& definition) {
 /// Tells those who need to know of each new clone.
 inline void AtomStore::introduce(AtomBase& clone) {
   if (delivery_.transaction) [[unlikely]]
-    delivery_.transaction->add(clone, true);
+    delivery_.transaction->add_new(clone);
   if (!attachments_.empty()) [[unlikely]]
     attachments_.for_each([&](detail::Attachment& attachment) { attachment.after_use(clone); });
 }
@@ -603,7 +604,7 @@ std::invoke_result_t<F> AtomStore::batch(F&& fn) {
 template <std::invocable F>
 std::invoke_result_t<F> AtomStore::transaction(F&& fn) {
   detail::Transaction transaction(delivery_);
-  for (AtomBase& clone : list()) transaction.add(clone, false);
+  for (AtomBase& clone : list()) transaction.add(clone);
   const detail::Layer* const newest = layers_.newest();
   const auto roll_back = [&] {
     transaction.roll_back([&] { layers_.forget_above(newest); },

@@ -108,6 +108,7 @@ class Delivery {
   Arena arena;
   AtomStore* const store;
   Transaction* transaction = nullptr;  // the innermost
+  std::uint32_t computing = 0;         // derived atoms, each one for the next
 
  private:
   friend class Hold;

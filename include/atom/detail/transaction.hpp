@@ -21,12 +21,11 @@ class Transaction {
   /// What was written stays; an outer transaction may still put it back.
   ~Transaction() { commit(); }
 
-  /// Takes over the value of a clone, before it is written. `is_new`: it was used for the first time in the
-  /// transaction.
-  void add(AtomBase& clone, bool is_new) {
-    kept_.emplace_back(Kept{&clone, clone.value_, clone.old_, clone.flags_, is_new});
-    clone.flags_ &= ~AtomBase::own;
-  }
+  /// Takes over the value of a clone, before it is written.
+  void add(AtomBase& clone) { keep(clone, clone.value_, false); }
+  /// The same for a clone that was just used for the first time: the outer transactions do not know it either. Only a
+  /// value of its own is kept; what else it started from may have been hydrated in a transaction that fails.
+  void add_new(AtomBase& clone) { keep_new(clone, clone.owns_value() ? clone.value_ : nullptr); }
 
   void commit() noexcept {
     if (!end()) return;
@@ -43,7 +42,7 @@ class Transaction {
     }
   }
   /// Everything as it was, and nobody is told. `forget()` takes back what was hydrated meanwhile; then `initial(atom)`
-  /// is the value that an atom starts from which was new.
+  /// is the value that an atom starts from which was new; null: it builds one.
   template <class Forget, class Initial>
   void roll_back(Forget forget, Initial initial) noexcept {
     if (!end()) return;
@@ -51,6 +50,7 @@ class Transaction {
       AtomBase& atom = *kept.atom;
       const bool changed = atom.value_ != kept.value;
       if (changed && (atom.flags_ & AtomBase::own)) atom.free_value(atom.value_);
+      if (atom.old_ != kept.old && (atom.flags_ & AtomBase::own_old)) atom.free_value(atom.old_);
       constexpr std::uint32_t stays = AtomBase::queued;  // it may be in the queue, with nothing to tell
       atom.flags_ = (kept.flags & ~stays) | (atom.flags_ & stays);
       atom.old_ = kept.old;
@@ -60,7 +60,10 @@ class Transaction {
     }
     forget();
     for (const Kept& kept : kept_) {
-      if (kept.is_new && kept.value && !(kept.flags & AtomBase::own)) kept.atom->value_ = initial(*kept.atom);
+      AtomBase& atom = *kept.atom;
+      if (!kept.is_new || kept.value || atom.definition_->derived) continue;
+      atom.value_ = initial(atom);
+      if (!atom.value_) atom.build();
     }
   }
 
@@ -72,6 +75,14 @@ class Transaction {
     std::uint32_t flags;
     bool is_new;
   };
+  void keep_new(AtomBase& clone, const void* value) {
+    if (outer_) outer_->keep_new(clone, value);  // first: the outermost has it to free
+    keep(clone, value, true);
+  }
+  void keep(AtomBase& clone, const void* value, bool is_new) {
+    kept_.emplace_back(Kept{&clone, value, clone.old_, clone.flags_, is_new});
+    clone.flags_ &= ~AtomBase::own;
+  }
   /// False if it has ended already, or its store has.
   bool end() noexcept {
     if (!delivery_) return false;

@@ -154,7 +154,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
   /// Makes `next` the value; the arena's, or somebody's who outlives the store.
   void set_value(const void* next, bool owned, bool tell) noexcept {
     exchange_value(next, owned, tell);
-    signal_.invalidate(*this, tell);
+    invalidate(tell);
   }
   void exchange_value(const void* next, bool owned, bool tell) noexcept {
     const void* const before = std::exchange(value_, next);
@@ -175,6 +175,13 @@ class ATOM_API AtomBase : private detail::Deliverable {
     if (flags_ & change_pending) flags_ |= coalesced;
     if (tell) flags_ |= change_pending | (always ? mutated : 0u);
     flags_ |= modified;
+    invalidate(tell);
+  }
+  /// Of what is computed from it. Its own listeners are told before those, in a batch as outside of one.
+  void invalidate(bool tell) noexcept {
+    if (!signal_.heard(detail::on_input)) [[likely]]
+      return;
+    if (tell && signal_.delivery()->held()) enqueue();
     signal_.invalidate(*this, tell);
   }
   /// Makes a value of the arena the next one, and tells whoever listens: now, or when the outermost update is through.

@@ -327,6 +327,7 @@ class AtomStore {
 
 template <class A>
 A& AtomStore::use_slowly(const A& atom) {
+  static_assert(!std::same_as<A, AtomBase>, "a store clones an atom as what it is, an atom::Atom<T>, not an AtomBase");
   static_assert(std::constructible_from<A, CloneToken, const A&>,
                 "a class derived from atom::Atom<T> needs `using Atom::Atom;`, so that a store can clone it");
   static_assert(alignof(A) <= alignof(std::max_align_t),

@@ -5,5 +5,5 @@ const atom::Atom<int> count{"count", 0};
 
 void misuse(atom::AtomStore& store) {
   const atom::AtomBase& base = count;
-  store.use(base);  // error: value_type
+  store.use(base);  // error: a store clones an atom as what it is
 }

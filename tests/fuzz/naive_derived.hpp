@@ -223,10 +223,9 @@ class NaiveStore {
   void write(const NodePtr& node, int next, bool loud) {
     const bool tell = loud && (hears_change(*node) || !node->readers.empty());
     set(*node, next, tell);
-    const bool alone = depth_ == 0;  // then its own listeners are told at once, else after what is derived from it
-    if (tell && alone) queue(node);
-    if (tell) mark_readers(*node);
-    if (tell && !alone) queue(node);
+    if (!tell) return;
+    queue(node);  // its own listeners come before those of what is derived from it
+    mark_readers(*node);
   }
   /// The listeners of all that was computed from it are to be told, in this order.
   void mark_readers(const Node& node) {

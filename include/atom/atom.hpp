@@ -69,6 +69,7 @@ class Atom : public AtomBase, public detail::Listening<Atom<T>, T> {
   /// The value, valid until the next write to this atom. A template's is its default (throws Error if it has a
   /// Factory).
   const T& value() const {
+    this->check_read();
     if (!value_) [[unlikely]]
       no_value();
     return *static_cast<const T*>(value_);
@@ -304,6 +305,7 @@ class Atom : public AtomBase, public detail::Listening<Atom<T>, T> {
     return write(T(next), loud);
   }
   bool write(T&& next, bool loud) {
+    this->check_write();
     if constexpr (std::is_nothrow_move_assignable_v<T>) {
       // An own value that was written before, and nobody to tell: it may simply be assigned.
       if ((flags_ & (own | modified | not_idle)) == (own | modified) &&

@@ -4,8 +4,11 @@
 
 #include <atom/config.hpp>
 #include <atom/detail/delivery.hpp>
+#include <atom/detail/scope.hpp>
+#include <atom/detail/thread_check.hpp>
 #include <atom/error.hpp>
 #include <atom/fwd.hpp>
+#include <atom/misuse.hpp>
 #include <atom/registry.hpp>
 #include <atom/signal.hpp>
 #include <atom/value.hpp>
@@ -202,6 +205,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
     signal_.invalidate(*this, true);
     const detail::Shown values{*this, value_, old, true, owns_old};
     detail::Hold hold(*signal_.delivery());
+    const detail::ThreadCheck check(*signal_.delivery(), definition_, &hold);
     tell(values, true, false, hold);
     hold.finish();
   }
@@ -212,6 +216,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
     detail::Delivery& delivery = *signal_.delivery();
     if (delivery.held()) return enqueue();
     detail::Hold hold(delivery);
+    const detail::ThreadCheck check(delivery, definition_, &hold);
     deliver(hold);
     hold.finish();
   }
@@ -238,6 +243,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
   };
   /// For writes and for new listeners.
   void require_free() const {
+    check_write();
     if (flags_ & (template_flag | editing)) [[unlikely]]
       refuse();
   }
@@ -289,6 +295,34 @@ class ATOM_API AtomBase : private detail::Deliverable {
                 "\" has a Factory and no default: only a clone has a value, take one with store.use(atom)");
   }
 
+  /// Of a misuse; see misuse.hpp.
+  void check_read() const {
+#if ATOM_CHECKS
+    if (flags_ & gone) [[unlikely]]
+      used_after_end();
+    if (!is_template()) [[likely]]
+      return;
+    const detail::Scope* const scope = detail::innermost_scope();
+    if (scope && scope->store) {
+      detail::report_misuse("atom \"" + definition_->key +
+                            "\" is read as a template while a store is current: take its clone, store.use(atom)");
+    }
+#endif
+  }
+  void check_write() const {
+#if ATOM_CHECKS
+    if (flags_ & gone) [[unlikely]]
+      used_after_end();
+    if (!is_template()) [[likely]]
+      detail::check_thread(*signal_.delivery(), definition_);
+#endif
+  }
+  [[noreturn]] ATOM_COLD void used_after_end() const {
+    const std::string message = "atom \"" + definition_->key + "\" is used after its store has dropped or destroyed it";
+    detail::report_misuse(message);
+    throw Error(message);
+  }
+
   enum Flag : std::uint32_t {
     own = 1u << 0,                 // value_ lies in the arena and is ours
     own_old = 1u << 1,             // so is old_
@@ -308,6 +342,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
     dropped = 1u << 15,  // no longer in its store
     secret = 1u << 16,   // derived from what is server-only
     to_tell = 1u << 17,  // derived: listeners are to be told what the next computation changes
+    gone = 1u << 18,     // its memory has been given back
   };
   static constexpr std::uint32_t all_pending = change_pending | coalesced | mutated | reset_pending | to_tell;
   static constexpr std::uint32_t not_idle =
@@ -429,7 +464,11 @@ class ATOM_API AtomBase : private detail::Deliverable {
     detail::Arena& memory = arena();
     const std::size_t size = size_;
     const detail::Definition& definition = *definition_;
+    [[maybe_unused]] std::uint32_t& flags = flags_;
     if (!(flags_ & plain)) this->~AtomBase();
+#if ATOM_CHECKS
+    if (!definition.family) flags |= gone;  // may be seen until somebody else has the memory
+#endif
     memory.recycle(this, size, alignof(std::max_align_t));
     if (definition.family) definition.free(memory);
   }

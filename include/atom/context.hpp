@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atom/config.hpp>
+#include <atom/detail/scope.hpp>
 #include <atom/error.hpp>
 #include <atom/fwd.hpp>
 
@@ -15,17 +16,6 @@
 namespace atom::inline v0_1 {
 
 namespace detail {
-
-/// A store that is current, and what was so before. Those of one thread are a list, the innermost first.
-struct Scope {
-  AtomStore* store;  // null: none is current
-  Scope* outer = nullptr;
-};
-
-ATOM_API inline Scope*& innermost_scope() noexcept {
-  static constinit thread_local Scope* innermost = nullptr;
-  return innermost;
-}
 
 [[noreturn]] ATOM_COLD inline void ends_out_of_order() {
   throw Error(

@@ -197,6 +197,7 @@ AtomBase* AtomStore::find(const AtomMember<T>& member) const noexcept {
 template <class T>
 Atom<T>& AtomStore::use(const AtomMember<T>& member) {
   const detail::Definition& family = *member.family_->definition_;
+  const detail::ThreadCheck check(delivery_, &family);
   if (AtomBase* const clone = atoms_.find(member.hash_, member.key())) [[likely]] {
     if (!clone->definition_->same_variable(family)) refuse(*clone->definition_, family);
     return static_cast<Atom<T>&>(*clone);

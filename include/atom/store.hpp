@@ -106,6 +106,7 @@ class AtomStore {
   /// `atom` is really of a class derived from A, Error while the store is being destroyed, and what the factory throws.
   template <std::derived_from<AtomBase> A>
   A& use(const A& atom) {
+    const detail::ThreadCheck check(delivery_, atom.definition_);
     if (AtomBase* const clone = atoms_.find(atom.definition_, atom.hash_)) [[likely]]
       return static_cast<A&>(*clone);
     return use_slowly(atom);
@@ -446,6 +447,7 @@ HydrateReport AtomStore::take(Owner owner, HydrateOptions options) {
   } else {
     snapshot = &*owner;
   }
+  detail::check_thread(delivery_, nullptr);
   const Trust from = options.trust.value_or(snapshot->trust());
   bool as_it_is = from == Trust::server;
   for (const Snapshot::Entry& entry : *snapshot) as_it_is = as_it_is && fits(entry);
@@ -582,6 +584,7 @@ inline std::vector<CloneInfo> AtomStore::inspect() const {
 template <std::invocable F>
 std::invoke_result_t<F> AtomStore::batch(F&& fn) {
   detail::Hold hold(delivery_);
+  const detail::ThreadCheck check(delivery_, nullptr, &hold);
   struct Settle {
     detail::Hold& hold;
     bool thrown = true;
@@ -647,6 +650,7 @@ inline void AtomStore::drop(const AtomBase& atom) {
   }
   if (clone->flags_ & AtomBase::ending) return;  // by one of its own destroy listeners
   detail::Hold hold(delivery_);
+  const detail::ThreadCheck check(delivery_, clone->definition_, &hold);
   layers_.hide(*clone->definition_);
   clone->tell_destroyed(hold);
   if (hold.alive() && !(clone->flags_ & AtomBase::dropped)) {

@@ -1,0 +1,20 @@
+// Which store is current in a thread: a list of scopes. context.hpp opens them.
+#pragma once
+
+#include <atom/config.hpp>
+#include <atom/fwd.hpp>
+
+namespace atom::inline v0_1::detail {
+
+/// A store that is current, and what was so before. Those of one thread are a list, the innermost first.
+struct Scope {
+  AtomStore* store;  // null: none is current
+  Scope* outer = nullptr;
+};
+
+ATOM_API inline Scope*& innermost_scope() noexcept {
+  static constinit thread_local Scope* innermost = nullptr;
+  return innermost;
+}
+
+}  // namespace atom::inline v0_1::detail

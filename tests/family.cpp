@@ -223,8 +223,10 @@ TEST_CASE("A snapshot of atoms of families outlives the store, and goes into ano
 
 TEST_CASE("A key of no family is unknown to hydrate, and a family's own key is no atom's") {
   AtomStore store;
-  const auto report = store.hydrate(Snapshot{{"family.nobody/1", 1}, {"family.doc.a", "x"}, {"/", "y"}});
-  CHECK(report.unknown == std::vector<std::string>{"family.nobody/1", "family.doc.a", "/"});
+  const atom::Atom<int> plain{"family.plain"};
+  const auto report =
+      store.hydrate(Snapshot{{"family.nobody/1", 1}, {"family.doc.a", "x"}, {"/", "y"}, {"family.plain/1", 1}});
+  CHECK(report.unknown == std::vector<std::string>{"family.nobody/1", "family.doc.a", "/", "family.plain/1"});
 }
 
 TEST_CASE("What a client sends changes atoms of client-writable families only, and each key is named") {

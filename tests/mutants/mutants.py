@@ -646,6 +646,72 @@ MUTANTS = [
         "++count;",
         ["inspect.cpp"],
     ),
+    # ---- family.hpp: an atom for each id
+    Mutant(
+        "a slash in an id of a family is not escaped",
+        "family.hpp",
+        'id.find_first_of("/%")',
+        'id.find_first_of("%")',
+        ["family.cpp"],
+    ),
+    Mutant(
+        "an atom of a family is taken for a plain one of its key",
+        "family.hpp",
+        "if (!clone->definition_->same_variable(family)) refuse(*clone->definition_, family);",
+        "",
+        ["family.cpp"],
+    ),
+    Mutant(
+        "the definition of an atom of a family stays when the atom is dropped",
+        "atom_base.hpp",
+        "if (definition.family) definition.free(memory);",
+        "",
+        ["family.cpp"],
+    ),
+    Mutant(
+        "a snapshot refers to the key of an atom of a family",
+        "snapshot.hpp",
+        "      if (definition.family) [[unlikely]]\n        own_key();\n",
+        "",
+        ["family.cpp"],
+        memory=True,
+    ),
+    Mutant(
+        "hydrate knows no families",
+        "registry.hpp",
+        "return family && family->is_family ? family : nullptr;",
+        "return family && !family ? family : nullptr;",
+        ["family.cpp"],
+    ),
+    Mutant(
+        "any atom is taken for a family",
+        "registry.hpp",
+        "return family && family->is_family ? family : nullptr;",
+        "return family;",
+        ["family.cpp"],
+    ),
+    # ---- misuse.hpp: what is reported
+    Mutant(
+        "two threads in a store are not noticed in a batch",
+        "store.hpp",
+        "  const detail::ThreadCheck check(delivery_, nullptr, &hold);\n  struct Settle {",
+        "  struct Settle {",
+        ["misuse.cpp"],
+    ),
+    Mutant(
+        "a thread that was inside with another one stays inside",
+        "detail/thread_check.hpp",
+        "      before_ = nullptr;\n",
+        "",
+        ["misuse.cpp"],
+    ),
+    Mutant(
+        "an atom that has gone is not told from one that is there",
+        "atom_base.hpp",
+        "    if (!definition.family) flags |= gone;  // may be seen until somebody else has the memory\n",
+        "",
+        ["misuse.cpp"],
+    ),
     # ---- mailbox.hpp: who runs what, and what becomes of the rest
     Mutant(
         "what a function posts runs in the same drain",

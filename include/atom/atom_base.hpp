@@ -298,7 +298,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
   /// Of a misuse; see misuse.hpp.
   void check_read() const {
 #if ATOM_CHECKS
-    if (flags_ & gone) [[unlikely]]
+    if (flags_ & freed) [[unlikely]]
       used_after_end();
     if (!is_template()) [[likely]]
       return;
@@ -311,7 +311,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
   }
   void check_write() const {
 #if ATOM_CHECKS
-    if (flags_ & gone) [[unlikely]]
+    if (flags_ & freed) [[unlikely]]
       used_after_end();
     if (!is_template()) [[likely]]
       detail::check_thread(*signal_.delivery(), definition_);
@@ -342,7 +342,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
     dropped = 1u << 15,  // no longer in its store
     secret = 1u << 16,   // derived from what is server-only
     to_tell = 1u << 17,  // derived: listeners are to be told what the next computation changes
-    gone = 1u << 18,     // its memory has been given back
+    freed = 1u << 18,    // its memory has been given back
   };
   static constexpr std::uint32_t all_pending = change_pending | coalesced | mutated | reset_pending | to_tell;
   static constexpr std::uint32_t not_idle =
@@ -467,7 +467,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
     [[maybe_unused]] std::uint32_t& flags = flags_;
     if (!(flags_ & plain)) this->~AtomBase();
 #if ATOM_CHECKS
-    if (!definition.family) flags |= gone;  // may be seen until somebody else has the memory
+    if (!definition.family) flags |= freed;  // may be seen until somebody else has the memory
 #endif
     memory.recycle(this, size, alignof(std::max_align_t));
     if (definition.family) definition.free(memory);

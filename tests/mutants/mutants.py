@@ -708,7 +708,7 @@ MUTANTS = [
     Mutant(
         "an atom that has gone is not told from one that is there",
         "atom_base.hpp",
-        "    if (!definition.family) flags |= gone;  // may be seen until somebody else has the memory\n",
+        "    if (!definition.family) flags |= freed;  // may be seen until somebody else has the memory\n",
         "",
         ["misuse.cpp"],
     ),

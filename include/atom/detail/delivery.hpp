@@ -8,7 +8,6 @@
 #include <atom/error.hpp>
 #include <atom/fwd.hpp>
 
-#include <atomic>
 #include <cstdint>
 #include <exception>
 #include <utility>
@@ -108,9 +107,9 @@ class Delivery {
 
   Arena arena;
   AtomStore* const store;
-  Transaction* transaction = nullptr;               // the innermost
-  std::atomic<const void*> thread_inside{nullptr};  // only used where ATOM_CHECKS is set
-  std::uint32_t computing = 0;                      // derived atoms, each one for the next
+  Transaction* transaction = nullptr;   // the innermost
+  const void* thread_inside = nullptr;  // for ThreadCheck
+  std::uint32_t computing = 0;          // derived atoms, each one for the next
 
  private:
   friend class Hold;

@@ -22,9 +22,9 @@ ATOM_COLD inline void two_threads(const Definition* atom) {
 }
 
 /// Looks whether another thread is inside.
-inline void check_thread([[maybe_unused]] const Delivery& delivery, [[maybe_unused]] const Definition* atom) {
+inline void check_thread([[maybe_unused]] Delivery& delivery, [[maybe_unused]] const Definition* atom) {
 #if ATOM_CHECKS
-  const void* const other = delivery.thread_inside.load(std::memory_order_relaxed);
+  const void* const other = std::atomic_ref(delivery.thread_inside).load(std::memory_order_relaxed);
   if (other && other != this_thread()) [[unlikely]]
     two_threads(atom);
 #endif
@@ -51,7 +51,7 @@ class ThreadCheck {
   }
 
  private:
-  std::atomic<const void*>& inside_;
+  std::atomic_ref<const void*> inside_;
   const Hold* hold_;
   const void* before_;
 };

@@ -244,11 +244,11 @@ struct Codec<T, Shape::integer> {
   static bool read(Reader& reader, T& value) {
     using Limits = std::numeric_limits<T>;
     if constexpr (is_signed) {
-      std::int64_t wide;
+      std::int64_t wide = 0;
       if (!reader.integer(wide, Limits::min(), Limits::max(), name)) return false;
       value = static_cast<T>(wide);
     } else {
-      std::uint64_t wide;
+      std::uint64_t wide = 0;
       if (!reader.unsigned_integer(wide, Limits::max(), name)) return false;
       value = static_cast<T>(wide);
     }

@@ -66,11 +66,10 @@ class Getter {
 
 namespace detail {
 
-template <class T>
 class DerivedDefinition final : public Definition {
  public:
-  DerivedDefinition(const Key& k, Hook<T(const Getter&)> f, const DerivedOptions& o)
-      : Definition(k, type_ops<T>), compute(std::move(f)), options(o) {
+  DerivedDefinition(const Key& k, const TypeOps& t, Hook<void(DerivedBase&)> c, const DerivedOptions& options)
+      : Definition(k, t), compute(std::move(c)), inherits_secrecy(!options.server_only) {
     server_only = options.server_only.value_or(false);
     derived = true;
   }
@@ -79,8 +78,8 @@ class DerivedDefinition final : public Definition {
   Value before_update(const void*, const void*) const override { return Value(); }
   void on_update(const void*, const void*, AtomBase&) const override {}
 
-  const Hook<T(const Getter&)> compute;
-  const DerivedOptions options;
+  const Hook<void(DerivedBase&)> compute;  // calls the function, and gives a clone the value that it makes
+  const bool inherits_secrecy;
 };
 
 /// What a derived atom has read, and whether its value is still what they make of it.
@@ -95,8 +94,6 @@ class DerivedBase : public AtomBase {
     if (state_ != State::fresh) [[unlikely]]
       refresh_slowly();
   }
-  /// Has the function make the value; see `take`.
-  virtual void compute() = 0;
   /// It made a value that differs, in the arena.
   void take(const void* next) noexcept {
     exchange_value(next, true, (flags_ & to_tell) && has_value() && is_listened_to());
@@ -114,6 +111,7 @@ class DerivedBase : public AtomBase {
 
  private:
   friend class atom::Getter;
+  const DerivedDefinition& definition() const noexcept { return static_cast<const DerivedDefinition&>(*definition_); }
 
   enum class State : std::uint8_t {
     fresh,   // the value is what the inputs make
@@ -181,40 +179,37 @@ class DerivedBase : public AtomBase {
   }
   void recompute() {
     next_read_ = &first_;
-    const bool failed_before = std::exchange(error_, nullptr) != nullptr;
+    flags_ &= ~secret;
+    if (error_) {
+      error_ = nullptr;
+      ++version_;  // even with the same value, it is news to who got the exception
+    }
     try {
-      compute();
+      definition().compute(*this);
     } catch (...) {
       error_ = std::current_exception();
+      ++version_;
     }
-    if (failed_before || error_) ++version_;  // even with the same value, it is news to who got the exception
     forget_from(*next_read_);
-    bool secret_input = false;
-    for (Input* input = first_; input; input = input->next) {
-      if (input->derived) input->version = input->derived->version_;
-      secret_input = secret_input || input->source->is_server_only();
-    }
-    flags_ = secret_input && inherits_secrecy() ? flags_ | secret : flags_ & ~secret;
     settle(error_ ? State::failed : State::fresh);
   }
-  virtual bool inherits_secrecy() const noexcept = 0;
   void settle(State state) noexcept {
     state_ = state;
     marked_loud_ = false;
   }
 
-  /// The function reads `atom`. If it did so at this point the last time, as it mostly does: this store's clone of it.
-  AtomBase* read_again(const AtomBase& atom) noexcept {
+  /// The function reads `atom`. If it did so at this point the last time, as it mostly does: that input.
+  Input* read_again(const AtomBase& atom) noexcept {
     Input* const expected = *next_read_;
     if (!expected || !expected->edge.active() || expected->source->definition_ != atom.definition_) return nullptr;
     next_read_ = &expected->next;
-    return expected->source;
+    return expected;
   }
-  /// Else it is this one.
-  void depend_on(AtomBase& source) {
+  /// Else it is this one, of the store's clone.
+  Input& depend_on(AtomBase& source) {
     Input* const expected = *next_read_;
     for (Input* input = first_; input != expected; input = input->next) {
-      if (input->is(source)) return;
+      if (input->is(source)) return *input;
     }
     auto* const derived = source.definition_->derived ? static_cast<DerivedBase*>(&source) : nullptr;
     Piece<Input> piece(arena());
@@ -225,7 +220,23 @@ class DerivedBase : public AtomBase {
     piece.release();
     *next_read_ = input;
     next_read_ = &input->next;
+    return *input;
   }
+  /// While one lives, the function reads an input; then, also if that throws, it is known what it has read.
+  class Reading {
+   public:
+    Reading(DerivedBase& reader, Input& input) noexcept : reader_(reader), input_(input) {}
+    Reading(const Reading&) = delete;
+    Reading& operator=(const Reading&) = delete;
+    ~Reading() {
+      if (input_.derived) input_.version = input_.derived->version_;
+      if (input_.source->is_server_only() && reader_.definition().inherits_secrecy) reader_.flags_ |= secret;
+    }
+
+   private:
+    DerivedBase& reader_;
+    Input& input_;
+  };
   void forget_from(Input*& first) noexcept {
     while (Input* const input = first) {
       first = input->next;
@@ -238,7 +249,9 @@ class DerivedBase : public AtomBase {
   void mark(State state, bool is_loud) noexcept {
     const bool is_news = state_ <= State::failed || (is_loud && !marked_loud_);
     if (state_ < state) state_ = state;
-    if (!is_news) return;
+    if (is_news) pass_on(is_loud);
+  }
+  ATOM_NOINLINE void pass_on(bool is_loud) noexcept {
     marked_loud_ = is_loud;
     if (is_loud && is_listened_to()) {
       flags_ |= to_tell;
@@ -294,7 +307,6 @@ class Derived final : public detail::DerivedBase, public detail::Listening<Deriv
                 "atom::Derived<T>: T is a plain object type, without const, reference or array");
   static_assert(std::move_constructible<T>,
                 "atom::Derived<T>: the function returns a T, which is moved into the store");
-  using Definition = detail::DerivedDefinition<T>;
 
  public:
   using value_type = T;
@@ -303,7 +315,13 @@ class Derived final : public detail::DerivedBase, public detail::Listening<Deriv
   template <class F>
     requires std::convertible_to<std::invoke_result_t<const F&, const Getter&>, T>
   Derived(Key key, F compute, DerivedOptions options = {})
-      : DerivedBase(*new Definition(key, detail::Hook<T(const Getter&)>(std::move(compute)), options)) {}
+      : DerivedBase(*new detail::DerivedDefinition(
+            key, detail::type_ops<T>,
+            [compute = std::move(compute)](DerivedBase& clone) {
+              const Getter get(clone);
+              static_cast<Derived&>(clone).assign(compute(get));
+            },
+            options)) {}
   template <class F>
     requires(!std::invocable<const F&, const Getter&>)
   Derived(Key key, F compute, DerivedOptions options = {}) = delete;  // it is computed by [](auto& get) { ... }
@@ -361,8 +379,8 @@ class Derived final : public detail::DerivedBase, public detail::Listening<Deriv
     refresh();
     return signal_.subscribe(events, std::move(call));
   }
-  void compute() override {
-    T next = static_cast<const Definition&>(definition()).compute(Getter(*this));
+  /// The function has returned `next`.
+  void assign(T next) {
     if (has_value() && detail::same_value<T>(*static_cast<const T*>(value_), next)) return;
     if constexpr (std::is_nothrow_move_assignable_v<T>) {
       if (may_assign()) {
@@ -375,9 +393,6 @@ class Derived final : public detail::DerivedBase, public detail::Listening<Deriv
     piece.release();
     take(value);
   }
-  bool inherits_secrecy() const noexcept override {
-    return !static_cast<const Definition&>(definition()).options.server_only.has_value();
-  }
   [[noreturn]] ATOM_COLD void no_value() const {
     throw Error("derived atom \"" + std::string(key()) +
                 "\" has a value in a store only: take a clone with store.use(atom)");
@@ -389,17 +404,17 @@ Derived(Key, F) -> Derived<std::invoke_result_t<const F&, const Getter&>>;
 
 template <std::derived_from<AtomBase> A>
 const typename A::value_type& Getter::operator()(const A& atom) const {
-  if (AtomBase* const known = reader_.read_again(atom)) [[likely]]
-    return static_cast<A*>(known)->value();
-  A& input = reader_.store().use(atom);
-  reader_.depend_on(input);
-  return input.value();
+  detail::DerivedBase::Input* input = reader_.read_again(atom);
+  if (!input) [[unlikely]]
+    input = &reader_.depend_on(reader_.store().use(atom));
+  const detail::DerivedBase::Reading reading(reader_, *input);
+  return static_cast<A*>(input->source)->value();
 }
 template <class T>
 const T& Getter::operator()(const AtomMember<T>& member) const {
-  Atom<T>& input = reader_.store().use(member);
-  reader_.depend_on(input);
-  return input.value();
+  Atom<T>& atom = reader_.store().use(member);
+  const detail::DerivedBase::Reading reading(reader_, reader_.depend_on(atom));
+  return atom.value();
 }
 
 }  // namespace atom::inline v0_1

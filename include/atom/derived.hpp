@@ -122,9 +122,10 @@ class DerivedBase : public AtomBase {
   struct Input {
     Input* next;
     AtomBase* source;
-    DerivedBase* derived;  // the same, or null
-    std::uint32_t version;
     Subscription edge;  // ends with the source
+    std::uint32_t version;
+    bool is_derived;
+    DerivedBase& derived() const noexcept { return static_cast<DerivedBase&>(*source); }
     bool is(const AtomBase& atom) const noexcept { return source == &atom && edge.active(); }
   };
 
@@ -164,16 +165,16 @@ class DerivedBase : public AtomBase {
   AtomStore& store() const noexcept { return *signal_.delivery()->store; }
 
   /// In the order in which they were read: what was read only because of an earlier one is not asked if that differs.
-  bool inputs_differ() {
+  ATOM_NOINLINE bool inputs_differ() {
     for (Input* input = first_; input; input = input->next) {
       if (!input->edge.active()) return true;
-      if (!input->derived) continue;
+      if (!input->is_derived) continue;
       try {
-        input->derived->refresh();
+        input->derived().refresh();
       } catch (...) {
         return true;
       }
-      if (input->derived->version_ != input->version) return true;
+      if (input->derived().version_ != input->version) return true;
     }
     return false;
   }
@@ -190,7 +191,8 @@ class DerivedBase : public AtomBase {
       error_ = std::current_exception();
       ++version_;
     }
-    forget_from(*next_read_);
+    if (*next_read_) [[unlikely]]
+      forget_from(*next_read_);
     settle(error_ ? State::failed : State::fresh);
   }
   void settle(State state) noexcept {
@@ -206,21 +208,23 @@ class DerivedBase : public AtomBase {
     return expected;
   }
   /// Else it is this one, of the store's clone.
-  Input& depend_on(AtomBase& source) {
+  ATOM_NOINLINE Input& depend_on(AtomBase& source) {
     Input* const expected = *next_read_;
     for (Input* input = first_; input != expected; input = input->next) {
       if (input->is(source)) return *input;
     }
-    auto* const derived = source.definition_->derived ? static_cast<DerivedBase*>(&source) : nullptr;
+    const bool is_derived = source.definition_->derived;
     Piece<Input> piece(arena());
-    const State mark = derived ? State::asked : State::stale;
-    auto edge = source.signal_.subscribe(
-        on_input, [this, mark](const void* loud, const void*, AtomBase&) { this->mark(mark, loud); });
-    Input* const input = ::new (piece.place()) Input{expected, &source, derived, 0, std::move(edge)};
+    auto edge = is_derived ? depend_on<State::asked>(source.signal_) : depend_on<State::stale>(source.signal_);
+    Input* const input = ::new (piece.place()) Input{expected, &source, std::move(edge), 0, is_derived};
     piece.release();
     *next_read_ = input;
     next_read_ = &input->next;
     return *input;
+  }
+  template <State state>
+  Subscription depend_on(Signal& signal) {
+    return signal.subscribe(on_input, [this](const void* loud, const void*, AtomBase&) { mark(state, loud); });
   }
   /// While one lives, the function reads an input; then, also if that throws, it is known what it has read.
   class Reading {
@@ -229,7 +233,7 @@ class DerivedBase : public AtomBase {
     Reading(const Reading&) = delete;
     Reading& operator=(const Reading&) = delete;
     ~Reading() {
-      if (input_.derived) input_.version = input_.derived->version_;
+      if (input_.is_derived) input_.version = input_.derived().version_;
       if (input_.source->is_server_only() && reader_.definition().inherits_secrecy) reader_.flags_ |= secret;
     }
 
@@ -237,7 +241,7 @@ class DerivedBase : public AtomBase {
     DerivedBase& reader_;
     Input& input_;
   };
-  void forget_from(Input*& first) noexcept {
+  ATOM_NOINLINE void forget_from(Input*& first) noexcept {
     while (Input* const input = first) {
       first = input->next;
       input->edge.unsubscribe();

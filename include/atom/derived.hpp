@@ -12,7 +12,6 @@
 
 #include <atom/atom_base.hpp>
 #include <atom/config.hpp>
-#include <atom/detail/hook.hpp>
 #include <atom/detail/listening.hpp>
 #include <atom/detail/text_path.hpp>
 #include <atom/error.hpp>
@@ -66,20 +65,24 @@ class Getter {
 
 namespace detail {
 
-class DerivedDefinition final : public Definition {
+class DerivedDefinition : public Definition {
  public:
-  DerivedDefinition(const Key& k, const TypeOps& t, Hook<void(DerivedBase&)> c, const DerivedOptions& options)
-      : Definition(k, t), compute(std::move(c)), inherits_secrecy(!options.server_only) {
+  /// Calls the function, and gives a clone the value that it makes.
+  virtual void compute(DerivedBase& clone) const = 0;
+  const bool inherits_secrecy;
+
+  // What only an atom's own value needs.
+  void build(void*, std::pmr::memory_resource*) const final {}
+  Value before_update(const void*, const void*) const final { return Value(); }
+  void on_update(const void*, const void*, AtomBase&) const final {}
+
+ protected:
+  DerivedDefinition(const Key& k, const TypeOps& t, const DerivedOptions& options)
+      : Definition(k, t), inherits_secrecy(!options.server_only) {
     server_only = options.server_only.value_or(false);
     derived = true;
   }
-  // What only an atom's own value needs.
-  void build(void*, std::pmr::memory_resource*) const override {}
-  Value before_update(const void*, const void*) const override { return Value(); }
-  void on_update(const void*, const void*, AtomBase&) const override {}
-
-  const Hook<void(DerivedBase&)> compute;  // calls the function, and gives a clone the value that it makes
-  const bool inherits_secrecy;
+  ~DerivedDefinition() = default;
 };
 
 /// What a derived atom has read, and whether its value is still what they make of it.
@@ -319,13 +322,7 @@ class Derived final : public detail::DerivedBase, public detail::Listening<Deriv
   template <class F>
     requires std::convertible_to<std::invoke_result_t<const F&, const Getter&>, T>
   Derived(Key key, F compute, DerivedOptions options = {})
-      : DerivedBase(*new detail::DerivedDefinition(
-            key, detail::type_ops<T>,
-            [compute = std::move(compute)](DerivedBase& clone) {
-              const Getter get(clone);
-              static_cast<Derived&>(clone).assign(compute(get));
-            },
-            options)) {}
+      : DerivedBase(*new By<F>(key, std::move(compute), options)) {}
   template <class F>
     requires(!std::invocable<const F&, const Getter&>)
   Derived(Key key, F compute, DerivedOptions options = {}) = delete;  // it is computed by [](auto& get) { ... }
@@ -373,6 +370,21 @@ class Derived final : public detail::DerivedBase, public detail::Listening<Deriv
 
  private:
   friend class detail::Listening<Derived, T>;
+
+  /// It holds the function, which all its clones call as const.
+  template <class F>
+  class By final : public detail::DerivedDefinition {
+   public:
+    By(const Key& k, F&& f, const DerivedOptions& o)
+        : DerivedDefinition(k, detail::type_ops<T>, o), fn_(std::move(f)) {}
+    void compute(DerivedBase& clone) const override {
+      const Getter get(clone);
+      static_cast<Derived&>(clone).assign(fn_(get));
+    }
+
+   private:
+    const F fn_;
+  };
 
   template <class V>
   V find_at(const T& whole, std::string_view path, V fallback) const {

@@ -183,7 +183,7 @@ class DerivedBase : public AtomBase {
   }
   void recompute() {
     next_read_ = &first_;
-    flags_ &= ~secret;
+    const std::uint32_t secret_before = std::exchange(flags_, flags_ & ~secret) & secret;
     if (error_) {
       error_ = nullptr;
       ++version_;  // even with the same value, it is news to who got the exception
@@ -196,6 +196,7 @@ class DerivedBase : public AtomBase {
     }
     if (*next_read_) [[unlikely]]
       forget_from(*next_read_);
+    if ((flags_ & secret) != secret_before) ++version_;  // an equal value may come from a secret one now
     settle(error_ ? State::failed : State::fresh);
   }
   void settle(State state) noexcept {

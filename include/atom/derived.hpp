@@ -156,7 +156,8 @@ class DerivedBase : public AtomBase {
     } else if (state_ != State::failed) {
       recompute();
     }
-    if (error_) std::rethrow_exception(error_);
+    if (state_ == State::failed) [[unlikely]]
+      std::rethrow_exception(error_);
   }
   [[noreturn]] ATOM_COLD void from_itself() const {
     throw CycleError("derived atom \"" + std::string(key()) + "\" is computed from itself");
@@ -188,16 +189,18 @@ class DerivedBase : public AtomBase {
       error_ = nullptr;
       ++version_;  // even with the same value, it is news to who got the exception
     }
+    State reached = State::fresh;
     try {
       definition().compute(*this);
     } catch (...) {
+      reached = State::failed;
       error_ = std::current_exception();
       ++version_;
     }
     if (*next_read_) [[unlikely]]
       forget_from(*next_read_);
     if ((flags_ & secret) != secret_before) ++version_;  // an equal value may come from a secret one now
-    settle(error_ ? State::failed : State::fresh);
+    settle(reached);
   }
   void settle(State state) noexcept {
     state_ = state;

@@ -819,7 +819,7 @@ void expect_current(const AtomStore* store) {
 
 const atom::Atom<int> hops{"context.hops", 0};
 constexpr std::size_t requests = 1000;
-constexpr int hops_each = 20;
+constexpr int hops_each = 10;
 
 /// Where those who come wait for the last of them; then they all go on.
 class Gate {

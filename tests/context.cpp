@@ -12,6 +12,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -817,15 +818,53 @@ void expect_current(const AtomStore* store) {
 }
 
 const atom::Atom<int> hops{"context.hops", 0};
-constexpr int requests = 100, hops_each = 1000;
+constexpr std::size_t requests = 1000;
+constexpr int hops_each = 10;
 
-Plain<> request(support::Pool& pool, std::atomic<int>& left, const Plain<>*) {
+/// Where those who come wait for the last of them; then they all go on.
+class Gate {
+ public:
+  explicit Gate(std::size_t count) : awaited_(count) {}
+
+  /// `co_await gate.pass(pool)`: goes on in one of the threads.
+  auto pass(support::Pool& pool) noexcept {
+    struct Awaiter {
+      Gate& gate;
+      support::Pool& pool;
+      bool await_ready() const noexcept { return false; }
+      void await_suspend(std::coroutine_handle<> coroutine) const { gate.wait(pool, coroutine); }
+      void await_resume() const noexcept {}
+    };
+    return Awaiter{*this, pool};
+  }
+  bool open() {
+    const std::lock_guard lock(mutex_);
+    return waiting_.size() == awaited_;
+  }
+
+ private:
+  void wait(support::Pool& pool, std::coroutine_handle<> coroutine) {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back(coroutine);
+    if (waiting_.size() < awaited_) return;
+    for (const std::coroutine_handle<> each : waiting_) pool.post(each);
+  }
+
+  const std::size_t awaited_;
+  std::mutex mutex_;
+  std::vector<std::coroutine_handle<>> waiting_;
+};
+
+Plain<> request(support::Pool& pool, Gate& gate, std::atomic<std::size_t>& left, const Plain<>*) {
   AtomStore store;
   expect_current(nullptr);
   co_await pool.hop();
   expect_current(nullptr);
   {
     const StoreScope scope{store};
+    co_await carry(gate.pass(pool));
+    expect_current(&store);
+    if (!gate.open()) ++wrong;
     for (int i = 0; i < hops_each; ++i) {
       co_await carry(pool.hop());
       expect_current(&store);
@@ -842,13 +881,16 @@ Carried<> hop_inside(support::Pool& pool, const AtomStore& store) {
   expect_current(&store);
   atom::require_store().use(hops).update([](const int& n) { return n + 1; });
 }
-Carried<> request(support::Pool& pool, std::atomic<int>& left, const Carried<>*) {
+Carried<> request(support::Pool& pool, Gate& gate, std::atomic<std::size_t>& left, const Carried<>*) {
   AtomStore store;
   expect_current(nullptr);
   co_await pool.hop();
   expect_current(nullptr);
   {
     const StoreScope scope{store};
+    co_await gate.pass(pool);
+    expect_current(&store);
+    if (!gate.open()) ++wrong;
     for (int i = 0; i < hops_each; ++i) {
       co_await hop_inside(pool, store);
       expect_current(&store);
@@ -859,15 +901,16 @@ Carried<> request(support::Pool& pool, std::atomic<int>& left, const Carried<>*)
   --left;
 }
 
-TEMPLATE_TEST_CASE("a hundred coroutines on four threads see their own store after each of a thousand hops", "",
-                   Plain<>, Carried<>) {
+TEMPLATE_TEST_CASE("a thousand requests at once on eight threads see their own store after every hop", "", Plain<>,
+                   Carried<>) {
   wrong = 0;
-  std::atomic<int> left{requests};
+  std::atomic<std::size_t> left{requests};
   std::deque<TestType> coroutines;
   {
-    support::Pool pool(4, [] { expect_current(nullptr); });
-    for (int i = 0; i < requests; ++i) {
-      coroutines.push_back(request(pool, left, static_cast<const TestType*>(nullptr)));
+    Gate gate(requests);
+    support::Pool pool(8, [] { expect_current(nullptr); });
+    for (std::size_t i = 0; i < requests; ++i) {
+      coroutines.push_back(request(pool, gate, left, static_cast<const TestType*>(nullptr)));
       coroutines.back().start();
       expect_current(nullptr);
     }

@@ -88,6 +88,19 @@ const Derived<std::string> masked{"derived.masked", [](auto& get) { return get(t
 const Derived<std::string> masked_again{"derived.masked_again", [](auto& get) { return get(masked) + "!"; }};
 const Derived<bool> has_token{
     "derived.has_token", [](auto& get) { return !get(token).empty(); }, {.server_only = false}};
+const Derived<int> parsed_token{"derived.parsed_token", [](auto& get) { return std::stoi(get(token)); }};
+const Derived<int> token_length{"derived.token_length", [](auto& get) {
+                                  try {
+                                    return get(parsed_token);
+                                  } catch (const std::invalid_argument&) {
+                                    return -1;
+                                  }
+                                }};
+const Atom<std::string> hidden_city{"derived.hidden_city", "Paris", {.server_only = true}};
+const Atom<bool> is_hidden{"derived.is_hidden", false};
+const Derived<std::string> place{"derived.place",
+                                 [](auto& get) { return (get(is_hidden) ? get(hidden_city) : get(city)) + "!"; }};
+const Derived<std::string> place_again{"derived.place_again", [](auto& get) { return get(place) + "!"; }};
 
 struct Incomparable {
   int value;
@@ -478,6 +491,24 @@ TEST_CASE("What is computed from a server-only value is server-only, unless it s
   CHECK_THAT(text, ContainsSubstring("\"derived.has_token\":true") && ContainsSubstring("\"derived.sum\":3"));
   CHECK(store.use(masked_again).is_server_only());
   CHECK_FALSE(store.use(has_token).is_server_only());
+}
+
+TEST_CASE("What got an exception out of a server-only value is server-only, too") {
+  AtomStore store;
+  CHECK(*store.use(token_length) == -1);
+  CHECK(store.use(token_length).is_server_only());
+}
+
+TEST_CASE("An equal value that comes from a server-only one now is server-only, and what reads it") {
+  AtomStore store;
+  CHECK(*store.use(place_again) == "Paris!!");
+  CHECK_FALSE(store.use(place_again).is_server_only());
+  store.use(is_hidden).update(true);
+  CHECK(*store.use(place_again) == "Paris!!");
+  CHECK(store.use(place_again).is_server_only());
+  store.use(is_hidden).update(false);
+  CHECK(*store.use(place_again) == "Paris!!");
+  CHECK_FALSE(store.use(place_again).is_server_only());
 }
 
 TEST_CASE("Members and text paths of a derived value are watched and read") {

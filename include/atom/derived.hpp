@@ -12,7 +12,6 @@
 
 #include <atom/atom_base.hpp>
 #include <atom/config.hpp>
-#include <atom/detail/hook.hpp>
 #include <atom/detail/listening.hpp>
 #include <atom/detail/text_path.hpp>
 #include <atom/error.hpp>
@@ -66,21 +65,24 @@ class Getter {
 
 namespace detail {
 
-template <class T>
-class DerivedDefinition final : public Definition {
+class DerivedDefinition : public Definition {
  public:
-  DerivedDefinition(const Key& k, Hook<T(const Getter&)> f, const DerivedOptions& o)
-      : Definition(k, type_ops<T>), compute(std::move(f)), options(o) {
+  /// Calls the function, and gives a clone the value that it makes.
+  virtual void compute(DerivedBase& clone) const = 0;
+  const bool inherits_secrecy;
+
+  // What only an atom's own value needs.
+  void build(void*, std::pmr::memory_resource*) const final {}
+  Value before_update(const void*, const void*) const final { return Value(); }
+  void on_update(const void*, const void*, AtomBase&) const final {}
+
+ protected:
+  DerivedDefinition(const Key& k, const TypeOps& t, const DerivedOptions& options)
+      : Definition(k, t), inherits_secrecy(!options.server_only) {
     server_only = options.server_only.value_or(false);
     derived = true;
   }
-  // What only an atom's own value needs.
-  void build(void*, std::pmr::memory_resource*) const override {}
-  Value before_update(const void*, const void*) const override { return Value(); }
-  void on_update(const void*, const void*, AtomBase&) const override {}
-
-  const Hook<T(const Getter&)> compute;
-  const DerivedOptions options;
+  ~DerivedDefinition() = default;
 };
 
 /// What a derived atom has read, and whether its value is still what they make of it.
@@ -95,8 +97,6 @@ class DerivedBase : public AtomBase {
     if (state_ != State::fresh) [[unlikely]]
       refresh_slowly();
   }
-  /// Has the function make the value; see `take`.
-  virtual void compute() = 0;
   /// It made a value that differs, in the arena.
   void take(const void* next) noexcept {
     exchange_value(next, true, (flags_ & to_tell) && has_value() && is_listened_to());
@@ -114,6 +114,7 @@ class DerivedBase : public AtomBase {
 
  private:
   friend class atom::Getter;
+  const DerivedDefinition& definition() const noexcept { return static_cast<const DerivedDefinition&>(*definition_); }
 
   enum class State : std::uint8_t {
     fresh,   // the value is what the inputs make
@@ -124,9 +125,10 @@ class DerivedBase : public AtomBase {
   struct Input {
     Input* next;
     AtomBase* source;
-    DerivedBase* derived;  // the same, or null
-    std::uint32_t version;
     Subscription edge;  // ends with the source
+    std::uint32_t version;
+    bool is_derived;
+    DerivedBase& derived() const noexcept { return static_cast<DerivedBase&>(*source); }
     bool is(const AtomBase& atom) const noexcept { return source == &atom && edge.active(); }
   };
 
@@ -154,7 +156,8 @@ class DerivedBase : public AtomBase {
     } else if (state_ != State::failed) {
       recompute();
     }
-    if (error_) std::rethrow_exception(error_);
+    if (state_ == State::failed) [[unlikely]]
+      std::rethrow_exception(error_);
   }
   [[noreturn]] ATOM_COLD void from_itself() const {
     throw CycleError("derived atom \"" + std::string(key()) + "\" is computed from itself");
@@ -166,67 +169,86 @@ class DerivedBase : public AtomBase {
   AtomStore& store() const noexcept { return *signal_.delivery()->store; }
 
   /// In the order in which they were read: what was read only because of an earlier one is not asked if that differs.
-  bool inputs_differ() {
+  ATOM_NOINLINE bool inputs_differ() {
     for (Input* input = first_; input; input = input->next) {
       if (!input->edge.active()) return true;
-      if (!input->derived) continue;
+      if (!input->is_derived) continue;
       try {
-        input->derived->refresh();
+        input->derived().refresh();
       } catch (...) {
         return true;
       }
-      if (input->derived->version_ != input->version) return true;
+      if (input->derived().version_ != input->version) return true;
     }
     return false;
   }
   void recompute() {
     next_read_ = &first_;
-    const bool failed_before = std::exchange(error_, nullptr) != nullptr;
+    const std::uint32_t secret_before = std::exchange(flags_, flags_ & ~secret) & secret;
+    if (error_) {
+      error_ = nullptr;
+      ++version_;  // even with the same value, it is news to who got the exception
+    }
+    State reached = State::fresh;
     try {
-      compute();
+      definition().compute(*this);
     } catch (...) {
+      reached = State::failed;
       error_ = std::current_exception();
+      ++version_;
     }
-    if (failed_before || error_) ++version_;  // even with the same value, it is news to who got the exception
-    forget_from(*next_read_);
-    bool secret_input = false;
-    for (Input* input = first_; input; input = input->next) {
-      if (input->derived) input->version = input->derived->version_;
-      secret_input = secret_input || input->source->is_server_only();
-    }
-    flags_ = secret_input && inherits_secrecy() ? flags_ | secret : flags_ & ~secret;
-    settle(error_ ? State::failed : State::fresh);
+    if (*next_read_) [[unlikely]]
+      forget_from(*next_read_);
+    if ((flags_ & secret) != secret_before) ++version_;  // an equal value may come from a secret one now
+    settle(reached);
   }
-  virtual bool inherits_secrecy() const noexcept = 0;
   void settle(State state) noexcept {
     state_ = state;
     marked_loud_ = false;
   }
 
-  /// The function reads `atom`. If it did so at this point the last time, as it mostly does: this store's clone of it.
-  AtomBase* read_again(const AtomBase& atom) noexcept {
+  /// The function reads `atom`. If it did so at this point the last time, as it mostly does: that input.
+  Input* read_again(const AtomBase& atom) noexcept {
     Input* const expected = *next_read_;
     if (!expected || !expected->edge.active() || expected->source->definition_ != atom.definition_) return nullptr;
     next_read_ = &expected->next;
-    return expected->source;
+    return expected;
   }
-  /// Else it is this one.
-  void depend_on(AtomBase& source) {
+  /// Else it is this one, of the store's clone.
+  ATOM_NOINLINE Input& depend_on(AtomBase& source) {
     Input* const expected = *next_read_;
     for (Input* input = first_; input != expected; input = input->next) {
-      if (input->is(source)) return;
+      if (input->is(source)) return *input;
     }
-    auto* const derived = source.definition_->derived ? static_cast<DerivedBase*>(&source) : nullptr;
+    const bool is_derived = source.definition_->derived;
     Piece<Input> piece(arena());
-    const State mark = derived ? State::asked : State::stale;
-    auto edge = source.signal_.subscribe(
-        on_input, [this, mark](const void* loud, const void*, AtomBase&) { this->mark(mark, loud); });
-    Input* const input = ::new (piece.place()) Input{expected, &source, derived, 0, std::move(edge)};
+    auto edge = is_derived ? depend_on<State::asked>(source.signal_) : depend_on<State::stale>(source.signal_);
+    Input* const input = ::new (piece.place()) Input{expected, &source, std::move(edge), 0, is_derived};
     piece.release();
     *next_read_ = input;
     next_read_ = &input->next;
+    return *input;
   }
-  void forget_from(Input*& first) noexcept {
+  template <State state>
+  Subscription depend_on(Signal& signal) {
+    return signal.subscribe(on_input, [this](const void* loud, const void*, AtomBase&) { mark(state, loud); });
+  }
+  /// While one lives, the function reads an input; then, also if that throws, it is known what it has read.
+  class Reading {
+   public:
+    Reading(DerivedBase& reader, Input& input) noexcept : reader_(reader), input_(input) {}
+    Reading(const Reading&) = delete;
+    Reading& operator=(const Reading&) = delete;
+    ~Reading() {
+      if (input_.is_derived) input_.version = input_.derived().version_;
+      if (input_.source->is_server_only() && reader_.definition().inherits_secrecy) reader_.flags_ |= secret;
+    }
+
+   private:
+    DerivedBase& reader_;
+    Input& input_;
+  };
+  ATOM_NOINLINE void forget_from(Input*& first) noexcept {
     while (Input* const input = first) {
       first = input->next;
       input->edge.unsubscribe();
@@ -238,7 +260,9 @@ class DerivedBase : public AtomBase {
   void mark(State state, bool is_loud) noexcept {
     const bool is_news = state_ <= State::failed || (is_loud && !marked_loud_);
     if (state_ < state) state_ = state;
-    if (!is_news) return;
+    if (is_news) pass_on(is_loud);
+  }
+  ATOM_NOINLINE void pass_on(bool is_loud) noexcept {
     marked_loud_ = is_loud;
     if (is_loud && is_listened_to()) {
       flags_ |= to_tell;
@@ -294,7 +318,6 @@ class Derived final : public detail::DerivedBase, public detail::Listening<Deriv
                 "atom::Derived<T>: T is a plain object type, without const, reference or array");
   static_assert(std::move_constructible<T>,
                 "atom::Derived<T>: the function returns a T, which is moved into the store");
-  using Definition = detail::DerivedDefinition<T>;
 
  public:
   using value_type = T;
@@ -303,7 +326,7 @@ class Derived final : public detail::DerivedBase, public detail::Listening<Deriv
   template <class F>
     requires std::convertible_to<std::invoke_result_t<const F&, const Getter&>, T>
   Derived(Key key, F compute, DerivedOptions options = {})
-      : DerivedBase(*new Definition(key, detail::Hook<T(const Getter&)>(std::move(compute)), options)) {}
+      : DerivedBase(*new By<F>(key, std::move(compute), options)) {}
   template <class F>
     requires(!std::invocable<const F&, const Getter&>)
   Derived(Key key, F compute, DerivedOptions options = {}) = delete;  // it is computed by [](auto& get) { ... }
@@ -352,6 +375,21 @@ class Derived final : public detail::DerivedBase, public detail::Listening<Deriv
  private:
   friend class detail::Listening<Derived, T>;
 
+  /// It holds the function, which all its clones call as const.
+  template <class F>
+  class By final : public detail::DerivedDefinition {
+   public:
+    By(const Key& k, F&& f, const DerivedOptions& o)
+        : DerivedDefinition(k, detail::type_ops<T>, o), fn_(std::move(f)) {}
+    void compute(DerivedBase& clone) const override {
+      const Getter get(clone);
+      static_cast<Derived&>(clone).assign(fn_(get));
+    }
+
+   private:
+    const F fn_;
+  };
+
   template <class V>
   V find_at(const T& whole, std::string_view path, V fallback) const {
     return detail::value_at<V>(detail::follow_path(whole, path), std::move(fallback));
@@ -361,8 +399,8 @@ class Derived final : public detail::DerivedBase, public detail::Listening<Deriv
     refresh();
     return signal_.subscribe(events, std::move(call));
   }
-  void compute() override {
-    T next = static_cast<const Definition&>(definition()).compute(Getter(*this));
+  /// The function has returned `next`.
+  void assign(T next) {
     if (has_value() && detail::same_value<T>(*static_cast<const T*>(value_), next)) return;
     if constexpr (std::is_nothrow_move_assignable_v<T>) {
       if (may_assign()) {
@@ -375,9 +413,6 @@ class Derived final : public detail::DerivedBase, public detail::Listening<Deriv
     piece.release();
     take(value);
   }
-  bool inherits_secrecy() const noexcept override {
-    return !static_cast<const Definition&>(definition()).options.server_only.has_value();
-  }
   [[noreturn]] ATOM_COLD void no_value() const {
     throw Error("derived atom \"" + std::string(key()) +
                 "\" has a value in a store only: take a clone with store.use(atom)");
@@ -389,17 +424,17 @@ Derived(Key, F) -> Derived<std::invoke_result_t<const F&, const Getter&>>;
 
 template <std::derived_from<AtomBase> A>
 const typename A::value_type& Getter::operator()(const A& atom) const {
-  if (AtomBase* const known = reader_.read_again(atom)) [[likely]]
-    return static_cast<A*>(known)->value();
-  A& input = reader_.store().use(atom);
-  reader_.depend_on(input);
-  return input.value();
+  detail::DerivedBase::Input* input = reader_.read_again(atom);
+  if (!input) [[unlikely]]
+    input = &reader_.depend_on(reader_.store().use(atom));
+  const detail::DerivedBase::Reading reading(reader_, *input);
+  return static_cast<A*>(input->source)->value();
 }
 template <class T>
 const T& Getter::operator()(const AtomMember<T>& member) const {
-  Atom<T>& input = reader_.store().use(member);
-  reader_.depend_on(input);
-  return input.value();
+  Atom<T>& atom = reader_.store().use(member);
+  const detail::DerivedBase::Reading reading(reader_, reader_.depend_on(atom));
+  return atom.value();
 }
 
 }  // namespace atom::inline v0_1

@@ -1,18 +1,23 @@
-// The current store in the coroutines of Boost.Asio, on two threads.
+// The current store in the coroutines of Boost.Asio, on two threads and on a pool of eight.
 #include <atom/context.hpp>
 #include <atom/store.hpp>
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <exception>
 #include <stdexcept>
 #include <thread>
@@ -107,6 +112,50 @@ TEST_CASE("requests in Asio's coroutines on two threads see their own store, and
   std::thread one(run), other(run);
   one.join();
   other.join();
+  CHECK(done == requests);
+  CHECK(wrong == 0);
+}
+
+/// Waits at `gate`, which the last one to come opens for all. A timer is one thread's at a time: its strand's.
+asio::awaitable<void> wait_for_all(std::size_t count, std::atomic<std::size_t>& came, asio::steady_timer& gate) {
+  co_await asio::dispatch(gate.get_executor(), use_awaitable);
+  if (++came == count) {
+    gate.cancel();
+  } else {
+    co_await gate.async_wait(asio::as_tuple(use_awaitable));
+  }
+}
+/// A request that goes on only when all are there.
+asio::awaitable<void> request_among(std::size_t count, std::atomic<std::size_t>& came, asio::steady_timer& gate,
+                                    std::atomic<std::size_t>& done) {
+  expect_current(nullptr);
+  AtomStore store;
+  const StoreScope scope{store};
+  co_await carry(wait_for_all(count, came, gate));
+  expect_current(&store);
+  if (came != count) ++wrong;
+  for (int i = 0; i < 5; ++i) {
+    co_await carry(hop());
+    expect_current(&store);
+    const int n = co_await hop_with(store);
+    expect_current(&store);
+    atom::require_store().use(hops).update([n](const int& before) { return before + n; });
+  }
+  if (store.use(hops).value() != 5) ++wrong;
+  ++done;
+}
+
+TEST_CASE("a thousand requests at once on a pool of eight threads see their own store, and what runs there sees none") {
+  constexpr std::size_t requests = 1000;
+  wrong = 0;
+  std::atomic<std::size_t> came{0}, done{0};
+  asio::thread_pool pool(8);
+  asio::steady_timer gate(asio::make_strand(pool), asio::steady_timer::time_point::max());
+  for (std::size_t i = 0; i < requests; ++i) {
+    asio::co_spawn(pool, request_among(requests, came, gate, done), asio::detached);
+    asio::post(pool, [] { expect_current(nullptr); });
+  }
+  pool.join();
   CHECK(done == requests);
   CHECK(wrong == 0);
 }

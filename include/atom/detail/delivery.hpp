@@ -106,7 +106,7 @@ class Delivery {
   void dispose(Hold& last) noexcept;
 
   Arena arena;
-  AtomStore* const store;
+  AtomStore* store;
   Transaction* transaction = nullptr;   // the innermost
   const void* thread_inside = nullptr;  // for ThreadCheck
   std::uint32_t computing = 0;          // derived atoms, each one for the next

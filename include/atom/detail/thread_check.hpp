@@ -30,12 +30,11 @@ inline void check_thread([[maybe_unused]] Delivery& delivery, [[maybe_unused]] c
 #endif
 }
 
-#if ATOM_CHECKS
 /// This thread is inside until the block ends. Where the store may go meanwhile, `hold` knows. (Relaxed, so that it
 /// does not hide from ThreadSanitizer what it is about.)
-class ThreadCheck {
+class ThreadInside {
  public:
-  ThreadCheck(Delivery& delivery, const Definition* atom, const Hold* hold = nullptr)
+  ThreadInside(Delivery& delivery, const Definition* atom, const Hold* hold = nullptr)
       : inside_(delivery.thread_inside),
         hold_(hold),
         before_(inside_.exchange(this_thread(), std::memory_order_relaxed)) {
@@ -44,9 +43,9 @@ class ThreadCheck {
       two_threads(atom);
     }
   }
-  ThreadCheck(const ThreadCheck&) = delete;
-  ThreadCheck& operator=(const ThreadCheck&) = delete;
-  ~ThreadCheck() {
+  ThreadInside(const ThreadInside&) = delete;
+  ThreadInside& operator=(const ThreadInside&) = delete;
+  ~ThreadInside() {
     if (!hold_ || hold_->alive()) inside_.store(before_, std::memory_order_relaxed);
   }
 
@@ -55,12 +54,17 @@ class ThreadCheck {
   const Hold* hold_;
   const void* before_;
 };
-#else
-class ThreadCheck {
+class NoThreadInside {
  public:
-  ThreadCheck(Delivery&, const Definition*, const Hold* = nullptr) noexcept {}
-  ~ThreadCheck() {}  // not trivial: or it would be an unused variable
+  NoThreadInside(Delivery&, const Definition*, const Hold* = nullptr) noexcept {}
+  ~NoThreadInside() {}  // not trivial: or it would be an unused variable
 };
+
+// Two classes with a name each: objects with and without checks may be linked together.
+#if ATOM_CHECKS
+using ThreadCheck = ThreadInside;
+#else
+using ThreadCheck = NoThreadInside;
 #endif
 
 }  // namespace atom::inline v0_1::detail

@@ -30,6 +30,7 @@ ATOM_NOINLINE inline void enter(Scope& scope) noexcept {
   scope.outer = std::exchange(innermost_scope(), &scope);
 }
 /// Ends the program if `scope` is not the innermost: the list would lead to scopes that are gone.
+// NOLINTNEXTLINE(bugprone-exception-escape): that is how it ends, with a message
 ATOM_NOINLINE inline void leave(Scope& scope) noexcept {
   if (innermost_scope() != &scope) [[unlikely]]
     ends_out_of_order();
@@ -119,7 +120,7 @@ decltype(auto) awaiter_of(A&& awaitable) {
   }
 }
 template <class A>
-concept Awaitable = requires(A&& a) { awaiter_of(std::forward<A>(a)).await_ready(); };
+concept awaitable_type = requires(A&& a) { awaiter_of(std::forward<A>(a)).await_ready(); };
 
 /// The scopes of a coroutine while it is suspended: out of the list of the thread where that happened.
 class Aside {
@@ -225,7 +226,7 @@ class [[nodiscard]] Carry {
 
 /// A coroutine type whose promise lets its coroutines await their own kind, but nothing that wraps it.
 template <class A>
-concept Closed = requires(typename std::coroutine_traits<A>::promise_type& promise, A awaitable) {
+concept closed_type = requires(typename std::coroutine_traits<A>::promise_type& promise, A awaitable) {
   promise.await_transform(std::move(awaitable));
 } && !requires(typename std::coroutine_traits<A>::promise_type& promise, Carry<A, InnermostScope> carry) {
   promise.await_transform(std::move(carry));
@@ -240,14 +241,14 @@ concept Closed = requires(typename std::coroutine_traits<A>::promise_type& promi
 /// store belongs in a coroutine of its own, which is awaited by `carry`. What is awaited without `carry` must not
 /// suspend the thread; it may be a coroutine that opens no scope and uses `carry` in its turn: it sees the same store.
 /// What waits for several is carried as a whole, `carry(a && b)`. If no store is current, this does nothing.
-template <detail::Awaitable A>
-  requires(!detail::Closed<std::remove_cvref_t<A>>)
+template <detail::awaitable_type A>
+  requires(!detail::closed_type<std::remove_cvref_t<A>>)
 [[nodiscard]] detail::Carry<A, detail::InnermostScope> carry(A&& awaitable) {
   return detail::Carry<A, detail::InnermostScope>(std::forward<A>(awaitable));
 }
 /// The same for a type whose coroutines await nothing but their own kind, such as boost::asio::awaitable: it becomes a
 /// coroutine of that kind around the awaited one.
-template <detail::Closed A>
+template <detail::closed_type A>
 [[nodiscard]] A carry(A awaitable) {
   struct Away {
     Away() noexcept { of.take(); }
@@ -268,7 +269,7 @@ template <detail::Closed A>
 /// the awaiter: initial_suspend, final_suspend, and yield_value if there is one.
 class StorePromise {
  public:
-  template <detail::Awaitable A>
+  template <detail::awaitable_type A>
   detail::Carry<A&&, detail::OwnScope&> await_transform(A&& awaitable) {
     return detail::Carry<A&&, detail::OwnScope&>(std::forward<A>(awaitable), scope_);
   }
@@ -279,7 +280,7 @@ class StorePromise {
   StorePromise() noexcept = default;
   ~StorePromise() = default;
 
-  template <detail::Awaitable A>
+  template <detail::awaitable_type A>
   detail::Carry<A, detail::OwnScope&> carry(A awaiter) noexcept(std::is_nothrow_move_constructible_v<A>) {
     return detail::Carry<A, detail::OwnScope&>(std::move(awaiter), scope_);
   }

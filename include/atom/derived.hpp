@@ -229,9 +229,9 @@ class DerivedBase : public AtomBase {
     next_read_ = &input->next;
     return *input;
   }
-  template <State state>
+  template <State To>
   Subscription depend_on(Signal& signal) {
-    return signal.subscribe(on_input, [this](const void* loud, const void*, AtomBase&) { mark(state, loud); });
+    return signal.subscribe(on_input, [this](const void* loud, const void*, AtomBase&) { mark(To, loud); });
   }
   /// While one lives, the function reads an input; then, also if that throws, it is known what it has read.
   class Reading {

@@ -49,6 +49,7 @@ template <class F>
 class PostedFunction final : public Posted {
  public:
   template <class From>
+    requires(!std::same_as<std::remove_cvref_t<From>, PostedFunction>)
   explicit PostedFunction(From&& fn) : fn_(std::forward<From>(fn)) {}
   void run(AtomStore& store) override {
     if constexpr (takes_store<F>) {

@@ -168,7 +168,7 @@ Line measure(const Figure& figure, const Collector& results) {
   if (figure.measure == Measure::allocations) {
     outcome = results[figure.ours].allocations.value();
     line.ours = fmt::format("{}", outcome);
-    line.theirs = fmt::format("{}", results[figure.theirs].allocations.value());
+    if (!figure.theirs.empty()) line.theirs = fmt::format("{}", results[figure.theirs].allocations.value());
     outcome_format = "{:.0f}";
   } else {
     const auto time = [&](std::string_view name, std::string_view alone) {
@@ -180,13 +180,16 @@ Line measure(const Figure& figure, const Collector& results) {
     };
     const double ours = time(figure.ours, figure.ours_alone);
     line.ours = text(ours, figure.ours_alone);
-    if (figure.measure == Measure::time) return line;
-    const double theirs = time(figure.theirs, figure.theirs_alone);
-    line.theirs = text(theirs, figure.theirs_alone);
-    outcome = figure.measure == Measure::ratio ? ours / theirs : ours - theirs;
-    outcome_format = figure.measure == Measure::ratio ? "{:.2f}x" : "{:+.2f} ns";
+    if (figure.measure == Measure::time) {
+      outcome = ours;
+    } else {
+      const double theirs = time(figure.theirs, figure.theirs_alone);
+      line.theirs = text(theirs, figure.theirs_alone);
+      outcome = figure.measure == Measure::ratio ? ours / theirs : ours - theirs;
+      outcome_format = figure.measure == Measure::ratio ? "{:.2f}x" : "{:+.2f} ns";
+    }
   }
-  line.outcome = fmt::format(fmt::runtime(outcome_format), outcome);
+  if (!outcome_format.empty()) line.outcome = fmt::format(fmt::runtime(outcome_format), outcome);
   if (figure.at_most) {
     constexpr std::string_view formats[] = {"{}x", "{:+} ns", "{} ns", "{}"};
     line.target = fmt::format(fmt::runtime(formats[static_cast<int>(figure.measure)]), *figure.at_most);
@@ -276,8 +279,11 @@ int measure_all(const Options& options) {
   fmt::print("\n{}\n", missed.empty() ? "All targets are met." : "Missed targets:");
   bool failed = false;
   for (const Line& line : missed) {
-    fmt::print("{} {}, against {}: {}, and at most {} is wanted\n", options.markdown ? "*" : " ", line.figure->what,
-               line.figure->against, line.outcome, line.target);
+    const Figure& figure = *line.figure;
+    const std::string what(figure.what);
+    fmt::print("{} {}: {}, and at most {} is wanted\n", options.markdown ? "*" : " ",
+               figure.against.empty() ? what : what + ", against " + std::string(figure.against),
+               line.outcome.empty() ? line.ours : line.outcome, line.target);
     if (!options.quick || line.figure->measure == Measure::allocations) failed = true;
   }
   return failed ? 1 : 0;

@@ -542,9 +542,11 @@ inline Snapshot AtomStore::snapshot(SnapshotOptions options) const {
     const detail::TypeOps& type = definition.type;
     if (!type.shareable || (definition.derived && !options.derived)) [[unlikely]]
       continue;
-    if (definition.derived) const_cast<AtomBase&>(clone).bring_up_to_date();
+    if (definition.derived) [[unlikely]]
+      const_cast<AtomBase&>(clone).bring_up_to_date();
     Snapshot::Entry& entry = all.append(definition);
-    entry.server_only_ = clone.is_server_only();
+    if (definition.derived) [[unlikely]]
+      entry.server_only_ = clone.is_server_only();
     Value& value = entry.value;
     const bool tiny = type.trivial && type.size <= 2 * sizeof(void*);
     if (clone.value_ == definition.default_value && !tiny) {

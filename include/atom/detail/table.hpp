@@ -28,7 +28,7 @@ class Table {
     return nullptr;
   }
   /// The item of `identity`, else one with that key, else null.
-  Item* find(const void* identity, std::uint32_t hash, std::string_view key) const noexcept {
+  ATOM_INLINE Item* find(const void* identity, std::uint32_t hash, std::string_view key) const noexcept {
     Item* same_key = nullptr;
     for (std::uint32_t i = hash >> shift_; slots_[i].item; i = (i + 1) & mask()) {
       if (slots_[i].identity == identity) return slots_[i].item;

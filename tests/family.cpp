@@ -221,7 +221,7 @@ TEST_CASE("A snapshot of atoms of families outlives the store, and goes into ano
   CHECK(store.snapshot({.queued = true}).size() == 3);
 }
 
-TEST_CASE("A key of no family is unknown to hydrate, and a family's own key is no atom's") {
+TEST_CASE("A key of no family is unknown to hydrate, also where it begins as that of an atom does") {
   AtomStore store;
   const atom::Atom<int> plain{"family.plain"};
   const auto report =

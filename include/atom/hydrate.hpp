@@ -42,7 +42,7 @@ struct Rejection {
 class ReportedKey : public std::string_view {
  public:
   ReportedKey(const ReportedKey& other) : std::string_view(other) {
-    if (other.copy_) own();
+    if (other.copy_) own(other);
   }
   ReportedKey(ReportedKey&& other) noexcept : std::string_view(other), copy_(std::exchange(other.copy_, nullptr)) {}
   ReportedKey& operator=(const ReportedKey&) = delete;
@@ -52,14 +52,13 @@ class ReportedKey : public std::string_view {
   template <class, std::size_t>
   friend class detail::InlineVector;
   /// Of an atom that has this definition, or is in that family.
-  ReportedKey(std::string_view key, const detail::Definition& definition)
-      : std::string_view(key == definition.key ? std::string_view(definition.key) : key) {
-    if (definition.family || definition.is_family) own();
+  ReportedKey(std::string_view key, const detail::Definition& definition) : std::string_view(definition.key) {
+    if (definition.family || definition.is_family) own(key);
   }
-  void own() {
-    copy_ = new char[size()];
-    copy(copy_, size());
-    static_cast<std::string_view&>(*this) = {copy_, size()};
+  void own(std::string_view key) {
+    copy_ = new char[key.size()];
+    key.copy(copy_, key.size());
+    static_cast<std::string_view&>(*this) = {copy_, key.size()};
   }
   char* copy_ = nullptr;
 };

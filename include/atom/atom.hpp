@@ -246,13 +246,10 @@ class Atom : public AtomBase, public detail::Listening<Atom<T>, T> {
 
   template <class V>
   V find_at(const T& whole, std::string_view path, V fallback) const {
-    Value found;
-    if (const auto& lookup = typed_definition().options.get) {
-      if (std::optional<Value> looked_up = lookup(path, whole)) found = *std::move(looked_up);
-    } else {
-      return detail::value_at<V>(detail::follow_path(whole, path), std::move(fallback));
-    }
-    return detail::value_as<V>(found, std::move(fallback));
+    const auto& lookup = typed_definition().options.get;
+    if (!lookup) return detail::value_at<V>(detail::follow_path(whole, path), std::move(fallback));
+    const std::optional<Value> found = lookup(path, whole);
+    return found ? detail::value_as<V>(*found, std::move(fallback)) : fallback;
   }
 
   /// A value in the arena that is not the atom's yet.
@@ -269,9 +266,7 @@ class Atom : public AtomBase, public detail::Listening<Atom<T>, T> {
     T& operator*() const noexcept { return *value_; }
     /// Before anybody is told: a listener may destroy the store, and then this must not be there any more.
     void discard() noexcept {
-      if (!value_) return;
-      value_->~T();
-      arena_.recycle(std::exchange(value_, nullptr), sizeof(T), alignof(T));
+      if (value_) arena_.end(*std::exchange(value_, nullptr));
     }
     const void* release() noexcept { return std::exchange(value_, nullptr); }
 

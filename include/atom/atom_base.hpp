@@ -276,15 +276,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
     definition_->build(room.place(), &arena());
     return room.release();
   }
-  void free_value(const void* value) noexcept {
-    void* const object = const_cast<void*>(value);
-    definition_->type.clear(object);
-    if (definition_->type.piece != detail::Arena::no_piece) [[likely]] {
-      arena().recycle(object, definition_->type.piece);
-    } else {
-      arena().recycle(object, definition_->type.size, definition_->type.align);
-    }
-  }
+  void free_value(const void* value) noexcept { definition_->type.end(const_cast<void*>(value), arena()); }
   [[noreturn]] ATOM_COLD void cannot_copy() const {
     throw Error("atom \"" + definition_->key + "\": " + std::string(type_name()) +
                 " cannot be copied, and here a copy is needed (a listener wants the value before, or there is a "

@@ -252,8 +252,7 @@ class DerivedBase : public AtomBase {
     while (Input* const input = first) {
       first = input->next;
       input->edge.unsubscribe();
-      input->~Input();
-      arena().recycle(input, sizeof(Input), alignof(Input));
+      arena().end(*input);
     }
   }
   /// An input, or what it was computed from, has changed.

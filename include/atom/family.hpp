@@ -107,11 +107,7 @@ class MemberDefinition final : public Definition {
   void on_update(const void* now, const void* old, AtomBase& clone) const override {
     family->on_update(now, old, clone);
   }
-  void free(Arena& arena) const noexcept override {
-    auto* const place = const_cast<MemberDefinition*>(this);
-    place->~MemberDefinition();
-    arena.recycle(place, sizeof(MemberDefinition), alignof(MemberDefinition));
-  }
+  void free(Arena& arena) const noexcept override { arena.end(const_cast<MemberDefinition&>(*this)); }
 };
 
 }  // namespace detail

@@ -323,9 +323,7 @@ class Recorder final : public Attachment, private Disposable {
       const Definition& definition = entry.definition;
       void* const value = const_cast<void*>(entry.value);
       recycle(entry);
-      if (value == definition.default_value) continue;
-      definition.type.clear(value);
-      delivery_.arena.recycle(value, definition.type.size, definition.type.align);
+      if (value != definition.default_value) definition.type.end(value, delivery_.arena);
     }
   }
 
@@ -338,9 +336,7 @@ class Recorder final : public Attachment, private Disposable {
   }
   template <class Node>
   void recycle(Node& node) noexcept {
-    Arena& arena = delivery_.arena;
-    node.~Node();
-    arena.recycle(&node, sizeof(Node), alignof(Node));
+    delivery_.arena.end(node);
   }
 
   AtomStore& store_;

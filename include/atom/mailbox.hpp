@@ -244,16 +244,11 @@ class MailboxHook final : public Attachment, public Disposable {
     free();
   }
   void clear(Hold&) noexcept override { const MailboxQueue::Rest rest = std::move(rest_); }
-  void free() noexcept override {
-    Arena& arena = store_.delivery_.arena;
-    this->~MailboxHook();
-    arena.recycle(this, sizeof(MailboxHook), alignof(MailboxHook));
-  }
+  void free() noexcept override { store_.delivery_.arena.end(*this); }
 
  private:
   MailboxHook(AtomStore& store, std::shared_ptr<MailboxQueue> queue) noexcept
       : Attachment(Kind::mailbox), store_(store), queue_(std::move(queue)) {}
-  ~MailboxHook() = default;
 
   AtomStore& store_;
   const std::shared_ptr<MailboxQueue> queue_;

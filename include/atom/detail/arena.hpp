@@ -76,6 +76,12 @@ class Arena final : public std::pmr::memory_resource {
     pieces_[size_class] = ::new (place) Free{pieces_[size_class]};
     poison(place, (size_class + 1) * grain);
   }
+  /// Ends an object that lies in a piece of its own, and is exactly a T.
+  template <class T>
+  void end(T& object) noexcept {
+    object.~T();
+    recycle(&object, sizeof(T), alignof(T));
+  }
   static constexpr std::uint8_t no_piece = 255;
   /// The size class of a piece, or no_piece for what comes from upstream.
   static constexpr std::uint8_t size_class(std::size_t size, std::size_t align) noexcept {

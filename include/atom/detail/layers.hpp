@@ -138,11 +138,7 @@ class LayerOf final : public Layer {
       snapshot = &*owner_;
     }
   }
-  void free() noexcept override {
-    Arena& arena = arena_;
-    this->~LayerOf();
-    arena.recycle(this, sizeof(LayerOf), alignof(LayerOf));
-  }
+  void free() noexcept override { arena_.end(*this); }
 
  private:
   Arena& arena_;

@@ -80,6 +80,15 @@ struct TypeOps : TypeIdentity {
   void clear(void* object) const noexcept {
     if (destroy) destroy(object);
   }
+  /// The same for one that lies in a piece of an arena.
+  void end(void* object, Arena& arena) const noexcept {
+    clear(object);
+    if (piece != Arena::no_piece) [[likely]] {
+      arena.recycle(object, piece);
+    } else {
+      arena.recycle(object, size, align);
+    }
+  }
 };
 
 /// Reads an integer of any size as the widest of its signedness and hands it to `use`.

@@ -5,6 +5,7 @@
 //
 // A failure prints its seed; `fuzz_derived --operations 1 --seed S` runs that script alone.
 
+#include "compare.hpp"
 #include "naive_derived.hpp"
 
 #include <atom/derived.hpp>
@@ -135,6 +136,7 @@ class Script {
     for (auto& handle : handles_) log(Store::active(handle) ? "active" : "inactive");
     return trace_;
   }
+  long operations() const { return operations_per_run - left_; }
   long callbacks() const { return callbacks_; }
 
  private:
@@ -278,51 +280,16 @@ class Script {
   bool throwing_;
 };
 
-void report(std::uint64_t seed, const std::vector<std::string>& real, const std::vector<std::string>& naive) {
-  std::size_t i = 0;
-  while (i < real.size() && i < naive.size() && real[i] == naive[i]) ++i;
-  std::printf("seed %llu differs at line %zu of %zu and %zu\n", static_cast<unsigned long long>(seed), i, real.size(),
-              naive.size());
-  for (std::size_t j = i > 25 ? i - 25 : 0; j < i; ++j) std::printf("       %s\n", real[j].c_str());
-  std::printf("store: %s\n", i < real.size() ? real[i].c_str() : "(end)");
-  std::printf("naive: %s\n", i < naive.size() ? naive[i].c_str() : "(end)");
-}
-
-int main(int argc, char** argv) {
-  long operations = 100'000;
-  std::uint64_t seed = 1;
-  for (int i = 1; i < argc; i += 2) {
-    const std::string option = argv[i];
-    if (i + 1 < argc && option == "--operations") {
-      operations = std::strtol(argv[i + 1], nullptr, 10);
-    } else if (i + 1 < argc && option == "--seed") {
-      seed = std::strtoull(argv[i + 1], nullptr, 10);
-    } else {
-      std::printf("usage: fuzz_derived [--operations N] [--seed S]\n");
-      return option == "--help" ? 0 : 2;
-    }
-  }
-  long done = 0;
-  long callbacks = 0;
-  const std::uint64_t first = seed;
-  for (; done < operations; ++seed, done += operations_per_run) {
-    Script<RealStore> real(seed);
-    Script<NaiveStore> naive(seed);
-    const auto& seen = real.run();
-    const auto& expected = naive.run();
-    callbacks += real.callbacks();
-    if (seen == expected) continue;
-    report(seed, seen, expected);
-    return 1;
-  }
-  std::printf("fuzz_derived: seeds %llu to %llu, %ld operations, %ld callbacks: no difference\n",
-              static_cast<unsigned long long>(first), static_cast<unsigned long long>(seed - 1), done, callbacks);
-  return 0;
+Runs run(std::uint64_t seed) {
+  Script<RealStore> real(seed);
+  Script<NaiveStore> naive(seed);
+  const Trace& seen = real.run();
+  return {seen, naive.run(), real.operations(), real.callbacks()};
 }
 
 }  // namespace
 }  // namespace fuzz
 
 int main(int argc, char** argv) {
-  return fuzz::main(argc, argv);
+  return fuzz::compare("fuzz_derived", 100'000, argc, argv, fuzz::run);
 }

@@ -6,6 +6,7 @@
 //
 // A failure prints its seed; `fuzz --operations 1 --seed S` runs that script alone.
 
+#include "compare.hpp"
 #include "naive_store.hpp"
 
 #include <atom/store.hpp>
@@ -329,53 +330,16 @@ class Script {
   bool gone_ = false;
 };
 
-void report(std::uint64_t seed, const std::vector<std::string>& real, const std::vector<std::string>& naive) {
-  std::size_t i = 0;
-  while (i < real.size() && i < naive.size() && real[i] == naive[i]) ++i;
-  std::printf("seed %llu differs at line %zu of %zu and %zu\n", static_cast<unsigned long long>(seed), i, real.size(),
-              naive.size());
-  for (std::size_t j = i > 12 ? i - 12 : 0; j < i; ++j) std::printf("       %s\n", real[j].c_str());
-  std::printf("store: %s\n", i < real.size() ? real[i].c_str() : "(end)");
-  std::printf("naive: %s\n", i < naive.size() ? naive[i].c_str() : "(end)");
-}
-
-int main(int argc, char** argv) {
-  long operations = 300'000;
-  std::uint64_t seed = 1;
-  for (int i = 1; i < argc; i += 2) {
-    const std::string option = argv[i];
-    if (i + 1 < argc && option == "--operations") {
-      operations = std::strtol(argv[i + 1], nullptr, 10);
-    } else if (i + 1 < argc && option == "--seed") {
-      seed = std::strtoull(argv[i + 1], nullptr, 10);
-    } else {
-      std::printf("usage: fuzz [--operations N] [--seed S]\n");
-      return option == "--help" ? 0 : 2;
-    }
-  }
-  long done = 0;
-  long callbacks = 0;
-  long runs = 0;
-  const std::uint64_t first = seed;
-  for (; done < operations; ++seed, ++runs) {
-    Script<RealStore> real(seed);
-    Script<NaiveStore> naive(seed, defaults());
-    const auto& seen = real.run();
-    const auto& expected = naive.run();
-    done += real.operations();
-    callbacks += real.callbacks();
-    if (seen == expected) continue;
-    report(seed, seen, expected);
-    return 1;
-  }
-  std::printf("fuzz: seeds %llu to %llu, %ld runs, %ld operations, %ld callbacks: no difference\n",
-              static_cast<unsigned long long>(first), static_cast<unsigned long long>(seed - 1), runs, done, callbacks);
-  return 0;
+Runs run(std::uint64_t seed) {
+  Script<RealStore> real(seed);
+  Script<NaiveStore> naive(seed, defaults());
+  const Trace& seen = real.run();
+  return {seen, naive.run(), real.operations(), real.callbacks()};
 }
 
 }  // namespace
 }  // namespace fuzz
 
 int main(int argc, char** argv) {
-  return fuzz::main(argc, argv);
+  return fuzz::compare("fuzz", 300'000, argc, argv, fuzz::run);
 }

@@ -11,6 +11,7 @@
 #include <atom/config.hpp>
 #include <atom/detail/arena.hpp>
 #include <atom/detail/attachment.hpp>
+#include <atom/detail/chain.hpp>
 #include <atom/detail/definition.hpp>
 #include <atom/detail/delivery.hpp>
 #include <atom/error.hpp>
@@ -33,44 +34,6 @@ struct HistoryOptions {
 
 namespace detail {
 
-/// A list of nodes that lie elsewhere, and have a `next` and a `previous`.
-template <class Node>
-class Chain {
- public:
-  bool empty() const noexcept { return !first_; }
-  std::size_t size() const noexcept { return size_; }
-  Node& first() const noexcept { return *first_; }
-  Node& last() const noexcept { return *last_; }
-
-  void push(Node& node) noexcept {
-    node.next = nullptr;
-    node.previous = last_;
-    (last_ ? last_->next : first_) = &node;
-    last_ = &node;
-    ++size_;
-  }
-  Node& remove(Node& node) noexcept {
-    (node.previous ? node.previous->next : first_) = node.next;
-    (node.next ? node.next->previous : last_) = node.previous;
-    --size_;
-    return node;
-  }
-  /// Calls `visit(node)` for each; the one that is visited may go.
-  template <class Visit>
-  void for_each(Visit visit) {
-    for (Node* next = first_; next;) {
-      Node& node = *next;
-      next = node.next;
-      visit(node);
-    }
-  }
-
- private:
-  Node* first_ = nullptr;
-  Node* last_ = nullptr;
-  std::size_t size_ = 0;
-};
-
 /// What a History has written down. A step keeps, of each atom that it changed, the value which that atom has not: to
 /// undo or to redo lets the two change places, and nothing is copied. It all lies in the store's memory, and goes when
 /// no callback is on the stack any more, for listeners may be looking at a value of a step.
@@ -83,7 +46,7 @@ class Recorder final : public Attachment, private Disposable {
     Piece<Recorder> piece(store.delivery_.arena);
     Recorder& recorder = *::new (piece.place()) Recorder(store, most_steps, handle);
     piece.release();
-    store.attachments_.add(recorder);
+    store.attachments_.push(recorder);
     handle = &recorder;
     try {
       for (AtomBase& clone : store.list()) recorder.follow(clone);

@@ -226,7 +226,7 @@ class MailboxHook final : public Attachment, public Disposable {
     std::shared_ptr<MailboxQueue> queue = std::make_shared<MailboxQueue>();
     void* const place = store.delivery_.arena.acquire(sizeof(MailboxHook), alignof(MailboxHook));
     MailboxHook& hook = *::new (place) MailboxHook(store, std::move(queue));
-    store.attachments_.add(hook);
+    store.attachments_.push(hook);
     return hook;
   }
   static bool in_transaction(const AtomStore& store) noexcept { return store.delivery_.transaction; }

@@ -72,7 +72,7 @@ class PersistHook final : public Attachment {
   /// Puts it into the store, for the atoms that it has and for those to come. What it returns are the newest hundred
   /// failures, the oldest first.
   const std::vector<PersistFailure>& start() {
-    store_.attachments_.add(*this);
+    store_.attachments_.push(*this);
     for (AtomBase& clone : store_.list()) {
       if (!clone.definition_->persist) continue;
       const bool is_hydrated = !clone.owns_value() && clone.value_ != clone.definition_->default_value;

@@ -1,6 +1,7 @@
 // What lives with a store and follows it: what persists, a history, a mailbox.
 #pragma once
 
+#include <atom/detail/chain.hpp>
 #include <atom/fwd.hpp>
 
 #include <cstdint>
@@ -25,47 +26,27 @@ class Attachment {
   /// The store goes, and its atoms have; last of all its memory will.
   virtual void store_gone() noexcept = 0;
 
+  Attachment* next = nullptr;  // in the store's list
+  Attachment* previous = nullptr;
+
  protected:
   explicit Attachment(Kind kind) noexcept : kind_(kind) {}
   ~Attachment() = default;
 
  private:
   friend class AttachmentList;
-  Attachment* next_ = nullptr;
   const Kind kind_;
 };
 
 /// In the order in which they were added.
-class AttachmentList {
+class AttachmentList : public Chain<Attachment> {
  public:
-  bool empty() const noexcept { return !first_; }
   Attachment* find(Attachment::Kind kind) const noexcept {
-    Attachment* attachment = first_;
-    while (attachment && attachment->kind_ != kind) attachment = attachment->next_;
+    if (empty()) return nullptr;
+    Attachment* attachment = &first();
+    while (attachment && attachment->kind_ != kind) attachment = attachment->next;
     return attachment;
   }
-  void add(Attachment& attachment) noexcept {
-    Attachment** end = &first_;
-    while (*end) end = &(*end)->next_;
-    *end = &attachment;
-  }
-  void remove(Attachment& attachment) noexcept {
-    Attachment** link = &first_;
-    while (*link != &attachment) link = &(*link)->next_;
-    *link = attachment.next_;
-  }
-  /// Calls `visit(attachment)` for each; the one that is visited may go.
-  template <class Visit>
-  void for_each(Visit visit) {
-    for (Attachment* next = first_; next;) {
-      Attachment& attachment = *next;
-      next = attachment.next_;
-      visit(attachment);
-    }
-  }
-
- private:
-  Attachment* first_ = nullptr;
 };
 
 }  // namespace atom::inline v0_1::detail

@@ -6,8 +6,8 @@
 #include <atom/atom_base.hpp>
 #include <atom/config.hpp>
 #include <atom/detail/callables.hpp>
-#include <atom/detail/listening.hpp>
 #include <atom/detail/members.hpp>
+#include <atom/detail/observable.hpp>
 #include <atom/detail/text_path.hpp>
 #include <atom/detail/traits.hpp>
 #include <atom/equal.hpp>
@@ -30,7 +30,7 @@
 namespace atom::inline v0_1 {
 
 template <class T>
-class Atom : public AtomBase, public detail::Listening<Atom<T>, T> {
+class Atom : public AtomBase, public detail::Observable<Atom<T>, T> {
   static_assert(std::is_object_v<T> && !std::is_array_v<T> && std::same_as<T, std::remove_cv_t<T>>,
                 "atom::Atom<T>: T is a plain object type, without const, reference or array");
   using Definition = detail::AtomDefinition<T>;
@@ -74,31 +74,12 @@ class Atom : public AtomBase, public detail::Listening<Atom<T>, T> {
       no_value();
     return *static_cast<const T*>(value_);
   }
-  const T& operator*() const { return value(); }
-  const T* operator->() const { return &value(); }
 
   /// What the template was declared with; throws Error if it has a Factory.
   const T& default_value() const {
     if (!this->definition().default_value) [[unlikely]]
       no_value();
     return *static_cast<const T*>(this->definition().default_value);
-  }
-
-  /// The size of a container or a text.
-  std::size_t length() const
-    requires requires(const T& t) {
-      { t.size() } -> std::convertible_to<std::size_t>;
-    }
-  {
-    return value().size();
-  }
-
-  /// What lies at a text path, as a V: a described member ("address.city"), an element of a sequence ("items.2.name"),
-  /// an entry of a map, or what the `get` option finds. `fallback` where there is nothing, or an empty optional. Throws
-  /// TypeMismatch if there is something else than a V.
-  template <class V>
-  V get(std::string_view path, V fallback = V()) const {
-    return find_at<V>(value(), path, std::move(fallback));
   }
 
   // ---- Writing. Each takes effect at once, then tells the listeners, or leaves that to the batch or the update that
@@ -180,7 +161,7 @@ class Atom : public AtomBase, public detail::Listening<Atom<T>, T> {
   }
   void silent_reset() { write_default(false); }
 
-  /// Called after each `reset` and `silent_reset`; takes (atom) or (). For other listeners see detail/listening.hpp.
+  /// Called after each `reset` and `silent_reset`; takes (atom) or (). For other listeners see detail/observable.hpp.
   template <detail::event_listener<Atom> F>
   Subscription on_reset(F&& listener) {
     return this->listen_event(detail::on_reset, std::forward<F>(listener));
@@ -220,7 +201,7 @@ class Atom : public AtomBase, public detail::Listening<Atom<T>, T> {
   friend class AtomCollection;
   template <class, class>
   friend class AtomFamily;
-  friend class detail::Listening<Atom, T>;
+  friend class detail::Observable<Atom, T>;
 
   /// Of a family.
   explicit Atom(Definition& definition) : AtomBase(definition) {}

@@ -12,7 +12,7 @@
 
 #include <atom/atom_base.hpp>
 #include <atom/config.hpp>
-#include <atom/detail/listening.hpp>
+#include <atom/detail/observable.hpp>
 #include <atom/detail/text_path.hpp>
 #include <atom/error.hpp>
 #include <atom/fwd.hpp>
@@ -312,7 +312,7 @@ class DerivedBase : public AtomBase {
 }  // namespace detail
 
 template <class T>
-class Derived final : public detail::DerivedBase, public detail::Listening<Derived<T>, T> {
+class Derived final : public detail::DerivedBase, public detail::Observable<Derived<T>, T> {
   static_assert(std::is_object_v<T> && !std::is_array_v<T> && std::same_as<T, std::remove_cv_t<T>>,
                 "atom::Derived<T>: T is a plain object type, without const, reference or array");
   static_assert(std::move_constructible<T>,
@@ -342,22 +342,6 @@ class Derived final : public detail::DerivedBase, public detail::Listening<Deriv
     const_cast<Derived*>(this)->refresh();
     return *static_cast<const T*>(value_);
   }
-  const T& operator*() const { return value(); }
-  const T* operator->() const { return &value(); }
-
-  std::size_t length() const
-    requires requires(const T& t) {
-      { t.size() } -> std::convertible_to<std::size_t>;
-    }
-  {
-    return value().size();
-  }
-
-  /// What lies at a text path, as `Atom::get` has it.
-  template <class V>
-  V get(std::string_view path, V fallback = V()) const {
-    return find_at<V>(value(), path, std::move(fallback));
-  }
 
   // ---- It is read-only, and these are what a compiler then shows.
 
@@ -372,7 +356,7 @@ class Derived final : public detail::DerivedBase, public detail::Listening<Deriv
   void reset() const = delete;           // it is computed: write to the atoms that it reads
 
  private:
-  friend class detail::Listening<Derived, T>;
+  friend class detail::Observable<Derived, T>;
 
   /// It holds the function, which all its clones call as const.
   template <class F>

@@ -132,7 +132,7 @@ MUTANTS = [
     ),
     Mutant(
         "a watcher is told of every change of its atom",
-        "detail/listening.hpp",
+        "detail/observable.hpp",
         "if (now && old ? same_value<M>(*now, *old) : now == old) return;",
         "",
         ["atom.cpp"],

@@ -1,5 +1,5 @@
-// How one listens to a value of a store: what atoms and derived atoms have in common. An atom has these as its own
-// members.
+// How one reads and follows a value of a store: what atoms and derived atoms have in common. An atom has these as its
+// own members.
 #pragma once
 
 #include <atom/atom_base.hpp>
@@ -9,6 +9,7 @@
 #include <atom/signal.hpp>
 
 #include <concepts>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -16,11 +17,33 @@
 
 namespace atom::inline v0_1::detail {
 
-/// Base of a Self that holds a T, and has `listen`, `get` and `find_at`.
+/// Base of a Self that holds a T, and has `value`, `listen` and `find_at`.
 template <class Self, class T>
-class Listening {
+class Observable {
  public:
-  // ---- Listening. The store owns the listener; the handle may be dropped. A listener takes (now, old, atom), (now,
+  // ---- Reading
+
+  const T& operator*() const { return self().value(); }
+  const T* operator->() const { return &self().value(); }
+
+  /// The size of a container or a text.
+  std::size_t length() const
+    requires requires(const T& t) {
+      { t.size() } -> std::convertible_to<std::size_t>;
+    }
+  {
+    return self().value().size();
+  }
+
+  /// What lies at a text path, as a V: a described member ("address.city"), an element of a sequence ("items.2.name"),
+  /// an entry of a map, or what the `get` option of an atom finds. `fallback` where there is nothing, or an empty
+  /// optional. Throws TypeMismatch if there is something else than a V.
+  template <class V>
+  V get(std::string_view path, V fallback = V()) const {
+    return self().template find_at<V>(self().value(), path, std::move(fallback));
+  }
+
+  // ---- Observable. The store owns the listener; the handle may be dropped. A listener takes (now, old, atom), (now,
   // old), (now) or (); what it returns is ignored. `now` and `old` stay as they are while it runs, whatever it writes;
   // what it writes is told after all listeners of this change ran. One that subscribes meanwhile starts with the next
   // change.
@@ -54,7 +77,7 @@ class Listening {
   /// something else than a V now; a listener that finds something else later throws it out of the update.
   template <class V, listener<V, Self> F>
   Subscription watch(std::string_view path, F&& listener, V fallback = V()) {
-    self().template get<V>(path, fallback);
+    get<V>(path, fallback);
     using L = std::decay_t<F>;
     return self().listen(detail::on_watch | wants_old,
                          [path = std::string(path), fallback = std::move(fallback),
@@ -91,10 +114,11 @@ class Listening {
 
  private:
   friend Self;
-  Listening() = default;
-  Listening(const Listening&) = default;
-  ~Listening() = default;
+  Observable() = default;
+  Observable(const Observable&) = default;
+  ~Observable() = default;
   Self& self() noexcept { return static_cast<Self&>(*this); }
+  const Self& self() const noexcept { return static_cast<const Self&>(*this); }
 
   template <class F>
   Subscription listen_event(Events event, F&& listener) {

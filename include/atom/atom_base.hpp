@@ -4,7 +4,7 @@
 
 #include <atom/config.hpp>
 #include <atom/detail/delivery.hpp>
-#include <atom/detail/scope.hpp>
+#include <atom/detail/store_frame.hpp>
 #include <atom/detail/thread_check.hpp>
 #include <atom/error.hpp>
 #include <atom/fwd.hpp>
@@ -294,7 +294,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
       used_after_end();
     if (!is_template()) [[likely]]
       return;
-    const detail::Scope* const scope = detail::innermost_scope();
+    const detail::StoreFrame* const scope = detail::innermost_frame();
     if (scope && scope->store) {
       detail::report_misuse("atom \"" + definition_->key +
                             "\" is read as a template while a store is current: take its clone, store.use(atom)");

@@ -536,8 +536,8 @@ MUTANTS = [
     Mutant(
         "where a coroutine goes on, its scopes end in those of the thread that it left",
         "context.hpp",
-        "outermost_->outer = std::exchange(innermost_scope(), std::exchange(innermost_, nullptr));",
-        "innermost_scope() = std::exchange(innermost_, nullptr);",
+        "outermost_->outer = std::exchange(innermost_frame(), std::exchange(innermost_, nullptr));",
+        "innermost_frame() = std::exchange(innermost_, nullptr);",
         ["context.cpp"],
     ),
     Mutant(
@@ -558,7 +558,7 @@ MUTANTS = [
         "a coroutine with a StorePromise takes only its innermost scope along",
         "context.hpp",
         "aside_.take(&scope_);",
-        "aside_.take(innermost_scope());",
+        "aside_.take(innermost_frame());",
         ["context.cpp"],
     ),
     Mutant(
@@ -571,7 +571,7 @@ MUTANTS = [
     Mutant(
         "a scope may end out of order",
         "context.hpp",
-        "if (innermost_scope() != &scope) [[unlikely]]",
+        "if (innermost_frame() != &scope) [[unlikely]]",
         "if (false)",
         ["context.cpp"],
     ),

@@ -1,0 +1,182 @@
+// What the handles to states and their store share: the states in memory, and how one is read and written there.
+#pragma once
+
+#include <atom/config.hpp>
+#include <atom/state/detail/extras.hpp>
+#include <atom/state/detail/node.hpp>
+#include <atom/state/detail/table.hpp>
+#include <atom/state/error.hpp>
+#include <atom/state/options.hpp>
+#include <atom/state/scope.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace atom::inline v0_1::detail {
+
+/// A value as it was at one moment.
+struct SeenValue {
+  SharedValue value;     // what the state is without one, if there is none
+  std::int64_t version;  // not positive: there is none
+};
+
+class StateCore {
+ public:
+  explicit StateCore(StoreOptions o) : options(std::move(o)), table(*this, options.states_per_scope) {}
+  StateCore(const StateCore&) = delete;
+  StateCore& operator=(const StateCore&) = delete;
+
+  /// The version that comes after `last`; greater than all that a state of this name ever had.
+  std::int64_t version_after(std::int64_t version) noexcept {
+    if (version > 0) [[likely]]
+      return version + 1;
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    const std::int64_t clock = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+    return std::max({clock, 1 - version, last_gone_.load(std::memory_order_relaxed) + 1});
+  }
+
+  SeenValue look(StateNode& node) {
+    SharedValue gone;
+    node.lock();
+    end_if_over(node, gone);
+    const std::int64_t version = node.raw_version();
+    if (!node.has(StateNode::inside)) {
+      SharedValue value = node.shared();
+      node.unlock();
+      touch(node, version);
+      return {std::move(value), version};
+    }
+    alignas(std::uint64_t) std::byte copy[64];
+    node.copy_to(copy);
+    node.unlock();
+    touch(node, version);
+    return {node.type().share(copy), version};
+  }
+
+  /// Makes `next` the value, if the version is still `expected` (or whatever it is); an empty one ends it. The version
+  /// that it has now, or nothing if it was not written.
+  std::optional<std::int64_t> write(StateNode& node, SharedValue next, std::optional<std::int64_t> expected) {
+    std::unique_lock<std::mutex> order;
+    SharedValue gone;    // let go when nothing is locked any more
+    SharedValue before;  // likewise
+    lock(node, order);
+    end_if_over(node, gone);
+    const std::int64_t version = node.raw_version();
+    if ((expected && *expected != version) || (!next && version <= 0)) {
+      node.unlock();
+      return std::nullopt;
+    }
+    std::int64_t now = 0;
+    if (next) {
+      now = version_after(version);
+      before = next;
+      node.put(before, now);
+      start_time(node);
+    } else {
+      end(node, before);
+    }
+    node.unlock();
+    if (order) tell(node, order, std::move(next));
+    return now;
+  }
+
+  /// Tells `on_event`; nothing that it throws comes out.
+  void report(StateEvent::Kind kind, const StateNode* node, std::string_view message,
+              std::exception_ptr exception = nullptr) noexcept {
+    if (!options.on_event) return;
+    try {
+      const std::string id = node ? state_id(node->scope->scope, node->key()) : std::string();
+      options.on_event({.kind = kind, .state = id, .message = std::string(message), .exception = std::move(exception)});
+    } catch (...) {  // nobody is left to tell
+    }
+  }
+
+  /// Adds a listener: it hears each write that begins after this.
+  void listen(StateNode& node, std::shared_ptr<StateListener> listener) {
+    StateExtras& extras = extras_of(node);
+    const std::lock_guard lock(extras.mutex);
+    extras.listeners.push_back(std::move(listener));
+    node.lock();
+    node.add(StateNode::heard);
+    node.unlock();
+  }
+  static void forget(StateNode& node, const StateListener& listener) noexcept {
+    StateExtras& extras = *node.extras.load(std::memory_order_acquire);
+    std::shared_ptr<StateListener> gone;  // destroyed without the lock
+    const std::lock_guard lock(extras.mutex);
+    const auto found = std::find_if(extras.listeners.begin(), extras.listeners.end(),
+                                    [&](const auto& other) { return other.get() == &listener; });
+    if (found == extras.listeners.end()) return;
+    gone = std::move(*found);
+    extras.listeners.erase(found);
+    if (extras.listeners.empty()) node.remove(StateNode::heard);
+  }
+
+  const StoreOptions options;
+  StateTable table;
+
+ private:
+  /// Locks the node, and before it, where it has listeners, their order.
+  static void lock(StateNode& node, std::unique_lock<std::mutex>& order) {
+    for (;;) {
+      if (node.has(StateNode::heard) && !order) order = std::unique_lock(extras_of(node).mutex);
+      node.lock();
+      if (order || !node.has(StateNode::heard)) return;
+      node.unlock();  // somebody has begun to listen just now
+    }
+  }
+  void end(StateNode& node, SharedValue& before) noexcept {
+    node.clear(before);
+    const std::int64_t last = -node.raw_version();
+    std::int64_t gone = last_gone_.load(std::memory_order_relaxed);
+    while (gone < last && !last_gone_.compare_exchange_weak(gone, last, std::memory_order_relaxed)) {
+    }
+  }
+  void end_if_over(StateNode& node, SharedValue& gone) noexcept {
+    if (node.has(StateNode::timed) && node.raw_version() > 0 && StateTable::has_ended(node)) [[unlikely]]
+      end(node, gone);
+  }
+  static void start_time(StateNode& node) noexcept {
+    if (!node.has(StateNode::timed)) [[likely]]
+      return;
+    StateExtras& extras = *node.extras.load(std::memory_order_acquire);
+    extras.ends.store(StateTable::milliseconds_now() + extras.time_to_live, std::memory_order_relaxed);
+  }
+  /// Reading counts too, if the time to live is sliding.
+  static void touch(StateNode& node, std::int64_t version) noexcept {
+    if (version > 0 && node.has(StateNode::timed) && node.extras.load(std::memory_order_acquire)->sliding) {
+      start_time(node);
+    }
+  }
+  /// Tells a write, the end of the value as what the state is without one.
+  void tell(StateNode& node, std::unique_lock<std::mutex>& order, SharedValue now) noexcept {
+    StateExtras& extras = *node.extras.load(std::memory_order_acquire);
+    try {
+      extras.news.push_back(now ? std::move(now) : look(node).value);
+      extras.tell(order, [&] { listener_threw(node); });
+    } catch (...) {
+      listener_threw(node);
+    }
+  }
+  void listener_threw(const StateNode& node) noexcept {
+    report(StateEvent::Kind::listener_threw, &node, "a listener of the state has thrown", std::current_exception());
+  }
+
+  std::atomic<std::int64_t> last_gone_{0};  // the highest version of a value that ended
+};
+
+inline void NodeReference::release(StateNode& node) noexcept {
+  if (!node.has(StateNode::closed)) return node.scope->core.table.release(node);
+  if (node.references.fetch_sub(1, std::memory_order_acq_rel) == 1) node.free();
+}
+
+}  // namespace atom::inline v0_1::detail

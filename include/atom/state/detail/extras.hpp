@@ -1,0 +1,75 @@
+// What few states have, and lies beside them: a time to live, labels, listeners.
+#pragma once
+
+#include <atom/config.hpp>
+#include <atom/state/detail/node.hpp>
+#include <atom/state/subscription.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace atom::inline v0_1::detail {
+
+struct StateExtras {
+  std::vector<std::string> labels;     // sorted; set before the node is shared
+  std::int64_t time_to_live = 0;       // milliseconds, 0: for ever; set before the node is shared
+  bool sliding = false;                // reading counts as well; set before the node is shared
+  std::atomic<std::int64_t> ends{0};   // milliseconds of the steady clock
+
+  // Of the listeners. A node that has some is written while this is held, so that they hear in the order of writing.
+  std::mutex mutex;
+  std::vector<std::shared_ptr<StateListener>> listeners;
+  std::vector<SharedValue> news;  // to be told
+  bool telling = false;           // somebody tells it
+
+  /// Tells what is new, unless somebody else is at it, who will. `failed` is called inside a handler of what a listener
+  /// throws. `lock` is of the mutex.
+  template <class Failed>
+  void tell(std::unique_lock<std::mutex>& lock, Failed failed) {
+    if (std::exchange(telling, true)) return;
+    while (!news.empty()) {
+      const std::vector<SharedValue> values = std::exchange(news, {});
+      const auto all = listeners;
+      lock.unlock();
+      for (const SharedValue& value : values) {
+        for (const auto& listener : all) {
+          try {
+            listener->tell(value.get());
+          } catch (...) {
+            failed();
+          }
+        }
+      }
+      lock.lock();
+    }
+    telling = false;
+  }
+};
+
+/// Those of a node, made if there are none.
+inline StateExtras& extras_of(StateNode& node) {
+  StateExtras* extras = node.extras.load(std::memory_order_acquire);
+  if (extras) return *extras;
+  auto fresh = std::make_unique<StateExtras>();
+  if (node.extras.compare_exchange_strong(extras, fresh.get(), std::memory_order_acq_rel)) return *fresh.release();
+  return *extras;
+}
+
+inline void StateNode::free() noexcept {
+  delete extras.load(std::memory_order_relaxed);
+  if (!has(inside)) {
+    std::byte* const place = payload();
+    std::launder(reinterpret_cast<SharedValue*>(place))->~SharedValue();
+    std::launder(reinterpret_cast<SharedValue*>(place + sizeof(SharedValue)))->~SharedValue();
+  }
+  this->~StateNode();
+  ::operator delete(this);
+}
+
+}  // namespace atom::inline v0_1::detail

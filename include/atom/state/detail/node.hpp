@@ -1,0 +1,257 @@
+// One state in memory: its value, its version, and who listens. Many threads use it at once. A small value that can be
+// copied as bytes lies in the node and is read without a lock (a seqlock); any other is shared, and replaced as a whole.
+#pragma once
+
+#include <atom/config.hpp>
+#include <atom/state/error.hpp>
+#include <atom/state/type.hpp>
+
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <string_view>
+#include <thread>
+#include <type_traits>
+#include <utility>
+
+namespace atom::inline v0_1::detail {
+
+class StateNode;
+class StateCore;
+struct ScopeEntry;
+struct StateExtras;
+
+/// A value that lies in the node.
+constexpr bool lies_inside(bool trivial, std::size_t size, std::size_t align) noexcept {
+  return trivial && size <= 64 && align <= alignof(std::uint64_t);
+}
+template <class T>
+inline constexpr bool inside_node = lies_inside(std::is_trivially_copyable_v<T>, sizeof(T), alignof(T));
+
+/// Waits a moment, longer each time.
+class Backoff {
+ public:
+  void wait() noexcept {
+    if (spins_ > 64) return std::this_thread::yield();
+    for (unsigned i = 0; i < spins_; ++i) {
+#if defined(__x86_64__) || defined(__i386__)
+      __builtin_ia32_pause();
+#elif defined(__aarch64__)
+      asm volatile("yield");
+#endif
+    }
+    spins_ *= 2;
+  }
+
+ private:
+  unsigned spins_ = 1;
+};
+
+/// After it in memory: the value, what it is without one, and the key.
+class StateNode {
+ public:
+  using Word = std::atomic<std::uint64_t>;
+  /// What makes an operation take the long way.
+  enum Flag : std::uint32_t {
+    timed = 1u << 0,     // has a time to live
+    heard = 1u << 1,     // has listeners
+    remote = 1u << 2,    // what lies here is a copy of what a database has
+    closed = 1u << 3,    // its store is gone
+    labelled = 1u << 4,  // has labels
+    inside = 1u << 5,    // the value lies in the node
+    plain = 1u << 6,     // without a value it is all zeros
+  };
+
+  StateNode(const StateNode&) = delete;
+  StateNode& operator=(const StateNode&) = delete;
+
+  /// With one reference. `initial` is what it is without a value.
+  static StateNode* make(std::string_view key, const StateType& type, const void* initial) {
+    const TypeOps& ops = type.ops;
+    const bool inside_it = lies_inside(ops.trivial, ops.size, ops.align);
+    const bool zeros = inside_it && all_zero(initial, ops.size);
+    const std::size_t room = inside_it ? words_of(ops.size) * sizeof(Word) : sizeof(SharedValue);
+    const std::size_t payload = room * (zeros ? 1 : 2);
+    SharedValue shared = inside_it ? nullptr : type.share(initial);
+    void* const memory = ::operator new(sizeof(StateNode) + payload + key.size());
+    auto* const node = ::new (memory) StateNode(type, static_cast<std::uint32_t>(key.size()),
+                                                (inside_it ? inside : 0u) | (zeros ? plain : 0u));
+    std::byte* const place = node->payload();
+    std::memset(place, 0, payload);
+    if (inside_it) {
+      for (std::size_t i = 0; i < payload / sizeof(Word); ++i) ::new (place + i * sizeof(Word)) Word(0);
+      if (!zeros) {
+        node->write_words(node->initial_words(), initial, ops.size);
+        node->write_words(node->words(), initial, ops.size);
+      }
+    } else {
+      ::new (place) SharedValue(shared);
+      ::new (place + sizeof(SharedValue)) SharedValue(std::move(shared));
+    }
+    std::memcpy(node->key_place(), key.data(), key.size());
+    return node;
+  }
+  void free() noexcept;
+
+  std::string_view key() const noexcept { return {key_place(), key_size_}; }
+  const StateType& type() const noexcept { return type_; }
+  bool has(std::uint32_t flags) const noexcept { return flags_.load(std::memory_order_relaxed) & flags; }
+  void add(std::uint32_t flags) noexcept { flags_.fetch_or(flags, std::memory_order_relaxed); }
+  void remove(std::uint32_t flags) noexcept { flags_.fetch_and(~flags, std::memory_order_relaxed); }
+
+  /// Of the value; 0: there is none.
+  std::int64_t version() const noexcept {
+    const std::int64_t version = version_.load(std::memory_order_acquire);
+    return version > 0 ? version : 0;
+  }
+
+  // ---- The value. What is written is written by one thread at a time, which has locked the node.
+
+  void lock() noexcept {
+    Backoff backoff;
+    for (;;) {
+      std::uint64_t sequence = sequence_.load(std::memory_order_relaxed);
+      if (!(sequence & 1) && sequence_.compare_exchange_weak(sequence, sequence + 1, std::memory_order_acquire,
+                                                             std::memory_order_relaxed)) [[likely]]
+        return;
+      backoff.wait();
+    }
+  }
+  void unlock() noexcept {
+    sequence_.store(sequence_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  }
+
+  /// What it is now, with its version, without waiting for more than a write that is under way.
+  template <class T>
+    requires inside_node<T>
+  T read(std::int64_t* version = nullptr) const noexcept {
+    Backoff backoff;
+    for (;;) {
+      const std::uint64_t before = sequence_.load(std::memory_order_acquire);
+      if (!(before & 1)) [[likely]] {
+        const T value = read_words<T>(words());
+        const std::int64_t its_version = version_.load(std::memory_order_acquire);
+        if (sequence_.load(std::memory_order_relaxed) == before) [[likely]] {
+          if (version) *version = its_version > 0 ? its_version : 0;
+          return value;
+        }
+      }
+      backoff.wait();
+    }
+  }
+  // While locked:
+
+  template <class T>
+    requires inside_node<T>
+  T value() const noexcept {
+    return read_words<T>(words());
+  }
+  template <class T>
+    requires inside_node<T>
+  void put(const T& value, std::int64_t version) noexcept {
+    write_words(words(), &value, sizeof value);
+    version_.store(version, std::memory_order_release);
+  }
+  SharedValue& shared() noexcept { return *std::launder(reinterpret_cast<SharedValue*>(payload())); }
+  /// A value of any type. What it was is left in `value`, to be let go when the node is unlocked.
+  void put(SharedValue& value, std::int64_t version) noexcept {
+    if (has(inside)) {
+      write_words(words(), value.get(), type_.ops.size);
+    } else {
+      shared().swap(value);
+    }
+    version_.store(version, std::memory_order_release);
+  }
+  /// No value any more. What it was is left in `value`.
+  void clear(SharedValue& value) noexcept {
+    if (!has(inside)) {
+      value = *std::launder(reinterpret_cast<SharedValue*>(payload() + sizeof(SharedValue)));
+      shared().swap(value);
+    } else {
+      const std::size_t size = words_of(type_.ops.size);
+      for (std::size_t i = 0; i < size; ++i) {
+        const std::uint64_t word = has(plain) ? 0 : initial_words()[i].load(std::memory_order_relaxed);
+        words()[i].store(word, std::memory_order_release);
+      }
+    }
+    const std::int64_t version = version_.load(std::memory_order_relaxed);
+    version_.store(version > 0 ? -version : version, std::memory_order_release);
+  }
+  /// Not positive where there is no value: then it is minus the last version that there was.
+  std::int64_t raw_version() const noexcept { return version_.load(std::memory_order_relaxed); }
+  /// The bytes of a value that lies in the node; room for whole words.
+  void copy_to(std::byte* to) const noexcept { read_words(to); }
+
+  // ---- What belongs to the table
+
+  ScopeEntry* scope = nullptr;                // null: not there yet, or the store is gone
+  std::atomic<StateExtras*> extras{nullptr};  // made when they are needed, and then they stay
+  std::atomic<std::uint32_t> references{1};
+
+ private:
+  StateNode(const StateType& type, std::uint32_t key_size, std::uint32_t flags) noexcept
+      : type_(type), flags_(flags), key_size_(key_size) {}
+  ~StateNode() = default;
+
+  static constexpr std::size_t words_of(std::size_t size) noexcept { return (size + sizeof(Word) - 1) / sizeof(Word); }
+  static bool all_zero(const void* object, std::size_t size) noexcept {
+    const auto* const bytes = static_cast<const unsigned char*>(object);
+    for (std::size_t i = 0; i < size; ++i) {
+      if (bytes[i]) return false;
+    }
+    return true;
+  }
+
+  std::byte* payload() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
+  const std::byte* payload() const noexcept { return reinterpret_cast<const std::byte*>(this + 1); }
+  Word* words() noexcept { return std::launder(reinterpret_cast<Word*>(payload())); }
+  const Word* words() const noexcept { return std::launder(reinterpret_cast<const Word*>(payload())); }
+  Word* initial_words() noexcept { return words() + words_of(type_.ops.size); }
+  std::size_t payload_size() const noexcept {
+    const std::size_t room = has(inside) ? words_of(type_.ops.size) * sizeof(Word) : sizeof(SharedValue);
+    return room * (has(plain) ? 1 : 2);
+  }
+  char* key_place() noexcept { return reinterpret_cast<char*>(payload() + payload_size()); }
+  const char* key_place() const noexcept { return reinterpret_cast<const char*>(payload() + payload_size()); }
+
+  // Each word with acquire or release, rather than a fence for all: the same on x86, and ThreadSanitizer knows it.
+  template <class T>
+  static T read_words(const Word* from) noexcept {
+    std::array<std::uint64_t, words_of(sizeof(T))> copy;
+    for (std::uint64_t& word : copy) word = (from++)->load(std::memory_order_acquire);
+    std::array<std::byte, sizeof(T)> bytes;
+    std::memcpy(bytes.data(), copy.data(), sizeof(T));
+    return std::bit_cast<T>(bytes);
+  }
+  void read_words(std::byte* to) const noexcept {
+    const std::size_t size = words_of(type_.ops.size);
+    for (std::size_t i = 0; i < size; ++i) {
+      const std::uint64_t word = words()[i].load(std::memory_order_acquire);
+      std::memcpy(to + i * sizeof word, &word, sizeof word);
+    }
+  }
+  static void write_words(Word* to, const void* from, std::size_t size) noexcept {
+    const auto* bytes = static_cast<const std::byte*>(from);
+    for (; size > 0; ++to) {
+      const std::size_t part = size < sizeof(Word) ? size : sizeof(Word);
+      std::uint64_t word = 0;
+      std::memcpy(&word, bytes, part);
+      to->store(word, std::memory_order_release);
+      bytes += part;
+      size -= part;
+    }
+  }
+
+  Word sequence_{0};                      // odd: locked
+  std::atomic<std::int64_t> version_{0};  // not positive: there is no value, and this is minus the last version
+  const StateType& type_;
+  std::atomic<std::uint32_t> flags_;
+  std::uint32_t key_size_;
+};
+
+}  // namespace atom::inline v0_1::detail

@@ -1,0 +1,341 @@
+// All states that a store knows in memory: by scope, and in a scope by key. Safe from any thread: 64 parts, with a lock
+// each that is held for a few instructions. No code of the user's runs under one.
+#pragma once
+
+#include <atom/config.hpp>
+#include <atom/key.hpp>
+#include <atom/state/detail/extras.hpp>
+#include <atom/state/detail/node.hpp>
+#include <atom/state/error.hpp>
+#include <atom/state/scope.hpp>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace atom::inline v0_1::detail {
+
+/// Pointers in an open-addressing table, whose size is a power of two. Hash is of an item, and Same compares with what
+/// is looked for.
+template <class Item, class Hash>
+class PointerTable {
+ public:
+  template <class Same>
+  Item* find(std::uint64_t hash, Same same) const noexcept {
+    if (slots_.empty()) return nullptr;
+    for (std::size_t i = hash & mask(); slots_[i]; i = (i + 1) & mask()) {
+      if (same(*slots_[i])) return slots_[i];
+    }
+    return nullptr;
+  }
+  /// Makes sure that one more `insert` needs no memory.
+  void reserve_one() {
+    if (4 * (count_ + 1) <= 3 * slots_.size()) return;
+    PointerTable bigger;
+    bigger.slots_.resize(std::max<std::size_t>(4, 2 * slots_.size()));
+    for (Item* item : slots_) {
+      if (item) bigger.insert(*item);
+    }
+    *this = std::move(bigger);
+  }
+  void insert(Item& item) noexcept {
+    std::size_t i = Hash{}(item) & mask();
+    while (slots_[i]) i = (i + 1) & mask();
+    slots_[i] = &item;
+    ++count_;
+  }
+  void erase(const Item& item) noexcept {
+    std::size_t gap = Hash{}(item) & mask();
+    while (slots_[gap] != &item) gap = (gap + 1) & mask();
+    for (std::size_t i = (gap + 1) & mask(); slots_[i]; i = (i + 1) & mask()) {
+      const std::size_t home = Hash{}(*slots_[i]) & mask();
+      if (((i - home) & mask()) < ((i - gap) & mask())) continue;
+      slots_[gap] = slots_[i];
+      gap = i;
+    }
+    slots_[gap] = nullptr;
+    --count_;
+  }
+  std::size_t size() const noexcept { return count_; }
+  /// Places of items, to be walked one after the other; null: nothing is there.
+  const std::vector<Item*>& slots() const noexcept { return slots_; }
+
+ private:
+  std::size_t mask() const noexcept { return slots_.size() - 1; }
+  std::vector<Item*> slots_;
+  std::size_t count_ = 0;
+};
+
+struct NodeHash {
+  std::uint64_t operator()(const StateNode& node) const noexcept { return hash_key(node.key()); }
+};
+
+/// A scope, and the states in it.
+struct ScopeEntry {
+  StateCore& core;
+  Scope scope;
+  PointerTable<StateNode, NodeHash> states = {};
+};
+
+struct ScopeHash {
+  std::uint64_t operator()(const ScopeEntry& entry) const noexcept { return entry.scope.hash(); }
+};
+
+/// A node that nobody else knows, yet or any more.
+struct FreeNode {
+  void operator()(StateNode* node) const noexcept { node->free(); }
+};
+using OwnedNode = std::unique_ptr<StateNode, FreeNode>;
+
+/// A node that stays while this does.
+class NodeReference {
+ public:
+  NodeReference() noexcept = default;
+  /// Takes over one reference.
+  explicit NodeReference(StateNode* node) noexcept : node_(node) {}
+  NodeReference(const NodeReference& other) noexcept : node_(other.node_) {
+    if (node_) node_->references.fetch_add(1, std::memory_order_relaxed);
+  }
+  NodeReference(NodeReference&& other) noexcept : node_(std::exchange(other.node_, nullptr)) {}
+  NodeReference& operator=(NodeReference other) noexcept {
+    std::swap(node_, other.node_);
+    return *this;
+  }
+  ~NodeReference() {
+    if (node_) release(*node_);
+  }
+  StateNode& operator*() const noexcept { return *node_; }
+  StateNode* operator->() const noexcept { return node_; }
+  explicit operator bool() const noexcept { return node_; }
+
+ private:
+  static void release(StateNode& node) noexcept;
+  StateNode* node_ = nullptr;
+};
+
+class StateTable {
+ public:
+  StateTable(StateCore& core, std::size_t most_per_scope) noexcept : core_(core), most_per_scope_(most_per_scope) {}
+  StateTable(const StateTable&) = delete;
+  StateTable& operator=(const StateTable&) = delete;
+  /// Nodes that somebody still holds are left to them, closed.
+  ~StateTable() {
+    for (Part& part : parts_) {
+      for (ScopeEntry* entry : part.scopes.slots()) {
+        if (!entry) continue;
+        for (StateNode* node : entry->states.slots()) {
+          if (node) orphan(*node);
+        }
+        delete entry;
+      }
+    }
+  }
+
+  /// The node, if there is one.
+  NodeReference find(const Scope& scope, std::string_view key) noexcept {
+    Part& part = part_of(scope);
+    const std::lock_guard lock(part.mutex);
+    ScopeEntry* const entry = find(part, scope);
+    return NodeReference(entry ? hold(find(*entry, key)) : nullptr);
+  }
+  /// The node, made by `make()` if there is none. Throws StateError if there are too many.
+  template <class Make>
+  NodeReference obtain(const Scope& scope, std::string_view key, Make make) {
+    if (NodeReference found = find(scope, key)) return found;
+    OwnedNode made(make());  // without a lock: it copies a value of the user's
+    std::vector<OwnedNode> gone;
+    Part& part = part_of(scope);
+    const std::lock_guard lock(part.mutex);
+    ScopeEntry* entry = find(part, scope);
+    if (entry) {
+      if (StateNode* const found = find(*entry, key)) return NodeReference(hold(found));
+      if (entry->states.size() >= most_per_scope_) too_many(scope);
+    } else {
+      part.scopes.reserve_one();
+      entry = new ScopeEntry{core_, scope};
+      part.scopes.insert(*entry);
+    }
+    try {
+      entry->states.reserve_one();
+      enter_labels(*made, *entry);
+    } catch (...) {
+      forget_if_empty(part, *entry);
+      throw;
+    }
+    made->scope = entry;
+    entry->states.insert(*made);
+    NodeReference node(made.release());
+    sweep(part, gone);
+    return node;
+  }
+
+  /// Calls `use(node)` with a reference to each node of the scopes that `wanted(scope)` wants, in the order of scope and
+  /// key, after (`after_scope`, `after_key`), until it answers false.
+  template <class Wanted, class Use>
+  void walk(std::string_view after_scope, std::string_view after_key, Wanted wanted, Use use) {
+    for (const Scope& scope : scopes(wanted)) {
+      if (scope.text() < after_scope) continue;
+      const std::string_view after = scope.text() == after_scope ? after_key : std::string_view();
+      for (const NodeReference& node : nodes(scope)) {
+        if (node->key() > after && !use(scope, node)) return;
+      }
+    }
+  }
+  /// Sorted.
+  template <class Wanted>
+  std::vector<Scope> scopes(Wanted wanted) {
+    std::vector<Scope> all;
+    for (Part& part : parts_) {
+      const std::lock_guard lock(part.mutex);
+      for (const ScopeEntry* entry : part.scopes.slots()) {
+        if (entry && wanted(entry->scope)) all.push_back(entry->scope);
+      }
+    }
+    std::sort(all.begin(), all.end());
+    return all;
+  }
+  /// Of one scope, sorted by key.
+  std::vector<NodeReference> nodes(const Scope& scope) {
+    std::vector<NodeReference> all;
+    Part& part = part_of(scope);
+    {
+      const std::lock_guard lock(part.mutex);
+      const ScopeEntry* const entry = find(part, scope);
+      if (!entry) return all;
+      all.reserve(entry->states.size());
+      for (StateNode* node : entry->states.slots()) {
+        if (node) all.emplace_back(hold(node));
+      }
+    }
+    std::sort(all.begin(), all.end(),
+              [](const NodeReference& a, const NodeReference& b) { return a->key() < b->key(); });
+    return all;
+  }
+
+  /// The names of the states that have one of these labels, sorted.
+  std::set<std::pair<Scope, std::string>> labelled(const std::vector<std::string>& labels) {
+    std::set<std::pair<Scope, std::string>> all;
+    const std::lock_guard lock(labels_mutex_);
+    for (const std::string& label : labels) {
+      const auto nodes = by_label_.find(label);
+      if (nodes == by_label_.end()) continue;
+      for (const StateNode* node : nodes->second) all.emplace(node->scope->scope, node->key());
+    }
+    return all;
+  }
+  void release(StateNode& node) noexcept {
+    std::uint32_t references = node.references.load(std::memory_order_relaxed);
+    while (references > 1) {
+      if (node.references.compare_exchange_weak(references, references - 1, std::memory_order_acq_rel)) return;
+    }
+    // The last one: whether the node stays is decided where nobody can find it meanwhile.
+    ScopeEntry& entry = *node.scope;
+    Part& part = part_of(entry.scope);
+    {
+      const std::lock_guard lock(part.mutex);
+      if (node.references.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+      if (node.version() != 0 && !has_ended(node)) return;
+      take_out(part, entry, node);
+    }
+    node.free();
+  }
+
+  /// Whether its time to live is over.
+  static bool has_ended(const StateNode& node) noexcept {
+    if (!node.has(StateNode::timed)) return false;
+    const std::int64_t ends = node.extras.load(std::memory_order_acquire)->ends.load(std::memory_order_relaxed);
+    return ends != 0 && ends <= milliseconds_now();
+  }
+  /// Of a clock that is never set.
+  static std::int64_t milliseconds_now() noexcept {
+    const auto now = std::chrono::steady_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+  }
+
+ private:
+  struct alignas(64) Part {
+    std::mutex mutex;
+    PointerTable<ScopeEntry, ScopeHash> scopes;
+    std::size_t next_to_sweep = 0;
+  };
+
+  Part& part_of(const Scope& scope) noexcept { return parts_[scope.hash() >> 58]; }
+  static ScopeEntry* find(const Part& part, const Scope& scope) noexcept {
+    return part.scopes.find(scope.hash(), [&](const ScopeEntry& entry) { return entry.scope == scope; });
+  }
+  static StateNode* find(const ScopeEntry& entry, std::string_view key) noexcept {
+    return entry.states.find(hash_key(key), [&](const StateNode& node) { return node.key() == key; });
+  }
+  /// While the part is locked.
+  static StateNode* hold(StateNode* node) noexcept {
+    if (node) node->references.fetch_add(1, std::memory_order_relaxed);
+    return node;
+  }
+  [[noreturn]] void too_many(const Scope& scope) const {
+    throw StateError(StateErrorCode::too_large, "scope \"" + scope.text() + "\" has " +
+                                                    std::to_string(most_per_scope_) +
+                                                    " states, and no more are allowed in one");
+  }
+  void enter_labels(StateNode& node, ScopeEntry& entry) {
+    if (!node.has(StateNode::labelled)) return;
+    node.scope = &entry;
+    const std::lock_guard lock(labels_mutex_);
+    for (const std::string& label : extras_of(node).labels) by_label_[label].insert(&node);
+  }
+  void take_out(Part& part, ScopeEntry& entry, StateNode& node) noexcept {
+    if (node.has(StateNode::labelled)) {
+      const std::lock_guard lock(labels_mutex_);
+      for (const std::string& label : extras_of(node).labels) {
+        const auto nodes = by_label_.find(label);
+        nodes->second.erase(&node);
+        if (nodes->second.empty()) by_label_.erase(nodes);
+      }
+    }
+    entry.states.erase(node);
+    forget_if_empty(part, entry);
+  }
+  static void forget_if_empty(Part& part, ScopeEntry& entry) noexcept {
+    if (entry.states.size() > 0) return;
+    part.scopes.erase(entry);
+    delete &entry;
+  }
+  /// Looks at a few scopes for states whose time is over and that nobody holds, so that they do not pile up: each new
+  /// state pays for that.
+  void sweep(Part& part, std::vector<OwnedNode>& gone) {
+    const auto& scopes = part.scopes.slots();
+    for (int i = 0; i < 4; ++i) {
+      ScopeEntry* const entry = scopes[part.next_to_sweep++ & (scopes.size() - 1)];
+      if (!entry) continue;
+      const std::size_t before = gone.size();
+      for (StateNode* node : entry->states.slots()) {
+        if (node && node->references.load(std::memory_order_acquire) == 0 && has_ended(*node)) gone.emplace_back(node);
+      }
+      for (std::size_t n = before; n < gone.size(); ++n) take_out(part, *entry, *gone[n]);
+    }
+  }
+  static void orphan(StateNode& node) noexcept {
+    node.add(StateNode::closed);
+    if (node.references.load(std::memory_order_acquire) == 0) return node.free();
+    node.scope = nullptr;
+  }
+
+  StateCore& core_;
+  const std::size_t most_per_scope_;
+  std::array<Part, 64> parts_;
+  std::mutex labels_mutex_;  // locked after one of a part, never before
+  std::map<std::string, std::set<StateNode*>, std::less<>> by_label_;
+};
+
+}  // namespace atom::inline v0_1::detail

@@ -1,0 +1,50 @@
+// What a store of states can be told, and what it tells.
+#pragma once
+
+#include <atom/config.hpp>
+#include <atom/state/scope.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace atom::inline v0_1 {
+
+/// Which state, and what it is created with. Where it is there already, labels and time to live are what they were.
+struct StateOptions {
+  /// 1 to 256 bytes of UTF-8.
+  std::string key = {};
+  /// By default the component of the request: `states.in(context)`.
+  AnyScope scope = {};
+  /// `states.purge` deletes by these.
+  std::vector<std::string> labels = {};
+  /// Time to live, from the last write; 0: for ever.
+  std::chrono::milliseconds ttl = {};
+  /// Reading starts its time anew, too.
+  bool sliding = {};
+};
+
+/// Something that whoever runs the program may want to know.
+struct StateEvent {
+  enum class Kind : std::uint8_t {
+    listener_threw,  ///< A function given to `on_change` has thrown; the change stands.
+  };
+  Kind kind{};
+  std::string state = {};  ///< scope and key, as `atom::StateId` writes them; empty: it is about the whole store
+  std::string message = {};
+  std::exception_ptr exception = {};
+};
+
+struct StoreOptions {
+  /// More states in one scope are an error: who names them may come from outside.
+  std::size_t states_per_scope = 100'000;
+  /// Called by any thread, also by several at once.
+  std::function<void(const StateEvent&)> on_event = {};
+};
+
+}  // namespace atom::inline v0_1

@@ -1,0 +1,109 @@
+// Who is told when a state changes. Other than a listener of an atom, it ends with its handle, and may be called and
+// ended by any thread.
+#pragma once
+
+#include <atom/config.hpp>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <type_traits>
+#include <utility>
+
+namespace atom::inline v0_1 {
+
+class StateSubscription;
+
+namespace detail {
+
+/// What is called, by one thread at a time.
+class StateListener {
+ public:
+  StateListener() = default;
+  StateListener(const StateListener&) = delete;
+  StateListener& operator=(const StateListener&) = delete;
+  virtual ~StateListener() = default;
+
+  /// Calls it, unless it has ended. What it throws comes out.
+  void tell(const void* now) {
+    const std::lock_guard turn(running_);
+    if (ended_.load(std::memory_order_relaxed)) return;
+    thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+    struct Left {
+      std::atomic<std::thread::id>& thread;
+      ~Left() { thread.store(std::thread::id(), std::memory_order_relaxed); }
+    } left{thread_};
+    hear(now);
+  }
+  /// Not called any more; on return it is not running either, unless it is the one that asks.
+  void end() noexcept {
+    ended_.store(true, std::memory_order_relaxed);
+    if (thread_.load(std::memory_order_relaxed) == std::this_thread::get_id()) return;
+    const std::lock_guard turn(running_);
+  }
+  bool ended() const noexcept { return ended_.load(std::memory_order_relaxed); }
+
+ private:
+  virtual void hear(const void* now) = 0;
+
+  std::mutex running_;
+  std::atomic<std::thread::id> thread_{};  // the one that runs it
+  std::atomic<bool> ended_{false};
+};
+
+template <class T, class F>
+class StateListenerOf final : public StateListener {
+ public:
+  explicit StateListenerOf(F&& function) : function_(std::move(function)) {}
+
+ private:
+  void hear(const void* now) override {
+    if constexpr (std::is_invocable_v<F&, const T&>) {
+      function_(*static_cast<const T*>(now));
+    } else {
+      function_();
+    }
+  }
+  F function_;
+};
+
+/// Where a listener is in a list, from which it is taken when it ends.
+class Listening {
+ public:
+  virtual ~Listening() = default;
+  virtual void end() noexcept = 0;
+};
+
+}  // namespace detail
+
+/// A handle to one listener of a state, which ends with it: when the destructor returns, the function is not running
+/// any more, and will not be called (a function may end its own subscription; then it runs to its end). Do not end one
+/// while holding a lock that its function wants.
+class [[nodiscard]] StateSubscription {
+ public:
+  StateSubscription() noexcept = default;
+  explicit StateSubscription(std::unique_ptr<detail::Listening> listening) noexcept
+      : listening_(std::move(listening)) {}
+  StateSubscription(StateSubscription&&) noexcept = default;
+  StateSubscription& operator=(StateSubscription&& other) noexcept {
+    if (this != &other) {
+      unsubscribe();
+      listening_ = std::move(other.listening_);
+    }
+    return *this;
+  }
+  ~StateSubscription() { unsubscribe(); }
+
+  /// May be called again.
+  void unsubscribe() noexcept {
+    if (const auto listening = std::exchange(listening_, nullptr)) listening->end();
+  }
+  bool active() const noexcept { return listening_ != nullptr; }
+  explicit operator bool() const noexcept { return active(); }
+
+ private:
+  std::unique_ptr<detail::Listening> listening_;
+};
+
+}  // namespace atom::inline v0_1

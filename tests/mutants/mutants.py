@@ -382,10 +382,10 @@ MUTANTS = [
     ),
     Mutant(
         "a surrogate passes for UTF-8",
-        "detail/json_writer.hpp",
+        "detail/utf8.hpp",
         "first != 0xed || second <= 0x9f",
         "true",
-        ["json.cpp"],
+        ["detail/utf8.cpp", "json.cpp"],
     ),
     Mutant(
         "a number that is none leaves its key behind",

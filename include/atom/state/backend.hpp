@@ -15,6 +15,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -80,6 +81,7 @@ struct Outcome {
   /// Why it, alone, had no effect: conflict, type_mismatch (it is no JSON of ours).
   std::optional<StateErrorCode> error = {};
   /// Afterwards; 0: there is no value.
+  /// Of an erase: what it was.
   std::int64_t version = 0;
   /// Of an apply, the value before it; of a conflict, the one that is there.
   std::optional<StoredValue> value = {};
@@ -111,7 +113,7 @@ struct FoundState {
   StoredValue value;
 };
 
-/// Takes what has changed. Called by the thread that called `Backend::poll`.
+/// Takes what has changed. Called by the thread that called `Feed::poll`.
 class FeedSink {
  public:
   virtual ~FeedSink() = default;
@@ -120,6 +122,16 @@ class FeedSink {
                        std::optional<StoredValue> value) = 0;
   /// Anything may have changed.
   virtual void lost_track() = 0;
+};
+
+/// Changes, as they come.
+class Feed {
+ public:
+  virtual ~Feed() = default;
+  /// Waits for changes, by whomever, and hands them to the sink, until the deadline, or until it is woken.
+  virtual std::optional<StateError> poll(FeedSink& sink, Deadline deadline) = 0;
+  /// Ends a `poll` that is under way in another thread.
+  virtual void wake() noexcept = 0;
 };
 
 struct BackendTraits {
@@ -149,7 +161,11 @@ class Backend {
                               std::span<Outcome> outcomes, Deadline deadline) = 0;
   /// Whether it runs this equation itself, with the very result that `evaluate` has. If not, the engine reads,
   /// evaluates, and writes if nobody has written meanwhile.
-  virtual bool runs(const EquationRef&, const detail::StateType&) const noexcept { return false; }
+  virtual bool runs(const EquationRef&, const detail::StateType&) const { return false; }
+
+  /// The value that this text is, of that type; see `TextBackend`.
+  virtual StateResult<detail::SharedValue> read_value(const detail::StateType& type,
+                                                      const StoredValue& stored) const = 0;
 
   /// Fills in the outcome of each name: version and value.
   virtual std::optional<StateError> read(std::span<const StateName> names, std::span<Outcome> outcomes,
@@ -169,10 +185,8 @@ class Backend {
   virtual StateResult<std::vector<FoundState>> erase_scope(const Scope& scope, Deadline deadline) = 0;
   virtual StateResult<std::vector<FoundState>> purge(std::span<const std::string> labels, Deadline deadline) = 0;
 
-  /// Waits for changes, by whomever, and hands them to the sink, until the deadline. Who has no feed only waits.
-  virtual std::optional<StateError> poll(FeedSink& sink, Deadline deadline) = 0;
-  /// Ends a `poll` that is under way in another thread.
-  virtual void wake() noexcept = 0;
+  /// What changes from now on; null: it does not tell. For one store, that asks in one thread.
+  virtual std::unique_ptr<Feed> open_feed() { return nullptr; }
 };
 
 }  // namespace atom::inline v0_1

@@ -49,6 +49,42 @@ constexpr std::string_view to_string(Effect effect) noexcept {
   return "";
 }
 
+/// In a few words.
+constexpr std::string_view to_string(StateErrorCode code) noexcept {
+  using enum StateErrorCode;
+  switch (code) {
+    case conflict:
+      return "somebody else has written it meanwhile";
+    case overflow:
+      return "the result does not fit the type";
+    case division_by_zero:
+      return "division by zero";
+    case not_finite:
+      return "the result is infinite or not a number";
+    case type_mismatch:
+      return "it is there with another type";
+    case undecodable:
+      return "what is stored does not read as the type";
+    case invalid_name:
+      return "the name cannot be one";
+    case too_large:
+      return "a limit is passed";
+    case no_context:
+      return "the scope is not known";
+    case refused:
+      return "the database will not do it";
+    case unavailable:
+      return "the database cannot be reached";
+    case timed_out:
+      return "the deadline has passed";
+    case history_lost:
+      return "the database has lost writes";
+    case closed:
+      return "the store is closed";
+  }
+  return "";
+}
+
 /// A failed operation on a state: thrown, or returned by the functions that begin with `try_`.
 class ATOM_API StateError : public Error {
  public:

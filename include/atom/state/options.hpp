@@ -33,6 +33,8 @@ struct StateOptions {
 struct StateEvent {
   enum class Kind : std::uint8_t {
     listener_threw,  ///< A function given to `on_change` has thrown; the change stands.
+    retry,           ///< The database did not answer, or not as it should; it is asked again.
+    history_lost,    ///< The database has lost writes that it had acknowledged.
   };
   Kind kind{};
   std::string state = {};  ///< scope and key, as `atom::StateId` writes them; empty: it is about the whole store

@@ -112,7 +112,8 @@ class StateStore {
     return try_get_state(std::move(default_value), options).value();
   }
   template <state_value T>
-  StateResult<State<T>> try_get_state(T default_value, const StateOptions& options, const RequestContext& context = {}) {
+  StateResult<State<T>> try_get_state(T default_value, const StateOptions& options,
+                                      const RequestContext& context = {}) {
     StateResult<Scope> scope = resolve(options, context);
     if (!scope) return scope.error();
     return attach<T>(default_value, *scope, options);
@@ -152,7 +153,8 @@ class StateStore {
 
   /// The states of a scope that have a value, by scope and key.
   Listed<AnyState> list(const Scope& scope, const ListOptions& options = {}) {
-    return list_where(options, [&](const Scope& other) { return options.below ? scope.contains(other) : other == scope; });
+    return list_where(options,
+                      [&](const Scope& other) { return options.below ? scope.contains(other) : other == scope; });
   }
   /// All of them.
   Listed<AnyState> list(const ListOptions& options = {}) {
@@ -208,8 +210,8 @@ class StateStore {
           core_.table.obtain(scope, options.key, [&] { return make_node(options, type, &default_value); });
       if (node->type().same_type(type)) return State<T>(std::move(node));
       return StateError(StateErrorCode::type_mismatch, "state \"" + detail::state_id(scope, options.key) + "\" is " +
-                                                           std::string(node->type().ops.name) + ", and is asked for as " +
-                                                           std::string(type.ops.name));
+                                                           std::string(node->type().ops.name) +
+                                                           ", and is asked for as " + std::string(type.ops.name));
     } catch (const StateError& error) {
       return error;
     }

@@ -16,6 +16,7 @@
 // A member that is new needs neither: what is missing in a stored value has its default.
 #pragma once
 
+#include <atom/codec.hpp>
 #include <atom/config.hpp>
 #include <atom/detail/type_ops.hpp>
 #include <atom/value.hpp>
@@ -44,9 +45,12 @@ struct StateType {
   int version;
   /// What was stored by another version, as one of now, or null. Null: there is no such function.
   SharedValue (*migrate)(int from, const Value& stored);
-  /// A copy to share.
-  SharedValue (*share)(const void* value);
+  /// A copy of a value.
+  std::shared_ptr<void> (*copy)(const void* value);
+  /// From text; null: it is none. Null: T cannot be read from text.
+  SharedValue (*read)(Reader& reader);
 
+  SharedValue share(const void* value) const { return copy(value); }
   bool same_type(const StateType& other) const noexcept { return this == &other || ops.same_type(other.ops); }
 };
 
@@ -65,9 +69,14 @@ struct StateTypeFor {
     std::optional<T> now = T::atom_migrate(from, stored);
     return now ? std::make_shared<const T>(*std::move(now)) : nullptr;
   }
-  static SharedValue share(const void* value) { return std::make_shared<const T>(*static_cast<const T*>(value)); }
+  static std::shared_ptr<void> copy(const void* value) { return std::make_shared<T>(*static_cast<const T*>(value)); }
+  static SharedValue read(Reader& reader) {
+    auto value = std::make_shared<T>();
+    return codec<T>::read(reader, *value) ? value : nullptr;
+  }
   static constexpr StateType make() {
-    StateType type{type_ops<T>, 0, nullptr, &share};
+    StateType type{type_ops<T>, 0, nullptr, &copy, nullptr};
+    if constexpr (readable<T> && std::default_initializable<T>) type.read = &read;
     if constexpr (versioned_type<T>) {
       static_assert(T::atom_version >= 0, "atom_version is not negative");
       type.version = T::atom_version;

@@ -85,8 +85,40 @@ class StateCore {
       end(node, before);
     }
     node.unlock();
-    if (order) tell(node, order, std::move(next));
+    if (order && add_news(node, next ? std::move(next) : node.initial())) {
+      tell(node, *node.extras.load(std::memory_order_acquire), order);
+    }
     return now;
+  }
+
+  /// Takes over what the database has, unless something newer is known: `next`, or for null that the value ended; both
+  /// with the version that the value has or had. Whether there is news to tell.
+  bool accept(StateNode& node, SharedValue next, std::int64_t version) {
+    std::unique_lock<std::mutex> order;
+    SharedValue before;
+    lock(node, order);
+    const std::int64_t known = node.raw_version();
+    const bool is_newer = next ? version > std::max(known, -known) : known > 0 && version >= known;
+    if (is_newer && next) {
+      before = next;
+      node.put(before, version);
+      start_time(node);
+    } else if (is_newer) {
+      end(node, before);
+    }
+    node.unlock();
+    return is_newer && order && add_news(node, next ? std::move(next) : node.initial());
+  }
+  /// The same, for a read that found no value: it counts if nothing has happened since it began.
+  bool accept_none(StateNode& node, std::int64_t version_when_it_began) {
+    return version_when_it_began > 0 && node.raw_version() == version_when_it_began &&
+           accept(node, nullptr, version_when_it_began);
+  }
+  /// Calls the listeners with what was accepted.
+  void tell_news(StateNode& node) noexcept {
+    StateExtras& extras = *node.extras.load(std::memory_order_acquire);
+    std::unique_lock lock(extras.mutex);
+    tell(node, extras, lock);
   }
 
   /// Tells `on_event`; nothing that it throws comes out.
@@ -157,15 +189,18 @@ class StateCore {
       start_time(node);
     }
   }
-  /// Tells a write, the end of the value as what the state is without one.
-  void tell(StateNode& node, std::unique_lock<std::mutex>& order, SharedValue now) noexcept {
-    StateExtras& extras = *node.extras.load(std::memory_order_acquire);
+  /// While the order of the listeners is locked. Whether it could be added.
+  bool add_news(StateNode& node, SharedValue now) noexcept {
     try {
-      extras.news.push_back(now ? std::move(now) : look(node).value);
-      extras.tell(order, [&] { listener_threw(node); });
+      node.extras.load(std::memory_order_acquire)->news.push_back(std::move(now));
+      return true;
     } catch (...) {
       listener_threw(node);
+      return false;
     }
+  }
+  void tell(StateNode& node, StateExtras& extras, std::unique_lock<std::mutex>& order) noexcept {
+    extras.tell(order, [&] { listener_threw(node); });
   }
   void listener_threw(const StateNode& node) noexcept {
     report(StateEvent::Kind::listener_threw, &node, "a listener of the state has thrown", std::current_exception());

@@ -17,10 +17,10 @@
 namespace atom::inline v0_1::detail {
 
 struct StateExtras {
-  std::vector<std::string> labels;     // sorted; set before the node is shared
-  std::int64_t time_to_live = 0;       // milliseconds, 0: for ever; set before the node is shared
-  bool sliding = false;                // reading counts as well; set before the node is shared
-  std::atomic<std::int64_t> ends{0};   // milliseconds of the steady clock
+  std::vector<std::string> labels;    // sorted; set before the node is shared
+  std::int64_t time_to_live = 0;      // milliseconds, 0: for ever; set before the node is shared
+  bool sliding = false;               // reading counts as well; set before the node is shared
+  std::atomic<std::int64_t> ends{0};  // milliseconds of the steady clock
 
   // Of the listeners. A node that has some is written while this is held, so that they hear in the order of writing.
   std::mutex mutex;
@@ -31,22 +31,26 @@ struct StateExtras {
   /// Tells what is new, unless somebody else is at it, who will. `failed` is called inside a handler of what a listener
   /// throws. `lock` is of the mutex.
   template <class Failed>
-  void tell(std::unique_lock<std::mutex>& lock, Failed failed) {
+  void tell(std::unique_lock<std::mutex>& lock, Failed failed) noexcept {
     if (std::exchange(telling, true)) return;
     while (!news.empty()) {
       const std::vector<SharedValue> values = std::exchange(news, {});
-      const auto all = listeners;
-      lock.unlock();
-      for (const SharedValue& value : values) {
-        for (const auto& listener : all) {
-          try {
-            listener->tell(value.get());
-          } catch (...) {
-            failed();
+      try {
+        const auto all = listeners;
+        lock.unlock();
+        for (const SharedValue& value : values) {
+          for (const auto& listener : all) {
+            try {
+              listener->tell(value.get());
+            } catch (...) {
+              failed();
+            }
           }
         }
+      } catch (...) {  // no memory for the list
+        failed();
       }
-      lock.lock();
+      if (!lock) lock.lock();
     }
     telling = false;
   }

@@ -1,5 +1,6 @@
 // One state in memory: its value, its version, and who listens. Many threads use it at once. A small value that can be
-// copied as bytes lies in the node and is read without a lock (a seqlock); any other is shared, and replaced as a whole.
+// copied as bytes lies in the node and is read without a lock (a seqlock); any other is shared, and replaced as a
+// whole.
 #pragma once
 
 #include <atom/config.hpp>
@@ -79,8 +80,8 @@ class StateNode {
     const std::size_t payload = room * (zeros ? 1 : 2);
     SharedValue shared = inside_it ? nullptr : type.share(initial);
     void* const memory = ::operator new(sizeof(StateNode) + payload + key.size());
-    auto* const node = ::new (memory) StateNode(type, static_cast<std::uint32_t>(key.size()),
-                                                (inside_it ? inside : 0u) | (zeros ? plain : 0u));
+    auto* const node = ::new (memory)
+        StateNode(type, static_cast<std::uint32_t>(key.size()), (inside_it ? inside : 0u) | (zeros ? plain : 0u));
     std::byte* const place = node->payload();
     std::memset(place, 0, payload);
     if (inside_it) {
@@ -122,9 +123,7 @@ class StateNode {
       backoff.wait();
     }
   }
-  void unlock() noexcept {
-    sequence_.store(sequence_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-  }
+  void unlock() noexcept { sequence_.store(sequence_.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
 
   /// What it is now, with its version, without waiting for more than a write that is under way.
   template <class T>
@@ -158,6 +157,13 @@ class StateNode {
     version_.store(version, std::memory_order_release);
   }
   SharedValue& shared() noexcept { return *std::launder(reinterpret_cast<SharedValue*>(payload())); }
+  /// What it is without a value.
+  SharedValue initial() const {
+    if (!has(inside)) return *std::launder(reinterpret_cast<const SharedValue*>(payload() + sizeof(SharedValue)));
+    alignas(std::uint64_t) std::byte copy[64] = {};
+    if (!has(plain)) read_words(words() + words_of(type_.ops.size), copy);
+    return type_.share(copy);
+  }
   /// A value of any type. What it was is left in `value`, to be let go when the node is unlocked.
   void put(SharedValue& value, std::int64_t version) noexcept {
     if (has(inside)) {
@@ -185,7 +191,7 @@ class StateNode {
   /// Not positive where there is no value: then it is minus the last version that there was.
   std::int64_t raw_version() const noexcept { return version_.load(std::memory_order_relaxed); }
   /// The bytes of a value that lies in the node; room for whole words.
-  void copy_to(std::byte* to) const noexcept { read_words(to); }
+  void copy_to(std::byte* to) const noexcept { read_words(words(), to); }
 
   // ---- What belongs to the table
 
@@ -228,10 +234,10 @@ class StateNode {
     std::memcpy(bytes.data(), copy.data(), sizeof(T));
     return std::bit_cast<T>(bytes);
   }
-  void read_words(std::byte* to) const noexcept {
+  void read_words(const Word* from, std::byte* to) const noexcept {
     const std::size_t size = words_of(type_.ops.size);
     for (std::size_t i = 0; i < size; ++i) {
-      const std::uint64_t word = words()[i].load(std::memory_order_acquire);
+      const std::uint64_t word = from[i].load(std::memory_order_acquire);
       std::memcpy(to + i * sizeof word, &word, sizeof word);
     }
   }

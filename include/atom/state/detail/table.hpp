@@ -51,13 +51,13 @@ class PointerTable {
     *this = std::move(bigger);
   }
   void insert(Item& item) noexcept {
-    std::size_t i = Hash{}(item) & mask();
+    std::size_t i = Hash{}(item)&mask();
     while (slots_[i]) i = (i + 1) & mask();
     slots_[i] = &item;
     ++count_;
   }
   void erase(const Item& item) noexcept {
-    std::size_t gap = Hash{}(item) & mask();
+    std::size_t gap = Hash{}(item)&mask();
     while (slots_[gap] != &item) gap = (gap + 1) & mask();
     for (std::size_t i = (gap + 1) & mask(); slots_[i]; i = (i + 1) & mask()) {
       const std::size_t home = Hash{}(*slots_[i]) & mask();
@@ -181,8 +181,8 @@ class StateTable {
     return node;
   }
 
-  /// Calls `use(node)` with a reference to each node of the scopes that `wanted(scope)` wants, in the order of scope and
-  /// key, after (`after_scope`, `after_key`), until it answers false.
+  /// Calls `use(node)` with a reference to each node of the scopes that `wanted(scope)` wants, in the order of scope
+  /// and key, after (`after_scope`, `after_key`), until it answers false.
   template <class Wanted, class Use>
   void walk(std::string_view after_scope, std::string_view after_key, Wanted wanted, Use use) {
     for (const Scope& scope : scopes(wanted)) {

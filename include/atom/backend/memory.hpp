@@ -1,0 +1,211 @@
+// A database that is none: values as text in the memory of the program, behind everything that stands before a real
+// one. For tests of code that uses a database, with several stores on one (`std::shared_ptr<Memory>`) as several
+// processes have it; and to read before one writes a backend of one's own. A StateStore without a backend also keeps
+// its states in memory, and is many times faster.
+#pragma once
+
+#include <atom/config.hpp>
+#include <atom/state/backend.hpp>
+#include <atom/state/text_backend.hpp>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+namespace atom::inline v0_1 {
+
+class Memory : public TextBackend {
+ public:
+  Memory() = default;
+
+  BackendTraits traits() const noexcept override { return {.name = "memory", .local = true}; }
+  std::optional<StateError> prepare(bool, Deadline) override { return std::nullopt; }
+
+  BatchResult execute(const Lane& lane, BatchMode mode, std::span<const Command> commands, std::span<Outcome> outcomes,
+                      Deadline) override {
+    const std::lock_guard lock(mutex_);
+    LaneRecord& record = lanes_[{lane.session, lane.number}];
+    if (lane.sequence == record.sequence) {
+      std::copy(record.outcomes.begin(), record.outcomes.end(), outcomes.begin());
+      return {};
+    }
+    if (lane.sequence < record.sequence) {
+      return {BatchStatus::not_applied, StateError(StateErrorCode::refused, "the batch is older than the lane")};
+    }
+    if (lane.sequence > record.sequence + 1 && !lane.after_loss) {
+      return {BatchStatus::gap, StateError(StateErrorCode::history_lost, "batches are missing")};
+    }
+    bool all = true;
+    for (std::size_t i = 0; i < commands.size(); ++i) {
+      outcomes[i] = judge(commands[i]);
+      all = all && !outcomes[i].error;
+    }
+    if (all || mode == BatchMode::independent) {
+      for (std::size_t i = 0; i < commands.size(); ++i) {
+        if (!outcomes[i].error) carry_out(commands[i], outcomes[i]);
+      }
+    }
+    record.sequence = lane.sequence;
+    record.outcomes.assign(outcomes.begin(), outcomes.end());
+    changed_.notify_all();
+    return {};
+  }
+
+  std::optional<StateError> read(std::span<const StateName> names, std::span<Outcome> outcomes, Deadline) override {
+    const std::lock_guard lock(mutex_);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      outcomes[i] = {};
+      if (const Row* const row = find(names[i])) outcomes[i] = {.version = row->version, .value = row->value};
+    }
+    return std::nullopt;
+  }
+  StateResult<std::vector<FoundState>> list(const Range& range, Deadline) override {
+    const std::lock_guard lock(mutex_);
+    std::vector<FoundState> found;
+    for (auto row = rows_.upper_bound(Name(range.after_scope, range.after_key)); row != rows_.end(); ++row) {
+      if (found.size() == range.limit) break;
+      const Scope scope = scope_of(row->first);
+      const bool is_in = !range.scope || (range.below ? range.scope->contains(scope) : *range.scope == scope);
+      if (is_in && is_alive(row->second))
+        found.push_back({scope, row->first.second, row->second.version, row->second.value});
+    }
+    return found;
+  }
+  StateResult<std::vector<FoundState>> erase_scope(const Scope& scope, Deadline) override {
+    return erase_where([&](const auto& row) { return scope.contains(scope_of(row.first)); });
+  }
+  StateResult<std::vector<FoundState>> purge(std::span<const std::string> labels, Deadline) override {
+    return erase_where([&](const auto& row) {
+      return std::any_of(labels.begin(), labels.end(), [&](const std::string& label) {
+        return std::find(row.second.labels.begin(), row.second.labels.end(), label) != row.second.labels.end();
+      });
+    });
+  }
+  std::unique_ptr<Feed> open_feed() override {
+    const std::lock_guard lock(mutex_);
+    return std::make_unique<MemoryFeed>(*this, changes_.size());
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  using Name = std::pair<std::string, std::string>;
+  struct Row {
+    StoredValue value;
+    std::int64_t version;
+    std::vector<std::string> labels;
+    Deadline ends = Deadline::max();
+  };
+  struct LaneRecord {
+    std::uint64_t sequence = 0;
+    std::vector<Outcome> outcomes;
+  };
+  struct Change {
+    Name name;
+    std::int64_t version;
+    std::optional<StoredValue> value;
+  };
+
+  class MemoryFeed final : public Feed {
+   public:
+    MemoryFeed(Memory& memory, std::size_t next) noexcept : memory_(memory), next_(next) {}
+    std::optional<StateError> poll(FeedSink& sink, Deadline deadline) override {
+      std::unique_lock lock(memory_.mutex_);
+      while (!woken_) {
+        while (next_ < memory_.changes_.size()) {
+          const Change change = memory_.changes_[next_++];
+          lock.unlock();
+          sink.changed(scope_of(change.name), change.name.second, change.version, change.value);
+          lock.lock();
+        }
+        if (memory_.changed_.wait_until(lock, deadline) == std::cv_status::timeout) break;
+      }
+      woken_ = false;
+      return std::nullopt;
+    }
+    void wake() noexcept override {
+      const std::lock_guard lock(memory_.mutex_);
+      woken_ = true;
+      memory_.changed_.notify_all();
+    }
+
+   private:
+    Memory& memory_;
+    std::size_t next_;
+    bool woken_ = false;
+  };
+
+  static Scope scope_of(const Name& name) { return Scope::from_database(name.first).value(); }
+  static bool is_alive(const Row& row) { return row.ends > Clock::now(); }
+  Row* find(const StateName& name) {
+    const auto row = rows_.find(Name(name.scope.text(), name.key));
+    return row != rows_.end() && is_alive(row->second) ? &row->second : nullptr;
+  }
+  Outcome judge(const Command& command) {
+    const Row* const row = find(command.name);
+    Outcome outcome{.version = row ? row->version : 0};
+    if (command.expected && *command.expected != outcome.version) {
+      outcome.error = StateErrorCode::conflict;
+      if (row) outcome.value = row->value;
+    }
+    return outcome;
+  }
+  void carry_out(const Command& command, Outcome& outcome) {
+    const Name name(command.name.scope.text(), command.name.key);
+    if (command.kind == Command::Kind::write) {
+      const bool is_new = outcome.version == 0;
+      Row& row = rows_[name];
+      row.value = *command.value;
+      row.version = outcome.version = is_new ? ++last_version_ : outcome.version + 1;
+      last_version_ = std::max(last_version_, row.version);
+      if (is_new) row.labels.assign(command.labels.begin(), command.labels.end());
+      row.ends = command.ttl > 0 ? Clock::now() + std::chrono::milliseconds(command.ttl) : Deadline::max();
+      changes_.push_back({name, row.version, row.value});
+    } else if (command.kind == Command::Kind::erase && outcome.version != 0) {
+      rows_.erase(name);
+      changes_.push_back({name, outcome.version, std::nullopt});
+    }
+  }
+  template <class Wanted>
+  std::vector<FoundState> erase_where(Wanted wanted) {
+    const std::lock_guard lock(mutex_);
+    std::vector<FoundState> erased;
+    for (auto row = rows_.begin(); row != rows_.end();) {
+      if (!wanted(*row)) {
+        ++row;
+        continue;
+      }
+      if (is_alive(row->second)) {
+        erased.push_back({scope_of(row->first), row->first.second, row->second.version, row->second.value});
+        changes_.push_back({row->first, row->second.version, std::nullopt});
+      }
+      row = rows_.erase(row);
+    }
+    changed_.notify_all();
+    return erased;
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<Name, Row> rows_;
+  std::map<std::pair<std::array<std::byte, 16>, std::uint32_t>, LaneRecord> lanes_;
+  std::vector<Change> changes_;
+  std::int64_t last_version_ =
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count();
+};
+
+}  // namespace atom::inline v0_1

@@ -170,6 +170,24 @@ TEST_CASE("where a scope is full of states whose time is over, one makes room") 
   CHECK_THROWS_AS(obtain(core, Scope{"s"}, "e"), StateError);
 }
 
+TEST_CASE("a version does not come again when the time of a state was over and nobody looked") {
+  constexpr std::int64_t far_ahead = std::int64_t{1} << 60;  // of the clock, as after very many writes
+  StateCore core({});
+  const auto version_of_next = [&] {
+    const NodeReference node = obtain(core, Scope{"s"}, "a");
+    return core.write(*node, std::make_shared<const std::int64_t>(2), std::nullopt).value_or(0);
+  };
+  SECTION("it went with its last handle") {
+    core.accept(*obtain(core, Scope{"s"}, "a", true), std::make_shared<const std::int64_t>(1), far_ahead);
+    CHECK(version_of_next() > far_ahead);
+  }
+  SECTION("it was swept out") {
+    leave(core, Scope{"s"}, "a", far_ahead);
+    for (int i = 0; i < 100; ++i) obtain(core, Scope{"s"}, "b");
+    CHECK(version_of_next() > far_ahead);
+  }
+}
+
 TEST_CASE("a state that cannot be entered for lack of memory leaves nothing behind") {
   const std::vector<std::string> labels = {"one", "two", "a label that is too long to lie in the string itself"};
   StateCore core({});

@@ -41,7 +41,7 @@ class StateCore {
       return version + 1;
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     const std::int64_t clock = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
-    return std::max({clock, 1 - version, last_gone_.load(std::memory_order_relaxed) + 1});
+    return std::max({clock, 1 - version, table.last_gone() + 1});
   }
 
   SeenValue look(StateNode& node) {
@@ -167,11 +167,8 @@ class StateCore {
     }
   }
   void end(StateNode& node, SharedValue& before) noexcept {
+    table.has_gone(node.raw_version());
     node.clear(before);
-    const std::int64_t last = -node.raw_version();
-    std::int64_t gone = last_gone_.load(std::memory_order_relaxed);
-    while (gone < last && !last_gone_.compare_exchange_weak(gone, last, std::memory_order_relaxed)) {
-    }
   }
   void end_if_over(StateNode& node, SharedValue& gone) noexcept {
     if (node.has(StateNode::timed) && node.raw_version() > 0 && StateTable::has_ended(node)) [[unlikely]]
@@ -205,8 +202,6 @@ class StateCore {
   void listener_threw(const StateNode& node) noexcept {
     report(StateEvent::Kind::listener_threw, &node, "a listener of the state has thrown", std::current_exception());
   }
-
-  std::atomic<std::int64_t> last_gone_{0};  // the highest version of a value that ended
 };
 
 inline void NodeReference::release(StateNode& node) noexcept {

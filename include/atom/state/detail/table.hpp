@@ -258,6 +258,15 @@ class StateTable {
     node.free();
   }
 
+  /// The highest version of a value that has ended, of whatever state: one that is gone for good begins after it when
+  /// it comes again.
+  std::int64_t last_gone() const noexcept { return last_gone_.load(std::memory_order_relaxed); }
+  void has_gone(std::int64_t version) noexcept {
+    std::int64_t last = last_gone();
+    while (last < version && !last_gone_.compare_exchange_weak(last, version, std::memory_order_relaxed)) {
+    }
+  }
+
   /// Whether its time to live is over.
   static bool has_ended(const StateNode& node) noexcept {
     if (!node.has(StateNode::timed)) return false;
@@ -314,6 +323,7 @@ class StateTable {
     }
   }
   void take_out(ScopeEntry& entry, StateNode& node) noexcept {
+    has_gone(node.raw_version());
     leave_labels(node);
     entry.states.erase(node);
   }
@@ -353,6 +363,7 @@ class StateTable {
   StateCore& core_;
   const std::size_t most_per_scope_;
   std::array<Part, 64> parts_;
+  std::atomic<std::int64_t> last_gone_{0};
   std::mutex labels_mutex_;  // locked after one of a part, never before
   std::map<std::string, std::set<StateNode*>, std::less<>> by_label_;
 };

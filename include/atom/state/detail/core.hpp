@@ -65,9 +65,9 @@ class StateCore {
   /// Makes `next` the value, if the version is still `expected` (or whatever it is); an empty one ends it. The version
   /// that it has now, or nothing if it was not written.
   std::optional<std::int64_t> write(StateNode& node, SharedValue next, std::optional<std::int64_t> expected) {
-    std::unique_lock<std::mutex> order;
     SharedValue gone;    // let go when nothing is locked any more
     SharedValue before;  // likewise
+    std::unique_lock<std::mutex> order;
     lock(node, order);
     end_if_over(node, gone);
     const std::int64_t version = node.raw_version();
@@ -94,8 +94,8 @@ class StateCore {
   /// Takes over what the database has, unless something newer is known: `next`, or for null that the value ended; both
   /// with the version that the value has or had. Whether there is news to tell.
   bool accept(StateNode& node, SharedValue next, std::int64_t version) {
+    SharedValue before;  // let go when nothing is locked any more
     std::unique_lock<std::mutex> order;
-    SharedValue before;
     lock(node, order);
     const std::int64_t known = node.raw_version();
     const bool is_newer = next ? version > std::max(known, -known) : known > 0 && version >= known;

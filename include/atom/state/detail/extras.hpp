@@ -34,8 +34,8 @@ struct StateExtras {
   void tell(std::unique_lock<std::mutex>& lock, Failed failed) noexcept {
     if (std::exchange(telling, true)) return;
     while (!news.empty()) {
-      const std::vector<SharedValue> values = std::exchange(news, {});
-      try {
+      try {  // what is let go at the end of it is so without a lock
+        const std::vector<SharedValue> values = std::exchange(news, {});
         const auto all = listeners;
         lock.unlock();
         for (const SharedValue& value : values) {

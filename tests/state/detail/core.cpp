@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace state_core_test {
 namespace {
@@ -168,6 +169,25 @@ TEST_CASE("on_event is called when nothing is locked") {
   core.write(*node, std::make_shared<const std::string>(), std::nullopt);
   CHECK(unlocked);
   node = NodeReference();
+}
+
+TEST_CASE("a listener hears of no change that was made before it came") {
+  StateCore core({});
+  const NodeReference node = obtain(core, std::int64_t{0});
+  const auto write = [&](std::int64_t value) {
+    core.write(*node, std::make_shared<const std::int64_t>(value), std::nullopt);
+  };
+  std::vector<std::int64_t> heard;
+  listen(core, node, [&](const void* now) {
+    if (*static_cast<const std::int64_t*>(now) != 1) return;
+    write(2);  // is told when this one has returned
+    write(3);
+    listen(core, node, [&](const void* value) { heard.push_back(*static_cast<const std::int64_t*>(value)); });
+    write(4);
+  });
+  write(1);
+  write(5);
+  CHECK(heard == std::vector<std::int64_t>{4, 5});
 }
 
 TEST_CASE("a version is one more with each write, and goes on after the last one when the state is there again") {

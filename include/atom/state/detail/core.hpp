@@ -132,11 +132,11 @@ class StateCore {
     }
   }
 
-  /// Adds a listener: it hears each write that begins after this.
+  /// Adds a listener: it hears each write that begins after this, and none that was made before.
   void listen(StateNode& node, std::shared_ptr<StateListener> listener) {
     StateExtras& extras = extras_of(node);
     const std::lock_guard lock(extras.mutex);
-    extras.listeners.push_back(std::move(listener));
+    extras.listen(std::move(listener));
     node.lock();
     node.add(StateNode::heard);
     node.unlock();
@@ -189,7 +189,7 @@ class StateCore {
   /// While the order of the listeners is locked. Whether it could be added.
   bool add_news(StateNode& node, SharedValue now) noexcept {
     try {
-      node.extras.load(std::memory_order_acquire)->news.push_back(std::move(now));
+      node.extras.load(std::memory_order_acquire)->add(std::move(now));
       return true;
     } catch (...) {
       listener_threw(node);

@@ -209,8 +209,8 @@ class StateStore {
       detail::NodeReference node =
           core_.table.obtain(scope, options.key, [&] { return make_node(options, type, &default_value); });
       if (node->type().same_type(type)) return State<T>(std::move(node));
-      return StateError(StateErrorCode::type_mismatch, "state \"" + detail::state_id(scope, options.key) + "\" is " +
-                                                           std::string(node->type().ops.name) +
+      return StateError(StateErrorCode::type_mismatch, "state \"" + detail::id_in_message(scope, options.key) +
+                                                           "\" is " + std::string(node->type().ops.name) +
                                                            ", and is asked for as " + std::string(type.ops.name));
     } catch (const StateError& error) {
       return error;

@@ -16,6 +16,8 @@
 #include <atom/state/type.hpp>
 #include <atom/value.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -248,12 +250,15 @@ inline detail::OwnedNode StateStore::make_node(const StateOptions& options, cons
   detail::OwnedNode node(detail::StateNode::make(options.key, type, initial));
   if (options.ttl.count() > 0) {
     detail::StateExtras& extras = extras_of(*node);
-    extras.time_to_live = options.ttl.count();
+    extras.time_to_live = std::min<std::chrono::milliseconds>(options.ttl, detail::longest_time_to_live).count();
     extras.sliding = options.sliding;
     node->add(detail::StateNode::timed);
   }
   if (!options.labels.empty()) {
-    extras_of(*node).labels = options.labels;
+    std::vector<std::string>& labels = extras_of(*node).labels;
+    labels = options.labels;
+    std::sort(labels.begin(), labels.end());
+    labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
     node->add(detail::StateNode::labelled);
   }
   return node;

@@ -69,7 +69,7 @@ struct Command {
   /// `BackendTraits::many_equations` says so, and each only where `Backend::runs` does.
   std::span<const AnyEquation* const> equations = {};
   /// Of the value, for who runs equations.
-  const detail::StateType* type = nullptr;
+  const detail::TypeOps* type = nullptr;
   /// Time to live from now on, in milliseconds; 0: for ever.
   std::int64_t ttl = 0;
   /// Written with a value that is new.
@@ -161,11 +161,10 @@ class Backend {
                               std::span<Outcome> outcomes, Deadline deadline) = 0;
   /// Whether it runs this equation itself, with the very result that `evaluate` has. If not, the engine reads,
   /// evaluates, and writes if nobody has written meanwhile.
-  virtual bool runs(const AnyEquation&, const detail::StateType&) const { return false; }
+  virtual bool runs(const AnyEquation&, const detail::TypeOps&) const { return false; }
 
   /// The value that this text is, of that type; see `TextBackend`.
-  virtual StateResult<detail::SharedValue> read_value(const detail::StateType& type,
-                                                      const StoredValue& stored) const = 0;
+  virtual StateResult<detail::SharedValue> read_value(const detail::TypeOps& type, const StoredValue& stored) const = 0;
 
   /// Fills in the outcome of each name: version and value.
   virtual std::optional<StateError> read(std::span<const StateName> names, std::span<Outcome> outcomes,

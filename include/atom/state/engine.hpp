@@ -350,7 +350,7 @@ class StateEngine {
   }
   Share begin_write(StateOperation& operation, const SharedValue& from, std::optional<std::int64_t> expected) {
     Share share{.node = operation.node, .kind = Command::Kind::write, .expected = expected};
-    share.next = operation.node->type().copy(from.get());
+    share.next = copy_value(operation.node->type(), from.get());
     share.takers.push_back({&operation, operation.run(share.next)});
     return share;
   }
@@ -390,9 +390,9 @@ class StateEngine {
     }
     return false;
   }
-  std::optional<StateError> write_down(const StateType& type, const void* value, StoredValue& to) const {
+  std::optional<StateError> write_down(const TypeOps& type, const void* value, StoredValue& to) const {
     JsonWriter writer;
-    type.ops.write(value, writer);
+    type.write(value, writer);
     if (!writer.left_out().empty()) {
       return StateError(StateErrorCode::not_finite, "a value to be stored has a number that is not finite");
     }
@@ -507,12 +507,12 @@ class StateEngine {
 
     SharedValue now = share.next;
     if (share.kind == Command::Kind::apply) {
-      std::shared_ptr<void> value = node.type().copy(stored ? stored.get() : node.initial().get());
+      std::shared_ptr<void> value = copy_value(node.type(), stored ? stored.get() : node.initial().get());
       for (Taker& taker : share.takers) {
         if (taker.operation) {
           taker.failed = taker.operation->run(value);
         } else {
-          value = node.type().copy(value.get());
+          value = copy_value(node.type(), value.get());
           (void)share.equations[static_cast<std::size_t>(&taker - share.takers.data())]->apply_to(value.get());
         }
       }

@@ -134,7 +134,7 @@ class StateStore {
                                       const RequestContext& context = {}) {
     StateResult<Scope> scope = resolve(options, context);
     if (!scope) return scope.error();
-    StateResult<detail::NodeReference> node = attach(detail::state_type<T>, &default_value, *scope, options);
+    StateResult<detail::NodeReference> node = attach(detail::type_ops<T>, &default_value, *scope, options);
     if (!node) return node.error();
     return State<T>(*std::move(node));
   }
@@ -203,9 +203,9 @@ class StateStore {
     if (auto bad = detail::check_key(options.key)) return *std::move(bad);
     return options.scope.resolve(context);
   }
-  StateResult<detail::NodeReference> attach(const detail::StateType& type, const void* initial, const Scope& scope,
+  StateResult<detail::NodeReference> attach(const detail::TypeOps& type, const void* initial, const Scope& scope,
                                             const StateOptions& options);
-  detail::OwnedNode make_node(const StateOptions& options, const detail::StateType& type, const void* initial);
+  detail::OwnedNode make_node(const StateOptions& options, const detail::TypeOps& type, const void* initial);
   static bool is_there(const detail::StateNode& node) noexcept {
     return node.version() > 0 && !detail::StateTable::has_ended(node);
   }
@@ -221,11 +221,11 @@ class StateStore {
   std::unique_ptr<detail::StateEngine> engine_;
 };
 
-inline StateResult<detail::NodeReference> StateStore::attach(const detail::StateType& type, const void* initial,
+inline StateResult<detail::NodeReference> StateStore::attach(const detail::TypeOps& type, const void* initial,
                                                              const Scope& scope, const StateOptions& options) {
   const auto mismatch = [](const std::string& message) { return StateError(StateErrorCode::type_mismatch, message); };
-  if (engine_ && (!type.ops.write || !type.read)) {
-    return mismatch(std::string(type.ops.name) +
+  if (engine_ && (!type.write || !type.read)) {
+    return mismatch(std::string(type.name) +
                     " has no codec, so it cannot be kept in a database: describe it with atom_fields(), or specialise "
                     "atom::codec");
   }
@@ -233,14 +233,14 @@ inline StateResult<detail::NodeReference> StateStore::attach(const detail::State
     detail::NodeReference node =
         core_.table.obtain(scope, options.key, [&] { return make_node(options, type, initial); });
     if (node->type().same_type(type)) return node;
-    return mismatch("state \"" + detail::state_id(scope, options.key) + "\" is " + std::string(node->type().ops.name) +
-                    ", and is asked for as " + std::string(type.ops.name));
+    return mismatch("state \"" + detail::state_id(scope, options.key) + "\" is " + std::string(node->type().name) +
+                    ", and is asked for as " + std::string(type.name));
   } catch (const StateError& error) {
     return error;
   }
 }
 
-inline detail::OwnedNode StateStore::make_node(const StateOptions& options, const detail::StateType& type,
+inline detail::OwnedNode StateStore::make_node(const StateOptions& options, const detail::TypeOps& type,
                                                const void* initial) {
   detail::OwnedNode node(detail::StateNode::make(options.key, type, initial));
   if (options.ttl.count() > 0) {

@@ -64,7 +64,7 @@ class StateCore {
     node.copy_to(copy);
     node.unlock();
     touch(node, version);
-    return {node.type().share(copy), version};
+    return {copy_value(node.type(), copy), version};
   }
 
   /// Makes `next` the value, if the version is still `expected` (or whatever it is); an empty one ends it. The version

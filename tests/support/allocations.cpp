@@ -7,8 +7,10 @@ namespace {
 
 thread_local std::size_t allocated = 0;
 thread_local long pieces = 0;
+thread_local std::size_t until_failure = 0;  // 0: none is to come
 
 void* try_counted(std::size_t size, std::size_t align) noexcept {
+  if (until_failure > 0 && --until_failure == 0) return nullptr;
   const std::size_t rounded = (size + align - 1) / align * align;
   void* const place = align <= alignof(std::max_align_t) ? std::malloc(size ? size : 1)
                                                          : std::aligned_alloc(align, rounded ? rounded : align);
@@ -36,6 +38,12 @@ std::size_t Allocations::total() noexcept {
 }
 long Allocations::alive() noexcept {
   return pieces;
+}
+FailingAllocation::FailingAllocation(std::size_t n) noexcept {
+  until_failure = n;
+}
+FailingAllocation::~FailingAllocation() {
+  until_failure = 0;
 }
 }  // namespace support
 

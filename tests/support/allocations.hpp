@@ -19,4 +19,14 @@ class Allocations {
   std::size_t start_;
 };
 
+/// Lets one allocation of this thread fail, with std::bad_alloc: the n-th from here on (1: the next one), if there are
+/// so many while this lives.
+class FailingAllocation {
+ public:
+  explicit FailingAllocation(std::size_t n) noexcept;
+  FailingAllocation(const FailingAllocation&) = delete;
+  FailingAllocation& operator=(const FailingAllocation&) = delete;
+  ~FailingAllocation();
+};
+
 }  // namespace support

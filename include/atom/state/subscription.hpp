@@ -5,6 +5,7 @@
 #include <atom/config.hpp>
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -43,6 +44,8 @@ class StateListener {
     const std::lock_guard turn(running_);
   }
   bool ended() const noexcept { return ended_.load(std::memory_order_relaxed); }
+
+  std::uint64_t since = 0;  // how many changes there were when it came: it does not hear of them
 
  private:
   virtual void hear(const void* now) = 0;

@@ -46,7 +46,7 @@ class StateCore {
       return version + 1;
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     const std::int64_t clock = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
-    return std::max({clock, 1 - version, last_gone_.load(std::memory_order_relaxed) + 1});
+    return std::max({clock, 1 - version, table.last_gone() + 1});
   }
 
   SeenValue look(StateNode& node) {
@@ -70,9 +70,9 @@ class StateCore {
   /// Makes `next` the value, if the version is still `expected` (or whatever it is); an empty one ends it. The version
   /// that it has now, or nothing if it was not written.
   std::optional<std::int64_t> write(StateNode& node, SharedValue next, std::optional<std::int64_t> expected) {
-    std::unique_lock<std::mutex> order;
     SharedValue gone;    // let go when nothing is locked any more
     SharedValue before;  // likewise
+    std::unique_lock<std::mutex> order;
     lock(node, order);
     end_if_over(node, gone);
     const std::int64_t version = node.raw_version();
@@ -99,8 +99,8 @@ class StateCore {
   /// Takes over what the database has, unless something newer is known: `next`, or for null that the value ended; both
   /// with the version that the value has or had. Whether there is news to tell.
   bool accept(StateNode& node, SharedValue next, std::int64_t version) {
+    SharedValue before;  // let go when nothing is locked any more
     std::unique_lock<std::mutex> order;
-    SharedValue before;
     lock(node, order);
     const std::int64_t known = node.raw_version();
     const bool is_newer = next ? version > std::max(known, -known) : known > 0 && version >= known;
@@ -142,11 +142,11 @@ class StateCore {
     }
   }
 
-  /// Adds a listener: it hears each write that begins after this.
+  /// Adds a listener: it hears each write that begins after this, and none that was made before.
   void listen(StateNode& node, std::shared_ptr<StateListener> listener) {
     StateExtras& extras = extras_of(node);
     const std::lock_guard lock(extras.mutex);
-    extras.listeners.push_back(std::move(listener));
+    extras.listen(std::move(listener));
     node.lock();
     node.add(StateNode::heard);
     node.unlock();
@@ -178,11 +178,8 @@ class StateCore {
     }
   }
   void end(StateNode& node, SharedValue& before) noexcept {
+    table.has_gone(node.raw_version());
     node.clear(before);
-    const std::int64_t last = -node.raw_version();
-    std::int64_t gone = last_gone_.load(std::memory_order_relaxed);
-    while (gone < last && !last_gone_.compare_exchange_weak(gone, last, std::memory_order_relaxed)) {
-    }
   }
   void end_if_over(StateNode& node, SharedValue& gone) noexcept {
     if (node.has(StateNode::timed) && node.raw_version() > 0 && StateTable::has_ended(node)) [[unlikely]] {
@@ -204,7 +201,7 @@ class StateCore {
   /// While the order of the listeners is locked. Whether it could be added.
   bool add_news(StateNode& node, SharedValue now) noexcept {
     try {
-      node.extras.load(std::memory_order_acquire)->news.push_back(std::move(now));
+      node.extras.load(std::memory_order_acquire)->add(std::move(now));
       return true;
     } catch (...) {
       listener_threw(node);
@@ -217,8 +214,6 @@ class StateCore {
   void listener_threw(const StateNode& node) noexcept {
     report(StateEvent::Kind::listener_threw, &node, "a listener of the state has thrown", std::current_exception());
   }
-
-  std::atomic<std::int64_t> last_gone_{0};  // the highest version of a value that ended
 };
 
 inline void NodeReference::release(StateNode& node) noexcept {

@@ -28,7 +28,17 @@ struct StateExtras {
   std::mutex mutex;
   std::vector<std::shared_ptr<StateListener>> listeners;
   std::vector<SharedValue> news;  // to be told
+  std::uint64_t changes = 0;      // how many were news
   bool telling = false;           // somebody tells it
+
+  void listen(std::shared_ptr<StateListener> listener) {
+    listener->since = changes;
+    listeners.push_back(std::move(listener));
+  }
+  void add(SharedValue value) {
+    news.push_back(std::move(value));
+    ++changes;
+  }
 
   /// Tells what is new, unless somebody else is at it, who will. `failed` is called inside a handler of what a listener
   /// throws. `lock` is of the mutex.
@@ -36,12 +46,15 @@ struct StateExtras {
   void tell(std::unique_lock<std::mutex>& lock, Failed failed) noexcept {
     if (std::exchange(telling, true)) return;
     while (!news.empty()) {
-      const std::vector<SharedValue> values = std::exchange(news, {});
-      try {
+      try {  // what is let go at the end of it is so without a lock
+        const std::vector<SharedValue> values = std::exchange(news, {});
+        std::uint64_t number = changes - values.size();
         const auto all = listeners;
         lock.unlock();
         for (const SharedValue& value : values) {
+          ++number;
           for (const auto& listener : all) {
+            if (number <= listener->since) continue;
             try {
               listener->tell(value.get());
             } catch (...) {

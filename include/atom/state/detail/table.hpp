@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atom/config.hpp>
+#include <atom/detail/inline_vector.hpp>
 #include <atom/key.hpp>
 #include <atom/state/detail/extras.hpp>
 #include <atom/state/detail/node.hpp>
@@ -87,6 +88,7 @@ struct ScopeEntry {
   StateCore& core;
   Scope scope;
   PointerTable<StateNode, NodeHash> states = {};
+  std::size_t next_to_sweep = 0;  // a slot of the states
 };
 
 struct ScopeHash {
@@ -155,13 +157,15 @@ class StateTable {
   NodeReference obtain(const Scope& scope, std::string_view key, Make make) {
     if (NodeReference found = find(scope, key)) return found;
     OwnedNode made(make());  // without a lock: it copies a value of the user's
-    std::vector<OwnedNode> gone;
+    Swept gone;
     Part& part = part_of(scope);
     const std::lock_guard lock(part.mutex);
     ScopeEntry* entry = find(part, scope);
     if (entry) {
       if (StateNode* const found = find(*entry, key)) return NodeReference(hold(found));
-      if (entry->states.size() >= most_per_scope_) too_many(scope);
+      if (entry->states.size() >= most_per_scope_ && !sweep(*entry, entry->states.slots().size(), gone)) {
+        too_many(scope);
+      }
     } else {
       part.scopes.reserve_one();
       entry = new ScopeEntry{core_, scope};
@@ -171,6 +175,7 @@ class StateTable {
       entry->states.reserve_one();
       enter_labels(*made, *entry);
     } catch (...) {
+      leave_labels(*made);
       forget_if_empty(part, *entry);
       throw;
     }
@@ -247,9 +252,19 @@ class StateTable {
       const std::lock_guard lock(part.mutex);
       if (node.references.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
       if (node.version() != 0 && !has_ended(node)) return;
-      take_out(part, entry, node);
+      take_out(entry, node);
+      forget_if_empty(part, entry);
     }
     node.free();
+  }
+
+  /// The highest version of a value that has ended, of whatever state: one that is gone for good begins after it when
+  /// it comes again.
+  std::int64_t last_gone() const noexcept { return last_gone_.load(std::memory_order_relaxed); }
+  void has_gone(std::int64_t version) noexcept {
+    std::int64_t last = last_gone();
+    while (last < version && !last_gone_.compare_exchange_weak(last, version, std::memory_order_relaxed)) {
+    }
   }
 
   /// Whether its time to live is over.
@@ -265,6 +280,9 @@ class StateTable {
   }
 
  private:
+  /// What has been taken out, to be freed when nothing is locked any more; room for all of it without memory.
+  using Swept = InlineVector<OwnedNode, 5>;
+
   struct alignas(64) Part {
     std::mutex mutex;
     PointerTable<ScopeEntry, ScopeHash> scopes;
@@ -294,36 +312,47 @@ class StateTable {
     const std::lock_guard lock(labels_mutex_);
     for (const std::string& label : extras_of(node).labels) by_label_[label].insert(&node);
   }
-  void take_out(Part& part, ScopeEntry& entry, StateNode& node) noexcept {
-    if (node.has(StateNode::labelled)) {
-      const std::lock_guard lock(labels_mutex_);
-      for (const std::string& label : extras_of(node).labels) {
-        const auto nodes = by_label_.find(label);
-        nodes->second.erase(&node);
-        if (nodes->second.empty()) by_label_.erase(nodes);
-      }
+  void leave_labels(StateNode& node) noexcept {
+    if (!node.has(StateNode::labelled)) return;
+    const std::lock_guard lock(labels_mutex_);
+    for (const std::string& label : extras_of(node).labels) {
+      const auto nodes = by_label_.find(label);
+      if (nodes == by_label_.end()) continue;  // it has not been entered everywhere
+      nodes->second.erase(&node);
+      if (nodes->second.empty()) by_label_.erase(nodes);
     }
+  }
+  void take_out(ScopeEntry& entry, StateNode& node) noexcept {
+    has_gone(node.raw_version());
+    leave_labels(node);
     entry.states.erase(node);
-    forget_if_empty(part, entry);
   }
   static void forget_if_empty(Part& part, ScopeEntry& entry) noexcept {
     if (entry.states.size() > 0) return;
     part.scopes.erase(entry);
     delete &entry;
   }
-  /// Looks at a few scopes for states whose time is over and that nobody holds, so that they do not pile up: each new
-  /// state pays for that.
-  void sweep(Part& part, std::vector<OwnedNode>& gone) {
+  /// Looks at a few slots of a few scopes for states whose time is over and that nobody holds, so that they do not pile
+  /// up: each new state pays for that.
+  void sweep(Part& part, Swept& gone) noexcept {
     const auto& scopes = part.scopes.slots();
     for (int i = 0; i < 4; ++i) {
       ScopeEntry* const entry = scopes[part.next_to_sweep++ & (scopes.size() - 1)];
-      if (!entry) continue;
-      const std::size_t before = gone.size();
-      for (StateNode* node : entry->states.slots()) {
-        if (node && node->references.load(std::memory_order_acquire) == 0 && has_ended(*node)) gone.emplace_back(node);
-      }
-      for (std::size_t n = before; n < gone.size(); ++n) take_out(part, *entry, *gone[n]);
+      if (entry && sweep(*entry, 4, gone)) forget_if_empty(part, *entry);
     }
+  }
+  /// Takes out the first such state in so many slots of a scope. Whether there was one.
+  bool sweep(ScopeEntry& entry, std::size_t most_slots, Swept& gone) noexcept {
+    const auto& slots = entry.states.slots();
+    for (; most_slots > 0; --most_slots) {
+      StateNode* const node = slots[entry.next_to_sweep++ & (slots.size() - 1)];
+      if (!node || node->references.load(std::memory_order_acquire) != 0 || !has_ended(*node)) continue;
+      --entry.next_to_sweep;  // another one may lie there next
+      gone.emplace_back(node);
+      take_out(entry, *node);
+      return true;
+    }
+    return false;
   }
   static void orphan(StateNode& node) noexcept {
     node.add(StateNode::closed);
@@ -334,6 +363,7 @@ class StateTable {
   StateCore& core_;
   const std::size_t most_per_scope_;
   std::array<Part, 64> parts_;
+  std::atomic<std::int64_t> last_gone_{0};
   std::mutex labels_mutex_;  // locked after one of a part, never before
   std::map<std::string, std::set<StateNode*>, std::less<>> by_label_;
 };

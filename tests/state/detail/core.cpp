@@ -1,0 +1,237 @@
+// How a state is read, written and told, and that no code of the user's runs under a lock.
+#include <atom/state/detail/core.hpp>
+
+#include "support/catch.hpp"
+
+#include <cstdint>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace state_core_test {
+namespace {
+
+using atom::Scope;
+using atom::detail::NodeReference;
+using atom::detail::OwnedNode;
+using atom::detail::StateCore;
+using atom::detail::StateListener;
+using atom::detail::StateNode;
+
+template <class T>
+NodeReference obtain(StateCore& core, const T& initial, std::string_view key = "key") {
+  return core.table.obtain(Scope{"s"}, key,
+                           [&] { return OwnedNode(StateNode::make(key, atom::detail::state_type<T>, &initial)); });
+}
+template <class F>
+struct Hears final : StateListener {
+  explicit Hears(F f) : function(std::move(f)) {}
+  void hear(const void* now) override { function(now); }
+  F function;
+};
+template <class F>
+std::shared_ptr<StateListener> listen(StateCore& core, const NodeReference& node, F f) {
+  auto listener = std::make_shared<Hears<F>>(std::move(f));
+  core.listen(*node, listener);
+  return listener;
+}
+/// Whether neither the node nor the order of its listeners is locked, asked by another thread. (It does not return if
+/// the node is.)
+bool is_unlocked(const NodeReference& node) {
+  return std::async(std::launch::async,
+                    [&] {
+                      node->lock();
+                      node->unlock();
+                      const std::unique_lock lock(atom::detail::extras_of(*node).mutex, std::try_to_lock);
+                      return lock.owns_lock();
+                    })
+      .get();
+}
+
+/// Values that look, when they are destroyed, whether a lock is held.
+class Values {
+ public:
+  explicit Values(const NodeReference& node) : node_(node) {}
+  std::shared_ptr<const std::string> make() {
+    return {new std::string, [this](const std::string* value) {
+              ++destroyed;
+              unlocked = unlocked && is_unlocked(node_);
+              delete value;
+            }};
+  }
+  int destroyed = 0;
+  bool unlocked = true;
+
+ private:
+  const NodeReference& node_;
+};
+
+TEST_CASE("a value that is replaced or ended is destroyed when nothing is locked") {
+  StateCore core({});
+  const NodeReference node = obtain(core, std::string());
+  Values values(node);
+  if (GENERATE(false, true)) listen(core, node, [](const void*) {});
+  core.write(*node, values.make(), std::nullopt);
+  core.write(*node, values.make(), std::nullopt);
+  CHECK(values.destroyed == 1);
+  core.write(*node, nullptr, std::nullopt);
+  CHECK(values.destroyed == 2);
+  CHECK(values.unlocked);
+}
+
+TEST_CASE("a value that another one of the database replaces is destroyed when nothing is locked") {
+  StateCore core({});
+  const NodeReference node = obtain(core, std::string());
+  Values values(node);
+  const bool heard = GENERATE(false, true);
+  if (heard) listen(core, node, [](const void*) {});
+  for (std::int64_t version : {10, 11, 12}) {
+    core.accept(*node, values.make(), version);
+    if (heard) core.tell_news(*node);
+  }
+  CHECK(values.destroyed == 2);
+  core.accept(*node, nullptr, 12);
+  if (heard) core.tell_news(*node);
+  CHECK(values.destroyed == 3);
+  CHECK(values.unlocked);
+}
+
+TEST_CASE("a value that was replaced while it was told is destroyed when nothing is locked") {
+  StateCore core({});
+  const NodeReference node = obtain(core, std::string());
+  Values values(node);
+  bool once = false;
+  listen(core, node, [&](const void*) {
+    if (!std::exchange(once, true)) core.write(*node, values.make(), std::nullopt);
+  });
+  core.write(*node, values.make(), std::nullopt);
+  CHECK(values.destroyed == 1);
+  CHECK(values.unlocked);
+}
+
+TEST_CASE("a value whose time is over is destroyed when nothing is locked") {
+  StateCore core({});
+  const NodeReference node = obtain(core, std::string());
+  atom::detail::extras_of(*node).time_to_live = 3'600'000;
+  node->add(StateNode::timed);
+  if (GENERATE(false, true)) listen(core, node, [](const void*) {});
+  Values values(node);
+  core.write(*node, values.make(), std::nullopt);
+  atom::detail::extras_of(*node).ends = 1;
+  core.look(*node);
+  CHECK(values.destroyed == 1);
+  core.write(*node, values.make(), std::nullopt);
+  atom::detail::extras_of(*node).ends = 1;
+  core.write(*node, values.make(), std::nullopt);
+  CHECK(values.destroyed == 2);
+  CHECK(values.unlocked);
+}
+
+TEST_CASE("a listener that ends is destroyed when nothing is locked") {
+  StateCore core({});
+  const NodeReference node = obtain(core, std::string());
+  bool unlocked = false;
+  std::weak_ptr<StateListener> own;
+  {
+    const std::shared_ptr<void> destroyed(nullptr, [&](void*) { unlocked = is_unlocked(node); });
+    own = listen(core, node, [&, destroyed](const void*) { StateCore::forget(*node, *own.lock()); });
+  }
+  SECTION("while it runs") {
+    core.write(*node, std::make_shared<const std::string>(), std::nullopt);
+  }
+  SECTION("otherwise") {
+    StateCore::forget(*node, *atom::detail::extras_of(*node).listeners.at(0));
+  }
+  CHECK(unlocked);
+}
+
+TEST_CASE("listeners are called when nothing is locked") {
+  StateCore core({.on_event = [](const atom::StateEvent&) {}});
+  const NodeReference node = obtain(core, std::string());
+  bool unlocked = false;
+  listen(core, node, [&](const void*) { unlocked = is_unlocked(node); });
+  core.write(*node, std::make_shared<const std::string>(), std::nullopt);
+  CHECK(unlocked);
+}
+
+TEST_CASE("on_event is called when nothing is locked") {
+  NodeReference node;
+  bool unlocked = false;
+  StateCore core({.on_event = [&](const atom::StateEvent&) { unlocked = is_unlocked(node); }});
+  node = obtain(core, std::string());
+  listen(core, node, [&](const void*) { throw std::runtime_error("no"); });
+  core.write(*node, std::make_shared<const std::string>(), std::nullopt);
+  CHECK(unlocked);
+  node = NodeReference();
+}
+
+TEST_CASE("a listener hears of no change that was made before it came") {
+  StateCore core({});
+  const NodeReference node = obtain(core, std::int64_t{0});
+  const auto write = [&](std::int64_t value) {
+    core.write(*node, std::make_shared<const std::int64_t>(value), std::nullopt);
+  };
+  std::vector<std::int64_t> heard;
+  listen(core, node, [&](const void* now) {
+    if (*static_cast<const std::int64_t*>(now) != 1) return;
+    write(2);  // is told when this one has returned
+    write(3);
+    listen(core, node, [&](const void* value) { heard.push_back(*static_cast<const std::int64_t*>(value)); });
+    write(4);
+  });
+  write(1);
+  write(5);
+  CHECK(heard == std::vector<std::int64_t>{4, 5});
+}
+
+TEST_CASE("a version is one more with each write, and goes on after the last one when the state is there again") {
+  StateCore core({});
+  const NodeReference node = obtain(core, std::int64_t{0});
+  const auto write = [&] {
+    return core.write(*node, std::make_shared<const std::int64_t>(1), std::nullopt).value_or(0);
+  };
+  const std::int64_t first = write();
+  CHECK(write() == first + 1);
+  constexpr std::int64_t far_ahead = std::int64_t{1} << 60;
+  REQUIRE_FALSE(core.accept(*node, std::make_shared<const std::int64_t>(1), far_ahead));
+  CHECK(write() == far_ahead + 1);
+  core.write(*node, nullptr, std::nullopt);
+  CHECK(node->version() == 0);
+  CHECK(write() == far_ahead + 2);
+  // A state of any name that is gone may come again under its name.
+  core.write(*node, nullptr, std::nullopt);
+  const NodeReference other = obtain(core, std::int64_t{0}, "other");
+  CHECK(core.write(*other, std::make_shared<const std::int64_t>(1), std::nullopt).value_or(0) > far_ahead + 2);
+}
+
+TEST_CASE("what a database has counts if it is newer than what is known") {
+  StateCore core({});
+  const NodeReference node = obtain(core, std::int64_t{0});
+  const auto accept = [&](std::int64_t value, std::int64_t version) {
+    core.accept(*node, std::make_shared<const std::int64_t>(value), version);
+    return node->read<std::int64_t>();
+  };
+  CHECK(accept(1, 10) == 1);
+  CHECK(accept(2, 9) == 1);
+  CHECK(accept(3, 10) == 1);
+  CHECK(accept(4, 12) == 4);
+  core.accept(*node, nullptr, 11);  // the end of one before
+  CHECK(node->version() == 12);
+  core.accept(*node, nullptr, 12);
+  CHECK(node->version() == 0);
+  CHECK(accept(5, 12) == 0);
+  CHECK(accept(6, 13) == 6);
+  CHECK_FALSE(core.accept_none(*node, 12));
+  CHECK(node->version() == 13);
+  core.accept_none(*node, 13);
+  CHECK(node->version() == 0);
+}
+
+}  // namespace
+}  // namespace state_core_test

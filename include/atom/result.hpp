@@ -28,14 +28,14 @@ class [[nodiscard]] Result {
   /// The value; if there is none, throws the error, or an Error with its message where it is no exception.
   const T& value() const& { return *checked(); }
   T& value() & { return *checked(); }
-  T&& value() && { return std::move(*checked()); }
+  T value() && { return std::move(*checked()); }  // no reference: `for (auto& x : f().value())` would dangle
   T value_or(T fallback) const& { return has_value() ? **this : std::move(fallback); }
   T value_or(T fallback) && { return has_value() ? *std::move(*this) : std::move(fallback); }
 
   /// The value. There must be one.
   const T& operator*() const& noexcept { return *std::get_if<0>(&state_); }
   T& operator*() & noexcept { return *std::get_if<0>(&state_); }
-  T&& operator*() && noexcept { return std::move(*std::get_if<0>(&state_)); }
+  T operator*() && noexcept(std::is_nothrow_move_constructible_v<T>) { return std::move(*std::get_if<0>(&state_)); }
   const T* operator->() const noexcept { return std::get_if<0>(&state_); }
   T* operator->() noexcept { return std::get_if<0>(&state_); }
 

@@ -352,7 +352,6 @@ TEST_CASE("subscriptions and handles may outlive the store; then an operation is
   auto states = contract::open();
   State<std::int64_t> state = number(*states);
   State<std::string> text = states->get_state<std::string>("", {.key = "text", .scope = Scope::global()});
-  const atom::Listed<atom::AnyState> list = states->list();
   state.set(1);
   int heard = 0;
   StateSubscription a = state.on_change([&] { ++heard; });

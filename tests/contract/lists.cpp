@@ -13,6 +13,8 @@ using atom::AnyState;
 using atom::ListOptions;
 using atom::Scope;
 using atom::State;
+using atom::StateErrorCode;
+using contract::code_thrown_by;
 using contract::number;
 
 using Names = std::vector<std::string>;
@@ -129,20 +131,21 @@ TEST_CASE("what a list has can be used as what it is", "[case69]") {
   CHECK(list[0].scope() == Scope::global());
   CHECK(list[0].key() == "number");
   CHECK(list[0].version() == number(*states).version());
-  REQUIRE(list[0].as<std::int64_t>());
-  CHECK(list[0].as<std::int64_t>()->apply(atom::current + 1) == 6);
-  CHECK_FALSE(list[0].as<std::string>());
-  REQUIRE(list[1].as<std::string>());
-  CHECK(*list[1].as<std::string>() == states->get_state<std::string>("", {.key = "text", .scope = Scope{"s"}}));
-  CHECK(list[1].as<std::string>()->load() == "text");
+  CHECK(list[0].as<std::int64_t>().apply(atom::current + 1) == 6);
+  CHECK(code_thrown_by([&] { return list[0].as<std::string>(); }) == StateErrorCode::type_mismatch);
+  CHECK(list[1].as<std::string>() == states->get_state<std::string>("", {.key = "text", .scope = Scope{"s"}}));
+  CHECK(list[1].as<std::string>().load() == "text");
 }
 
-TEST_CASE("a state that was listed and then deleted has no version", "[case69]") {
+TEST_CASE("what was listed stays as it was listed, whatever becomes of the state", "[case69]") {
   const auto states = contract::open();
-  number(*states).set(5);
+  const std::int64_t version = number(*states).set(5);
   const atom::Listed<AnyState> list = states->list();
   states->delete_state({.key = "number", .scope = Scope::global()});
-  CHECK(list[0].version() == 0);
+  CHECK(list[0].version() == version);
+  CHECK(list[0].id() == "global:number");
+  CHECK_FALSE(list[0].as<std::int64_t>().has_value());
+  CHECK(list[0].as<std::int64_t>(7).get() == 7);
 }
 
 TEST_CASE("the scopes are those in which a state has a value", "[case69]") {
@@ -152,9 +155,28 @@ TEST_CASE("the scopes are those in which a state has a value", "[case69]") {
   create(*states, Scope{"a"}, "k");
   create(*states, Scope::client("1"), "k");
   const auto held = states->get_state(0, {.key = "k", .scope = Scope{"c"}});
-  CHECK(states->scopes() == std::vector<Scope>{Scope::client("1"), Scope{"a"}, Scope{"b"}});
+  CHECK(states->scopes().items == std::vector<Scope>{Scope::client("1"), Scope{"a"}, Scope{"b"}});
+  CHECK(states->scopes().next.empty());
   states->delete_state({.key = "k", .scope = Scope{"a"}});
-  CHECK(states->scopes() == std::vector<Scope>{Scope::client("1"), Scope{"b"}});
+  CHECK(states->scopes().items == std::vector<Scope>{Scope::client("1"), Scope{"b"}});
+}
+
+TEST_CASE("the scopes come in parts, none twice and none left out", "[case69]") {
+  const auto states = contract::open();
+  for (int i = 0; i < 10; ++i) create(*states, Scope::client(std::to_string(i)) / "a:b", "k");
+  const std::vector<Scope> all = states->scopes().items;
+  CHECK(all.size() == 10);
+  for (const std::size_t limit : {1u, 3u, 5u, 9u, 10u, 11u}) {
+    std::vector<Scope> in_parts;
+    ListOptions options{.limit = limit};
+    do {
+      const atom::Listed<Scope> part = states->scopes(options);
+      CHECK(part.size() <= limit);
+      in_parts.insert(in_parts.end(), part.begin(), part.end());
+      options.after = part.next;
+    } while (!options.after.empty());
+    CHECK(in_parts == all);
+  }
 }
 
 TEST_CASE("a scope is deleted with all that lies below it, and nothing beside it", "[case69]") {
@@ -237,9 +259,8 @@ TEST_CASE("what is deleted, purged or listed is so for another store, too", "[ca
   create(*states, Scope{"t"}, "c");
   const auto others = contract::reopen();
   CHECK(ids(others->list()) == Names{"shop:a", "shop.cart:b", "t:c"});
-  REQUIRE(others->list()[0].as<std::int64_t>());
-  CHECK(others->list()[0].as<std::int64_t>()->load() == 1);
-  CHECK(others->scopes() == std::vector<Scope>{Scope{"shop"}, Scope{"shop.cart"}, Scope{"t"}});
+  CHECK(others->list()[0].as<std::int64_t>().load() == 1);
+  CHECK(others->scopes().items == std::vector<Scope>{Scope{"shop"}, Scope{"shop.cart"}, Scope{"t"}});
   CHECK(others->purge({"poll"}) == 1);
   CHECK(others->delete_state({.key = "c", .scope = Scope{"t"}}));
   CHECK(others->delete_scope(Scope{"shop"}) == 1);

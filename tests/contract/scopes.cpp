@@ -95,7 +95,7 @@ TEST_CASE("whatever an id holds, it names nobody else's states", "[case72]") {
     CHECK(states->list(scope).size() == 1);
   }
   CHECK(states->list().size() == scopes.size());
-  CHECK(states->scopes() == std::vector<Scope>(distinct.begin(), distinct.end()));
+  CHECK(states->scopes().items == std::vector<Scope>(distinct.begin(), distinct.end()));
   for (const Scope& scope : scopes) CHECK(states->delete_state({.key = "k", .scope = scope}));
   CHECK(states->list().empty());
 }

@@ -85,6 +85,16 @@ class Memory : public TextBackend {
     }
     return found;
   }
+  StateResult<std::vector<Scope>> scopes(std::string_view after, std::size_t limit, Deadline) override {
+    const std::lock_guard lock(mutex_);
+    std::vector<Scope> found;
+    for (const auto& [name, row] : rows_) {
+      if (found.size() == limit) break;
+      const bool is_new = found.empty() || found.back().text() != name.first;
+      if (name.first > after && is_new && is_alive(row)) found.push_back(scope_of(name));
+    }
+    return found;
+  }
   StateResult<std::vector<FoundState>> erase_scope(const Scope& scope, Deadline) override {
     return erase_where([&](const auto& row) { return scope.contains(scope_of(row.first)); });
   }

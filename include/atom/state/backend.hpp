@@ -6,7 +6,7 @@
 #pragma once
 
 #include <atom/config.hpp>
-#include <atom/state/equation.hpp>
+#include <atom/state/any_equation.hpp>
 #include <atom/state/error.hpp>
 #include <atom/state/scope.hpp>
 #include <atom/state/type.hpp>
@@ -67,9 +67,9 @@ struct Command {
   const StoredValue* value = nullptr;
   /// One after the other; one that fails leaves the value as it was, and the next goes on. More than one only where
   /// `BackendTraits::many_equations` says so, and each only where `Backend::runs` does.
-  std::span<const EquationRef> equations = {};
+  std::span<const AnyEquation* const> equations = {};
   /// Of the value, for who runs equations.
-  const detail::StateType* type = nullptr;
+  const detail::TypeOps* type = nullptr;
   /// Time to live from now on, in milliseconds; 0: for ever.
   std::int64_t ttl = 0;
   /// Written with a value that is new.
@@ -161,11 +161,10 @@ class Backend {
                               std::span<Outcome> outcomes, Deadline deadline) = 0;
   /// Whether it runs this equation itself, with the very result that `evaluate` has. If not, the engine reads,
   /// evaluates, and writes if nobody has written meanwhile.
-  virtual bool runs(const EquationRef&, const detail::StateType&) const { return false; }
+  virtual bool runs(const AnyEquation&, const detail::TypeOps&) const { return false; }
 
   /// The value that this text is, of that type; see `TextBackend`.
-  virtual StateResult<detail::SharedValue> read_value(const detail::StateType& type,
-                                                      const StoredValue& stored) const = 0;
+  virtual StateResult<detail::SharedValue> read_value(const detail::TypeOps& type, const StoredValue& stored) const = 0;
 
   /// Fills in the outcome of each name: version and value.
   virtual std::optional<StateError> read(std::span<const StateName> names, std::span<Outcome> outcomes,
@@ -180,6 +179,8 @@ class Backend {
     std::size_t limit = 1000;
   };
   virtual StateResult<std::vector<FoundState>> list(const Range& range, Deadline deadline) = 0;
+  /// Up to `limit` scopes in which a state has a value, by text, after that text.
+  virtual StateResult<std::vector<Scope>> scopes(std::string_view after, std::size_t limit, Deadline deadline) = 0;
   /// Ends all values of a scope and what lies below; those that have one of these labels. Which they were. May be
   /// called again if it is in doubt.
   virtual StateResult<std::vector<FoundState>> erase_scope(const Scope& scope, Deadline deadline) = 0;

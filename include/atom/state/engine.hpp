@@ -14,7 +14,10 @@
 #include <atom/state/detail/node.hpp>
 #include <atom/state/error.hpp>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -48,11 +51,11 @@ class StateOperation {
   StateOperation(const StateOperation&) = delete;
   StateOperation& operator=(const StateOperation&) = delete;
 
-  /// Changes the value, and keeps what came of it as the result; may be called more than once, the last time counts. If
-  /// it fails, the value is as before.
-  virtual std::optional<StateErrorCode> run(void* value) = 0;
+  /// Changes the value, or puts another in its place, and keeps what came of it as the result; may be called more than
+  /// once, the last time counts. If it fails, the value is as before.
+  virtual std::optional<StateErrorCode> run(std::shared_ptr<void>& value) = 0;
   /// Of an apply.
-  virtual const EquationRef* equation() const noexcept { return nullptr; }
+  virtual std::shared_ptr<const AnyEquation> equation() const noexcept { return nullptr; }
 
   const NodeReference node;
   const Kind kind;
@@ -80,10 +83,21 @@ class StateEngine {
   StateEngine(StateCore& core, Backend& backend) : core_(core), backend_(backend), traits_(backend.traits()) {
     std::random_device random;
     for (std::byte& byte : row_.lane.session) byte = static_cast<std::byte>(random());
-    backoff_.seed(random());
+    unit_lane_ = row_.lane;
+    unit_lane_.number = 1;
   }
   StateEngine(const StateEngine&) = delete;
   StateEngine& operator=(const StateEngine&) = delete;
+
+  ~StateEngine() {
+    stop_feed();
+    {
+      const std::lock_guard lock(row_.mutex);
+      row_.ends = true;
+      row_.work.notify_all();
+    }
+    if (sender_.joinable()) sender_.join();
+  }
 
   /// Carries it out, or fails at its deadline. This thread may have to do it for others meanwhile.
   void run(StateOperation& operation) {
@@ -92,7 +106,7 @@ class StateEngine {
     Aftermath after;
     {
       std::unique_lock lock(row_.mutex);
-      row_.waiting.push_back(&operation);
+      if (!admit(operation)) return;
       while (!operation.done_) {
         if (!row_.led) {
           lead(lock, after);
@@ -104,9 +118,51 @@ class StateEngine {
     }
     finish(after);
   }
+  /// The same without waiting: calls `completed` when it is done, in a thread of the engine's or of whoever leads.
+  /// False: it failed at once.
+  bool start(StateOperation& operation) {
+    const std::lock_guard lock(row_.mutex);
+    if (!admit(operation)) return false;
+    if (!sender_.joinable()) sender_ = std::thread([this] { send(); });
+    if (!row_.led) row_.work.notify_one();
+    return true;
+  }
+
+  /// Carries out a batch of its own, all or nothing, and returns what came of each command; one that failed is why the
+  /// others were not carried out. What is cached is the caller's business.
+  StateResult<std::vector<Outcome>> commit(std::span<const Command> commands, Deadline deadline);
 
   /// Sees to it that what is cached of the node is no older than `staleness`; zero: reads it anew.
   std::optional<StateError> refresh(StateNode& node, std::chrono::milliseconds staleness, Deadline deadline);
+  /// Whether it is, without waiting.
+  bool is_fresh(const StateNode& node, std::chrono::milliseconds staleness) const noexcept {
+    const std::int64_t checked = node.extras.load(std::memory_order_acquire)->checked.load(std::memory_order_relaxed);
+    return checked != 0 && StateTable::milliseconds_now() - checked < staleness.count() && !StateTable::has_ended(node);
+  }
+
+  /// From now on changes by others reach the nodes that have listeners, by a thread of the engine's.
+  void start_feed() {
+    const std::lock_guard lock(feed_mutex_);
+    if (feed_ || !(feed_ = backend_.open_feed())) return;
+    feed_thread_ = std::thread([this] { follow(); });
+  }
+
+  /// No new operations from now on; waits for those that are there until the deadline. Whether all were done.
+  bool close(Deadline deadline) {
+    stop_feed();
+    std::unique_lock lock(row_.mutex);
+    closed_ = true;
+    while (!is_idle()) {
+      if (row_.idle.wait_until(lock, deadline) == std::cv_status::timeout) return is_idle();
+    }
+    return true;
+  }
+
+  StateStats stats() const noexcept {
+    return {.batches = batches_.load(std::memory_order_relaxed),
+            .operations = operations_.load(std::memory_order_relaxed),
+            .retries = retries_.load(std::memory_order_relaxed)};
+  }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -122,7 +178,8 @@ class StateEngine {
     Command::Kind kind;
     std::optional<std::int64_t> expected = {};
     StoredValue value = {};
-    std::vector<EquationRef> equations = {};
+    std::vector<std::shared_ptr<const AnyEquation>> equations = {};
+    std::vector<const AnyEquation*> equations_to_send = {};
     std::vector<Taker> takers = {};
     std::shared_ptr<void> next = {};  // of a write, the value
     bool guessed = false;             // on what is cached: if that is old, it is all done again
@@ -142,8 +199,11 @@ class StateEngine {
     std::unique_ptr<Batch> batch;  // the one that is under way
     bool led = false;              // a thread sends
     bool touched = false;          // it looks at operations without the mutex, so none may go
+    bool ends = false;             // so does the sender
     std::condition_variable untouched;
-    unsigned failures = 0;  // in a row
+    std::condition_variable work;  // for the sender
+    std::condition_variable idle;  // for who closes
+    unsigned failures = 0;         // in a row
     std::optional<StateError> last_error;
   };
   /// What is left to do when nothing is locked and somebody else may lead.
@@ -153,17 +213,57 @@ class StateEngine {
   };
   using Lock = std::unique_lock<std::mutex>;
 
+  /// Whether it waits now; else it has failed.
+  bool admit(StateOperation& operation) {
+    if (closed_ || ::getpid() != process_) {
+      operation.error =
+          StateError(StateErrorCode::closed,
+                     closed_ ? "the store is closed"
+                             : "the store belongs to the process that this one was forked from: open one after fork()");
+      return false;
+    }
+    row_.waiting.push_back(&operation);
+    operations_.fetch_add(1, std::memory_order_relaxed);
+    return true;
+  }
+  bool is_idle() const noexcept { return row_.waiting.empty() && !row_.batch && !row_.led; }
+  /// The thread that leads where nobody waits.
+  void send() {
+    std::unique_lock lock(row_.mutex);
+    for (;;) {
+      row_.work.wait(lock, [&] { return row_.ends || (!row_.led && has_operations()); });
+      if (row_.ends) return;
+      Aftermath after;
+      lead(lock, after);
+      pass_on();
+      lock.unlock();
+      finish(after);
+      lock.lock();
+    }
+  }
+  bool has_operations() {
+    bool has = false;
+    each_operation([&](StateOperation&) { has = true; });
+    return has;
+  }
+
   // ---- Leading
 
   /// One attempt at one batch. Lets go of the lock meanwhile.
   void lead(Lock& lock, Aftermath& after) {
     row_.led = true;
-    if (row_.failures > 0) wait_a_while(lock);
+    if (row_.failures > 0) {
+      const Deadline deadline = earliest_deadline();
+      lock.unlock();
+      wait_a_while(row_.failures, deadline);
+      lock.lock();
+    }
     if (!row_.batch) gather(lock, after);
     if (row_.batch) {
       Batch& batch = *row_.batch;
       const Deadline deadline = earliest_deadline();
       lock.unlock();
+      batches_.fetch_add(1, std::memory_order_relaxed);
       BatchResult result =
           backend_.execute(row_.lane, BatchMode::independent, batch.commands, batch.outcomes, deadline);
       lock.lock();
@@ -171,6 +271,7 @@ class StateEngine {
     }
     give_up_late_ones(after);
     row_.led = false;
+    if (is_idle()) row_.idle.notify_all();
   }
 
   /// Runs `look` without the lock; meanwhile no operation goes.
@@ -211,7 +312,7 @@ class StateEngine {
         }
       }
       std::erase_if(batch->shares, [&](Share& share) { return !complete(share, failed); });
-      for (const Share& share : batch->shares) batch->commands.push_back(command_of(share));
+      for (Share& share : batch->shares) batch->commands.push_back(command_of(share));
       batch->outcomes.resize(batch->commands.size());
     });
     row_.waiting.insert(row_.waiting.begin(), later.begin(), later.end());
@@ -239,7 +340,7 @@ class StateEngine {
     if (backend_.runs(*operation.equation(), node.type())) {
       return {.node = operation.node,
               .kind = Command::Kind::apply,
-              .equations = {*operation.equation()},
+              .equations = {operation.equation()},
               .takers = {{&operation}}};
     }
     const SeenValue seen = core_.look(node);
@@ -249,8 +350,8 @@ class StateEngine {
   }
   Share begin_write(StateOperation& operation, const SharedValue& from, std::optional<std::int64_t> expected) {
     Share share{.node = operation.node, .kind = Command::Kind::write, .expected = expected};
-    share.next = operation.node->type().copy(from.get());
-    share.takers.push_back({&operation, operation.run(share.next.get())});
+    share.next = copy_value(operation.node->type(), from.get());
+    share.takers.push_back({&operation, operation.run(share.next)});
     return share;
   }
   /// Adds a later operation on the same state. Whether it could.
@@ -258,11 +359,11 @@ class StateEngine {
     const bool applies = operation.kind == StateOperation::Kind::apply;
     if (!share.closed && (applies || operation.kind == StateOperation::Kind::set)) {
       if (share.kind == Command::Kind::write) {
-        share.takers.push_back({&operation, operation.run(share.next.get())});
+        share.takers.push_back({&operation, operation.run(share.next)});
         return true;
       }
       if (applies && traits_.many_equations && backend_.runs(*operation.equation(), operation.node->type())) {
-        share.equations.push_back(*operation.equation());
+        share.equations.push_back(operation.equation());
         share.takers.push_back({&operation});
         return true;
       }
@@ -289,9 +390,9 @@ class StateEngine {
     }
     return false;
   }
-  std::optional<StateError> write_down(const StateType& type, const void* value, StoredValue& to) const {
+  std::optional<StateError> write_down(const TypeOps& type, const void* value, StoredValue& to) const {
     JsonWriter writer;
-    type.ops.write(value, writer);
+    type.write(value, writer);
     if (!writer.left_out().empty()) {
       return StateError(StateErrorCode::not_finite, "a value to be stored has a number that is not finite");
     }
@@ -301,12 +402,13 @@ class StateEngine {
                                                      " bytes as text, and " + std::string(traits_.name) + " takes " +
                                                      std::to_string(traits_.most_value_bytes));
   }
-  static Command command_of(const Share& share) {
+  static Command command_of(Share& share) {
     const StateNode& node = *share.node;
     Command command{.kind = share.kind, .name = {node.scope->scope, node.key()}};
     command.expected = share.expected;
     command.value = &share.value;
-    command.equations = share.equations;
+    for (const auto& equation : share.equations) share.equations_to_send.push_back(equation.get());
+    command.equations = share.equations_to_send;
     command.type = &node.type();
     if (node.has(StateNode::timed | StateNode::labelled)) {
       const StateExtras& extras = *node.extras.load(std::memory_order_acquire);
@@ -370,6 +472,7 @@ class StateEngine {
   }
   void fail(StateError error) {
     ++row_.failures;
+    retries_.fetch_add(1, std::memory_order_relaxed);
     core_.report(StateEvent::Kind::retry, nullptr, error.what());
     row_.last_error = std::move(error);
   }
@@ -404,12 +507,13 @@ class StateEngine {
 
     SharedValue now = share.next;
     if (share.kind == Command::Kind::apply) {
-      std::shared_ptr<void> value = node.type().copy(stored ? stored.get() : node.initial().get());
+      std::shared_ptr<void> value = copy_value(node.type(), stored ? stored.get() : node.initial().get());
       for (Taker& taker : share.takers) {
         if (taker.operation) {
-          taker.failed = taker.operation->run(value.get());
+          taker.failed = taker.operation->run(value);
         } else {
-          (void)share.equations[static_cast<std::size_t>(&taker - share.takers.data())].run(value.get());
+          value = copy_value(node.type(), value.get());
+          (void)share.equations[static_cast<std::size_t>(&taker - share.takers.data())]->apply_to(value.get());
         }
       }
       now = std::move(value);
@@ -487,14 +591,12 @@ class StateEngine {
     each_operation([&](const StateOperation& operation) { earliest = std::min(earliest, operation.deadline); });
     return earliest;
   }
-  /// Longer after each failure, by chance up to twice as long, and not beyond a deadline.
-  void wait_a_while(Lock& lock) {
-    const unsigned most = std::min(200u, 1u << std::min(row_.failures, 8u));
-    const auto delay = std::chrono::microseconds(std::uniform_int_distribution<unsigned>(0, 1000 * most)(backoff_));
-    const Deadline until = std::min(Clock::now() + delay, earliest_deadline());
-    lock.unlock();
-    std::this_thread::sleep_until(until);
-    lock.lock();
+  /// By chance, up to twice as long after each failure, and not beyond a deadline.
+  static void wait_a_while(unsigned failures, Deadline deadline) {
+    thread_local std::minstd_rand chance(std::random_device{}());
+    const unsigned most = std::min(200u, 1u << std::min(failures, 8u));
+    const auto delay = std::chrono::microseconds(std::uniform_int_distribution<unsigned>(0, 1000 * most)(chance));
+    std::this_thread::sleep_until(std::min(Clock::now() + delay, deadline));
   }
   /// Lets another thread lead, if there is something to do.
   void pass_on() {
@@ -505,21 +607,148 @@ class StateEngine {
       operation.waiter_->notify_one();
       passed = true;
     });
+    if (!passed && has_operations()) row_.work.notify_one();
   }
   void finish(Aftermath& after) {
     for (const NodeReference& node : after.news) core_.tell_news(*node);
     for (StateOperation* operation : after.completed) operation->completed();
   }
 
+  // ---- What others change
+
+  class Follower final : public FeedSink {
+   public:
+    explicit Follower(StateEngine& engine) noexcept : engine_(engine) {}
+    void changed(const atom::Scope& scope, std::string_view key, std::int64_t version,
+                 std::optional<StoredValue> value) override {
+      const NodeReference node = engine_.core_.table.find(scope, key);
+      if (node) engine_.follow_one(node, version, value);
+    }
+    void lost_track() override { engine_.catch_up(); }
+
+   private:
+    StateEngine& engine_;
+  };
+
+  void follow() {
+    Follower follower(*this);
+    while (!feed_ends_.load()) {
+      if (auto error = feed_->poll(follower, Clock::now() + std::chrono::milliseconds(500))) {
+        core_.report(StateEvent::Kind::feed_down, nullptr, error->what());
+        catch_up();
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      }
+    }
+  }
+  void follow_one(const NodeReference& node, std::int64_t version, const std::optional<StoredValue>& value) {
+    SharedValue next;
+    if (value) {
+      StateResult<SharedValue> read = backend_.read_value(node->type(), *value);
+      if (!read) return core_.report(StateEvent::Kind::undecodable, &*node, read.error().what());
+      next = *std::move(read);
+    }
+    if (core_.accept(*node, std::move(next), version)) core_.tell_news(*node);
+  }
+  /// Anything may have changed: reads what has listeners, and lets the rest be read when it is asked for.
+  void catch_up() {
+    for (const atom::Scope& scope : core_.table.scopes([](const atom::Scope&) { return true; })) {
+      for (const NodeReference& node : core_.table.nodes(scope)) {
+        if (!node->has(StateNode::heard)) {
+          node->extras.load(std::memory_order_acquire)->checked.store(0, std::memory_order_relaxed);
+        } else if (auto error = refresh(*node, {}, Clock::now() + core_.options.deadline)) {
+          core_.report(StateEvent::Kind::feed_down, &*node, error->what());
+        }
+      }
+    }
+  }
+  void stop_feed() {
+    const std::lock_guard lock(feed_mutex_);
+    if (!feed_thread_.joinable()) return;
+    feed_ends_.store(true);
+    feed_->wake();
+    feed_thread_.join();
+  }
+
   StateCore& core_;
   Backend& backend_;
   const BackendTraits traits_;
+  const ::pid_t process_ = ::getpid();
   Row row_;
-  std::minstd_rand backoff_;
+  std::timed_mutex unit_mutex_;
+  Lane unit_lane_;  // of batches that are carried out as a whole
+  bool closed_ = false;
+  std::thread sender_;
+  std::atomic<std::uint64_t> batches_{0}, operations_{0}, retries_{0};
+
+  std::mutex feed_mutex_;
+  std::unique_ptr<Feed> feed_;
+  std::thread feed_thread_;
+  std::atomic<bool> feed_ends_{false};
 };
 
-inline std::optional<StateError> StateEngine::refresh(StateNode& node, std::chrono::milliseconds, Deadline deadline) {
-  const std::int64_t before = core_.look(node).version;
+inline StateResult<std::vector<Outcome>> StateEngine::commit(std::span<const Command> commands, Deadline deadline) {
+  const auto failed = [&](const std::optional<StateError>& why, Effect effect) {
+    std::string message = "no answer from " + std::string(traits_.name) + " before the deadline";
+    if (why) message += std::string("; the last error was: ") + why->what();
+    return StateError(why ? why->code() : StateErrorCode::timed_out, message, effect, true);
+  };
+  if (::getpid() != process_) {
+    return StateError(StateErrorCode::closed, "the store belongs to the process that this one was forked from");
+  }
+  std::unique_lock lock(unit_mutex_, deadline);
+  if (!lock) return failed(std::nullopt, Effect::none);
+  std::vector<Outcome> outcomes(commands.size());
+  std::optional<StateError> last_error;
+  bool in_doubt = false;
+  ++unit_lane_.sequence;
+  for (unsigned failures = 0;; wait_a_while(++failures, deadline)) {
+    batches_.fetch_add(1, std::memory_order_relaxed);
+    BatchResult result = backend_.execute(unit_lane_, BatchMode::all_or_nothing, commands, outcomes, deadline);
+    if (result.status == BatchStatus::done) {
+      unit_lane_.after_loss = false;
+      return outcomes;
+    }
+    if (result.status == BatchStatus::gap) {
+      unit_lane_.after_loss = true;
+      core_.report(StateEvent::Kind::history_lost, nullptr, result.error ? result.error->what() : "");
+      continue;
+    }
+    in_doubt = in_doubt || result.status == BatchStatus::in_doubt;
+    last_error = std::move(result.error);
+    const bool again = !last_error || last_error->retryable();
+    if (!in_doubt && !again) {
+      --unit_lane_.sequence;
+      return *std::move(last_error);
+    }
+    retries_.fetch_add(1, std::memory_order_relaxed);
+    core_.report(StateEvent::Kind::retry, nullptr, last_error ? last_error->what() : "");
+    if (Clock::now() < deadline) continue;
+    // A batch of which nobody knows keeps its number: the next one, with the number after it, shuts it out for good.
+    if (!in_doubt) --unit_lane_.sequence;
+    unit_lane_.after_loss = in_doubt;
+    return failed(last_error, in_doubt ? Effect::unknown : Effect::none);
+  }
+}
+
+class EraseOperation final : public StateOperation {
+ public:
+  EraseOperation(NodeReference of, Deadline until) : StateOperation(std::move(of), Kind::erase, until) {}
+  std::optional<StateErrorCode> run(std::shared_ptr<void>&) override { return std::nullopt; }
+};
+
+inline StateResult<bool> StateCore::erase(const NodeReference& node) {
+  if (!engine) return write(*node, nullptr, std::nullopt).has_value();
+  EraseOperation operation(node, deadline());
+  engine->run(operation);
+  if (operation.error) return *operation.error;
+  return operation.version != 0;
+}
+
+inline std::optional<StateError> StateEngine::refresh(StateNode& node, std::chrono::milliseconds staleness,
+                                                      Deadline deadline) {
+  if (staleness.count() > 0 && is_fresh(node, staleness)) return std::nullopt;
+  const std::int64_t began = StateTable::milliseconds_now();
+  const std::int64_t before = node.raw_version();
   const StateName name{node.scope->scope, node.key()};
   Outcome outcome;
   if (auto error = backend_.read({&name, 1}, {&outcome, 1}, deadline)) return error;
@@ -531,6 +760,7 @@ inline std::optional<StateError> StateEngine::refresh(StateNode& node, std::chro
     value = *std::move(read);
   }
   const bool news = value ? core_.accept(node, std::move(value), outcome.version) : core_.accept_none(node, before);
+  node.extras.load(std::memory_order_acquire)->checked.store(began, std::memory_order_relaxed);
   if (news) core_.tell_news(node);
   return std::nullopt;
 }

@@ -40,6 +40,8 @@ struct StateEvent {
     listener_threw,  ///< A function given to `on_change` has thrown; the change stands.
     retry,           ///< The database did not answer, or not as it should; it is asked again.
     history_lost,    ///< The database has lost writes that it had acknowledged.
+    feed_down,       ///< Changes by others are not told for a while; what was missed is caught up with.
+    undecodable,     ///< What is stored does not read as the type of the state; it is left alone.
   };
   Kind kind{};
   std::string state = {};  ///< scope and key, as `atom::StateId` writes them; empty: it is about the whole store
@@ -50,8 +52,23 @@ struct StateEvent {
 struct StoreOptions {
   /// More states in one scope are an error: who names them may come from outside.
   std::size_t states_per_scope = 100'000;
+  /// With a database: how long an operation may take.
+  std::chrono::milliseconds deadline = std::chrono::seconds(5);
+  /// With a database: how far `get` may be behind.
+  std::chrono::milliseconds staleness = std::chrono::seconds(1);
   /// Called by any thread, also by several at once.
   std::function<void(const StateEvent&)> on_event = {};
+  /// Where coroutines go on that waited for a state: called with what is to be run. By default, in the thread that did
+  /// the waiting.
+  std::function<void(std::function<void()>)> executor = {};
+};
+
+/// Counted since the store was opened.
+struct StateStats {
+  std::size_t states = 0;        ///< in memory, with a value or a handle
+  std::uint64_t batches = 0;     ///< sent to the database, those that were sent again included
+  std::uint64_t operations = 0;  ///< that went through the database
+  std::uint64_t retries = 0;
 };
 
 }  // namespace atom::inline v0_1

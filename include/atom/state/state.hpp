@@ -5,14 +5,19 @@
 #pragma once
 
 #include <atom/config.hpp>
+#include <atom/state/any_equation.hpp>
 #include <atom/state/detail/core.hpp>
 #include <atom/state/detail/node.hpp>
+#include <atom/state/engine.hpp>
 #include <atom/state/equation.hpp>
 #include <atom/state/error.hpp>
+#include <atom/state/evaluate.hpp>
 #include <atom/state/scope.hpp>
 #include <atom/state/subscription.hpp>
 #include <atom/state/type.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <memory>
@@ -40,6 +45,43 @@ concept state_updater = std::invocable<F&, const T&> && std::convertible_to<std:
 template <class F, class T>
 concept state_listener = std::invocable<F&, const T&> || std::invocable<F&>;
 
+// What goes through a database.
+
+template <class T>
+class SetOperation final : public StateOperation {
+ public:
+  SetOperation(NodeReference of, Kind what, Deadline until, std::shared_ptr<const T> next)
+      : StateOperation(std::move(of), what, until), next_(std::move(next)) {}
+  std::optional<StateErrorCode> run(std::shared_ptr<void>& value) override {
+    value = std::const_pointer_cast<T>(next_);  // nobody changes it: what follows an operation copies it first
+    return std::nullopt;
+  }
+
+ private:
+  const std::shared_ptr<const T> next_;
+};
+
+template <class T>
+class ApplyOperation final : public StateOperation {
+ public:
+  template <equation_for<T> E>
+  ApplyOperation(NodeReference of, Deadline until, const E& e)
+      : StateOperation(std::move(of), Kind::apply, until),
+        equation_(std::make_shared<const AnyEquation>(AnyEquation::of<T>(e))) {}
+  std::optional<StateErrorCode> run(std::shared_ptr<void>& value) override {
+    auto next = std::make_shared<T>(*static_cast<const T*>(value.get()));
+    const std::optional<StateErrorCode> problem = equation_->apply_to(next.get());
+    if (!problem) value = result = std::move(next);
+    return problem;
+  }
+  std::shared_ptr<const AnyEquation> equation() const noexcept override { return equation_; }
+
+  std::shared_ptr<T> result;
+
+ private:
+  const std::shared_ptr<const AnyEquation> equation_;
+};
+
 class ListeningToState final : public Listening {
  public:
   ListeningToState(NodeReference node, std::shared_ptr<StateListener> listener) noexcept
@@ -63,38 +105,40 @@ class State {
 
   // ---- Reading
 
-  /// The value, or the default where there is none. Never throws but what copying a T throws.
+  /// The value, or the default where there is none. With a database, it may be behind what others have written, by
+  /// `StoreOptions::staleness` at most.
   T get() const {
     if constexpr (detail::inside_node<T>) {
-      if (!node_->has(detail::StateNode::timed | detail::StateNode::closed)) [[likely]]
+      if (!node_->has(not_simple_to_read)) [[likely]]
         return node_->template read<T>();
     }
     return *share();
   }
+  StateResult<T> try_get() const {
+    return seen(core_staleness(), [](const auto& now) { return T(*now.value); });
+  }
   /// The same, without copying it.
   std::shared_ptr<const T> share() const {
-    require_open();
-    return std::static_pointer_cast<const T>(core().look(*node_).value);
+    return seen(core_staleness(), [](const auto& now) { return now.value; }).value();
   }
   /// The latest value that anybody was told to have written.
   T load() const { return try_load().value(); }
   StateResult<T> try_load() const {
-    if (auto closed = closed_error()) return *std::move(closed);
-    return *share();
+    return seen({}, [](const auto& now) { return T(*now.value); });
   }
   /// The same with its version, for `set_if`.
   Versioned<T> load_versioned() const { return try_load_versioned().value(); }
   StateResult<Versioned<T>> try_load_versioned() const {
-    if (auto closed = closed_error()) return *std::move(closed);
-    const detail::SeenValue seen = core().look(*node_);
-    return Versioned<T>{value_of(seen), seen.version > 0 ? seen.version : 0};
+    return seen({}, [](const auto& now) { return Versioned<T>{*now.value, now.version}; });
   }
-  /// Of the value: one more with each write; 0: there is none, and `get` gives the default.
-  std::int64_t version() const noexcept { return has_value() ? node_->version() : 0; }
+  /// Of the value that `get` gives: one more with each write; 0: there is none, and `get` gives the default.
+  std::int64_t version() const {
+    return seen(core_staleness(), [](const auto& now) { return now.version; }).value();
+  }
   /// Whether there is a value, be it 0, false, or empty.
-  bool has_value() const noexcept { return node_->version() > 0 && !detail::StateTable::has_ended(*node_); }
+  bool has_value() const { return version() > 0; }
 
-  // ---- Writing. All of it takes effect at once for everybody, or not at all.
+  // ---- Writing. All of it takes effect at once for everybody, or not at all. What fails says whether it took effect.
 
   /// Makes `next` the value. Returns its version.
   std::int64_t set(T next) { return try_set(std::move(next)).value(); }
@@ -102,19 +146,16 @@ class State {
     if (auto closed = closed_error()) return *std::move(closed);
     if constexpr (detail::inside_node<T>) {
       const Locked locked(*node_);
-      if (locked.is_simple()) [[likely]] {
+      if (locked.is_simple()) [[likely]]
         return locked.put(core(), next);
-      }
     }
-    return *core().write(*node_, std::make_shared<const T>(std::move(next)), std::nullopt);
+    return write(detail::StateOperation::Kind::set, std::make_shared<const T>(std::move(next)), 0);
   }
   /// The same, if nobody has written since `version` was read (0: if there is no value). Whether it was.
   bool set_if(T next, std::int64_t version) { return try_set_if(std::move(next), version).value(); }
   StateResult<bool> try_set_if(T next, std::int64_t version) {
     if (auto closed = closed_error()) return *std::move(closed);
-    const std::int64_t raw = core().look(*node_).version;
-    if ((raw > 0 ? raw : 0) != version) return false;
-    return core().write(*node_, std::make_shared<const T>(std::move(next)), raw).has_value();
+    return try_write_if(std::make_shared<const T>(std::move(next)), version);
   }
 
   /// Runs an equation, such as `atom::current + 1`, in one step, on what the value is then. Returns what came of it: no
@@ -126,7 +167,7 @@ class State {
       const Locked locked(*node_);
       if (locked.is_simple()) [[likely]] {
         T value = node_->template value<T>();
-        if (!detail::evaluate_in_place(equation, value)) [[likely]] {
+        if (!apply_to(equation, value)) [[likely]] {
           locked.put(core(), value);
           return value;
         }
@@ -136,7 +177,12 @@ class State {
   }
   template <equation_for<T> E>
   StateResult<T> try_apply(const E& equation) {
-    return change([&](const T& before) -> StateResult<T> { return evaluate(equation, before); });
+    if (auto closed = closed_error()) return *std::move(closed);
+    if (!core().engine) return change([&](const T& old) { return evaluate(equation, old); });
+    detail::ApplyOperation<T> operation(node_, core().deadline(), equation);
+    core().engine->run(operation);
+    if (operation.error) return *operation.error;
+    return T(*operation.result);
   }
 
   /// Makes what `updater(current)` returns the value, if nobody has written meanwhile; else begins anew, so it may run
@@ -147,7 +193,7 @@ class State {
   }
   template <detail::state_updater<T> F>
   StateResult<T> try_update(F&& updater) {
-    return change([&](const T& before) -> StateResult<T> { return static_cast<T>(updater(before)); });
+    return change([&](const T& old) -> StateResult<T> { return static_cast<T>(updater(old)); });
   }
   template <class F>
     requires(!detail::state_updater<F, T>)
@@ -157,19 +203,21 @@ class State {
   bool erase() { return try_erase().value(); }
   StateResult<bool> try_erase() {
     if (auto closed = closed_error()) return *std::move(closed);
-    return core().write(*node_, nullptr, std::nullopt).has_value();
+    return core().erase(node_);
   }
 
   // ---- Being told
 
   /// Calls `listener(now)` or `listener()` after each change, whoever makes it: changes of one state one after the
-  /// other, in their order, by the threads that write. No lock is held meanwhile. What it throws is told to `on_event`.
+  /// other, in their order, by the threads that write or that follow the database. No lock is held meanwhile. What it
+  /// throws is told to `on_event`. Where others write fast, some values in between may be skipped, and never the last.
   template <detail::state_listener<T> F>
   StateSubscription on_change(F listener) {
-    require_open();
+    if (auto closed = closed_error()) throw *std::move(closed);
     auto shared = std::make_shared<detail::StateListenerOf<T, F>>(std::move(listener));
     auto listening = std::make_unique<detail::ListeningToState>(node_, shared);
     core().listen(*node_, std::move(shared));
+    if (core().engine) core().engine->start_feed();
     return StateSubscription(std::move(listening));
   }
   template <class F>
@@ -179,7 +227,11 @@ class State {
   // ---- What it is
 
   std::string_view key() const noexcept { return node_->key(); }
-  const Scope& scope() const { return require_open(), node_->scope->scope; }
+  /// Throws StateError once the store is gone.
+  const Scope& scope() const {
+    if (auto closed = closed_error()) throw *std::move(closed);
+    return node_->scope->scope;
+  }
   /// Both in one text, another one for any other state.
   std::string id() const { return detail::state_id(scope(), key()); }
   /// Whether both are handles to the same state.
@@ -188,20 +240,20 @@ class State {
  private:
   friend class StateStore;
   friend class AnyState;
+  using Node = detail::StateNode;
+  static constexpr std::uint32_t not_simple_to_read = Node::timed | Node::closed | Node::remote;
+
   explicit State(detail::NodeReference node) noexcept : node_(std::move(node)) {}
 
   /// For as long as a small value is looked at and written.
   class Locked {
    public:
-    explicit Locked(detail::StateNode& node) noexcept : node_(node) { node_.lock(); }
+    explicit Locked(Node& node) noexcept : node_(node) { node_.lock(); }
     Locked(const Locked&) = delete;
     Locked& operator=(const Locked&) = delete;
     ~Locked() { node_.unlock(); }
     /// Whether there is nothing but the value to be minded.
-    bool is_simple() const noexcept {
-      using Node = detail::StateNode;
-      return !node_.has(Node::timed | Node::heard | Node::closed | Node::remote);
-    }
+    bool is_simple() const noexcept { return !node_.has(not_simple_to_read | Node::heard); }
     std::int64_t put(detail::StateCore& core, const T& value) const noexcept {
       const std::int64_t version = core.version_after(node_.raw_version());
       node_.put(value, version);
@@ -209,34 +261,75 @@ class State {
     }
 
    private:
-    detail::StateNode& node_;
+    Node& node_;
+  };
+  struct Seen {
+    std::shared_ptr<const T> value;
+    std::int64_t version;  // 0: there is none
   };
 
   detail::StateCore& core() const noexcept { return node_->scope->core; }
-  static const T& value_of(const detail::SeenValue& seen) noexcept { return *static_cast<const T*>(seen.value.get()); }
-
+  std::chrono::milliseconds core_staleness() const noexcept {
+    return node_->has(Node::closed) ? std::chrono::milliseconds() : core().options.staleness;
+  }
   std::optional<StateError> closed_error() const {
-    if (!node_->has(detail::StateNode::closed)) [[likely]]
+    if (!node_->has(Node::closed)) [[likely]]
       return std::nullopt;
     return StateError(StateErrorCode::closed,
                       "the store of the state \"" + std::string(node_->key()) + "\" is closed or gone");
   }
-  void require_open() const {
-    if (auto closed = closed_error()) throw *std::move(closed);
+
+  /// What `use` makes of what there is, which is no older than `staleness`.
+  template <class Use>
+  StateResult<std::invoke_result_t<Use, const Seen&>> seen(std::chrono::milliseconds staleness, Use use) const {
+    if (auto closed = closed_error()) return *std::move(closed);
+    if (core().engine) {
+      if (auto error = core().engine->refresh(*node_, staleness, core().deadline())) return *std::move(error);
+    }
+    detail::SeenValue now = core().look(*node_);
+    return use(Seen{std::static_pointer_cast<const T>(std::move(now.value)), std::max<std::int64_t>(now.version, 0)});
+  }
+  StateResult<std::int64_t> write(detail::StateOperation::Kind kind, std::shared_ptr<const T> next,
+                                  std::int64_t expected) {
+    if (!core().engine) return *core().write(*node_, std::move(next), std::nullopt);
+    detail::SetOperation<T> operation(node_, kind, core().deadline(), std::move(next));
+    operation.expected = expected;
+    core().engine->run(operation);
+    if (operation.error) return *operation.error;
+    return operation.version;
+  }
+  StateResult<bool> try_write_if(std::shared_ptr<const T> next, std::int64_t version) {
+    if (!core().engine) {
+      const std::int64_t raw = core().look(*node_).version;
+      return std::max<std::int64_t>(raw, 0) == version && core().write(*node_, std::move(next), raw);
+    }
+    const auto written = write(detail::StateOperation::Kind::set_if, std::move(next), version);
+    if (!written && written.error().code() != StateErrorCode::conflict) return written.error();
+    return written.has_value();
   }
 
-  /// Writes what `next(current)` returns, again and again until nobody has written meanwhile.
+  /// Writes what `next(old)` returns, again and again until nobody has written meanwhile.
   template <class Next>
   StateResult<T> change(Next next) {
+    const Deadline deadline = core_deadline();
+    std::chrono::milliseconds staleness = core_staleness();
     for (;;) {
-      if (auto closed = closed_error()) return *std::move(closed);
-      const detail::SeenValue seen = core().look(*node_);
-      StateResult<T> result = next(value_of(seen));
+      const StateResult<Seen> now = seen(staleness, [](const Seen& it) { return it; });
+      if (!now) return now.error();
+      StateResult<T> result = next(*now->value);
       if (!result) return result;
       auto shared = std::make_shared<const T>(*std::move(result));
-      if (core().write(*node_, shared, seen.version)) return T(*shared);
+      const StateResult<bool> written = try_write_if(shared, now->version);
+      if (!written) return written.error();
+      if (*written) return T(*shared);
+      staleness = {};
+      if (core().engine && std::chrono::steady_clock::now() >= deadline) {
+        return StateError(StateErrorCode::conflict,
+                          "state \"" + id() + "\": others wrote it each time before the deadline", Effect::none, true);
+      }
     }
   }
+  Deadline core_deadline() const { return node_->has(Node::closed) ? Deadline() : core().deadline(); }
 
   detail::NodeReference node_;
 };

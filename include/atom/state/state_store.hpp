@@ -9,7 +9,9 @@
 
 #include <atom/atom.hpp>
 #include <atom/config.hpp>
+#include <atom/state/backend.hpp>
 #include <atom/state/detail/core.hpp>
+#include <atom/state/engine.hpp>
 #include <atom/state/options.hpp>
 #include <atom/state/scope.hpp>
 #include <atom/state/state.hpp>
@@ -18,6 +20,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -29,28 +32,30 @@
 
 namespace atom::inline v0_1 {
 
+class StateStore;
+
 /// A state whose type is not known: what a list is made of.
 class AnyState {
  public:
   const Scope& scope() const noexcept { return scope_; }
-  std::string_view key() const noexcept { return node_->key(); }
+  const std::string& key() const noexcept { return key_; }
   /// Both in one text, another one for any other state.
-  std::string id() const { return detail::state_id(scope_, key()); }
-  std::int64_t version() const noexcept { return node_->version(); }
-  /// The name of the type of its value, as the compiler spells it.
-  std::string_view type_name() const noexcept { return node_->type().ops.name; }
-  /// The handle to it as a T, or nothing if its value is none.
+  std::string id() const { return detail::state_id(scope_, key_); }
+  /// Of the value, when it was listed.
+  std::int64_t version() const noexcept { return version_; }
+  /// The handle to it, with this default. Throws StateError, type_mismatch, if it is there with another type. The store
+  /// must still be there.
   template <state_value T>
-  std::optional<State<T>> as() const {
-    if (!node_->type().same_type(detail::state_type<T>)) return std::nullopt;
-    return State<T>(node_);
-  }
+  State<T> as(T default_value = T()) const;
 
  private:
   friend class StateStore;
-  AnyState(Scope scope, detail::NodeReference node) noexcept : scope_(std::move(scope)), node_(std::move(node)) {}
+  AnyState(StateStore& store, Scope scope, std::string key, std::int64_t version) noexcept
+      : store_(&store), scope_(std::move(scope)), key_(std::move(key)), version_(version) {}
+  StateStore* store_;
   Scope scope_;
-  detail::NodeReference node_;
+  std::string key_;
+  std::int64_t version_;
 };
 
 /// Which part of a list is wanted.
@@ -76,8 +81,6 @@ struct Listed {
   const Item& operator[](std::size_t index) const noexcept { return items[index]; }
 };
 
-class StateStore;
-
 /// A store as one request sees it: scopes that are placeholders are its own.
 class StatesOfRequest {
  public:
@@ -100,7 +103,20 @@ class StatesOfRequest {
 /// Not copyable, not movable: handles refer to it. They may outlive it; then what they are asked for is an error.
 class StateStore {
  public:
+  /// In memory: what is written is gone with the store.
   explicit StateStore(StoreOptions options = {}) : core_(std::move(options)) {}
+  /// In a database: `StateStore states{atom::Sqlite{"app.db"}}`. Makes there what is missing. Throws StateError if it
+  /// cannot be used.
+  template <std::derived_from<Backend> B>
+  explicit StateStore(B&& backend, StoreOptions options = {})
+    requires(!std::is_lvalue_reference_v<B>)
+      : StateStore(std::make_shared<B>(std::move(backend)), std::move(options)) {}
+  explicit StateStore(std::shared_ptr<Backend> backend, StoreOptions options = {})
+      : core_(std::move(options)), backend_(std::move(backend)) {
+    if (auto error = backend_->prepare(true, core_.deadline())) throw *std::move(error);
+    engine_ = std::make_unique<detail::StateEngine>(core_, *backend_);
+    core_.engine = engine_.get();
+  }
   StateStore(const StateStore&) = delete;
   StateStore& operator=(const StateStore&) = delete;
 
@@ -118,7 +134,9 @@ class StateStore {
                                       const RequestContext& context = {}) {
     StateResult<Scope> scope = resolve(options, context);
     if (!scope) return scope.error();
-    return attach<T>(default_value, *scope, options);
+    StateResult<detail::NodeReference> node = attach(detail::type_ops<T>, &default_value, *scope, options);
+    if (!node) return node.error();
+    return State<T>(*std::move(node));
   }
   /// The same, and where it has no value, the default becomes one.
   template <state_value T>
@@ -142,54 +160,38 @@ class StateStore {
 
   /// Whether the state has a value; key and scope are looked at, nothing else.
   bool has_state(const StateOptions& options, const RequestContext& context = {}) {
-    const detail::NodeReference node = find(options, context);
+    const Scope scope = resolve(options, context).value();
+    if (engine_) return version_in_database(scope, options.key) != 0;
+    const detail::NodeReference node = core_.table.find(scope, options.key);
     return node && is_there(*node);
   }
   /// Ends its value, and tells its listeners the default. Whether it had one.
   bool delete_state(const StateOptions& options, const RequestContext& context = {}) {
-    const detail::NodeReference node = find(options, context);
-    return node && end(*node);
+    const Scope scope = resolve(options, context).value();
+    if (const detail::NodeReference node = core_.table.find(scope, options.key)) return core_.erase(node).value();
+    return engine_ && delete_in_database(scope, options.key);
   }
 
   // ---- Many
 
-  /// The states of a scope that have a value, by scope and key.
-  Listed<AnyState> list(const Scope& scope, const ListOptions& options = {}) {
-    return list_where(options,
-                      [&](const Scope& other) { return options.below ? scope.contains(other) : other == scope; });
-  }
-  /// All of them.
-  Listed<AnyState> list(const ListOptions& options = {}) {
-    return list_where(options, [](const Scope&) { return true; });
-  }
+  /// The states of a scope that have a value, by scope and key: `ListOptions::limit` at most.
+  Listed<AnyState> list(const Scope& scope, const ListOptions& options = {}) { return list_in(&scope, options); }
+  /// Those of all scopes.
+  Listed<AnyState> list(const ListOptions& options = {}) { return list_in(nullptr, options); }
   /// The scopes in which a state has a value, by text.
-  std::vector<Scope> scopes() {
-    std::vector<Scope> all = core_.table.scopes([](const Scope&) { return true; });
-    std::erase_if(all, [&](const Scope& scope) {
-      const auto nodes = core_.table.nodes(scope);
-      return std::none_of(nodes.begin(), nodes.end(), [](const auto& node) { return is_there(*node); });
-    });
-    return all;
-  }
+  Listed<Scope> scopes(const ListOptions& options = {});
   /// Deletes the states that have one of these labels. How many had a value.
-  std::size_t purge(const std::vector<std::string>& labels) {
-    std::size_t count = 0;
-    for (const auto& [scope, key] : core_.table.labelled(labels)) {
-      const detail::NodeReference node = core_.table.find(scope, key);
-      if (node && end(*node)) ++count;
-    }
-    return count;
-  }
+  std::size_t purge(const std::vector<std::string>& labels);
   /// Deletes the states of a scope, and all that lie below it. How many had a value.
-  std::size_t delete_scope(const Scope& scope) {
-    std::size_t count = 0;
-    for (const Scope& below : core_.table.scopes([&](const Scope& other) { return scope.contains(other); })) {
-      for (const detail::NodeReference& node : core_.table.nodes(below)) {
-        if (end(*node)) ++count;
-      }
-    }
-    return count;
+  std::size_t delete_scope(const Scope& scope);
+
+  // ---- The end, and what goes on
+
+  /// Ends what waits for a database, until the deadline: from now on operations are refused. Whether nothing was left.
+  bool close(std::chrono::milliseconds within) {
+    return !engine_ || engine_->close(std::chrono::steady_clock::now() + within);
   }
+  StateStats stats() const noexcept { return engine_ ? engine_->stats() : StateStats(); }
 
   /// The store as a request sees it, with what the server knows of who makes it.
   StatesOfRequest in(RequestContext context) { return {*this, std::move(context)}; }
@@ -201,51 +203,44 @@ class StateStore {
     if (auto bad = detail::check_key(options.key)) return *std::move(bad);
     return options.scope.resolve(context);
   }
-  detail::NodeReference find(const StateOptions& options, const RequestContext& context) {
-    return core_.table.find(resolve(options, context).value(), options.key);
-  }
-  template <class T>
-  StateResult<State<T>> attach(const T& default_value, const Scope& scope, const StateOptions& options) {
-    const detail::StateType& type = detail::state_type<T>;
-    try {
-      detail::NodeReference node =
-          core_.table.obtain(scope, options.key, [&] { return make_node(options, type, &default_value); });
-      if (node->type().same_type(type)) return State<T>(std::move(node));
-      return StateError(StateErrorCode::type_mismatch, "state \"" + detail::id_in_message(scope, options.key) +
-                                                           "\" is " + std::string(node->type().ops.name) +
-                                                           ", and is asked for as " + std::string(type.ops.name));
-    } catch (const StateError& error) {
-      return error;
-    }
-  }
-  static detail::OwnedNode make_node(const StateOptions& options, const detail::StateType& type, const void* initial);
+  StateResult<detail::NodeReference> attach(const detail::TypeOps& type, const void* initial, const Scope& scope,
+                                            const StateOptions& options);
+  detail::OwnedNode make_node(const StateOptions& options, const detail::TypeOps& type, const void* initial);
   static bool is_there(const detail::StateNode& node) noexcept {
     return node.version() > 0 && !detail::StateTable::has_ended(node);
   }
-  bool end(detail::StateNode& node) { return core_.write(node, nullptr, std::nullopt).has_value(); }
 
-  template <class Wanted>
-  Listed<AnyState> list_where(const ListOptions& options, Wanted wanted) {
-    Listed<AnyState> all;
-    const std::size_t colon = options.after.find(':');
-    const std::string_view after = options.after;
-    const std::string after_key = colon == after.npos ? std::string() : detail::unescape(after.substr(colon + 1));
-    core_.table.walk(after.substr(0, colon), after_key, wanted, [&](const Scope& scope, const auto& node) {
-      if (!is_there(*node)) return true;
-      if (all.items.size() == options.limit) {
-        if (!all.items.empty()) all.next = all.items.back().id();
-        return false;
-      }
-      all.items.push_back(AnyState(scope, node));
-      return true;
-    });
-    return all;
-  }
+  Listed<AnyState> list_in(const Scope* scope, const ListOptions& options);
+  std::int64_t version_in_database(const Scope& scope, std::string_view key);
+  bool delete_in_database(const Scope& scope, std::string_view key);
+  /// What a database has ended: so do the states here.
+  std::size_t accept_ended(const std::vector<FoundState>& ended);
 
   detail::StateCore core_;
+  std::shared_ptr<Backend> backend_;
+  std::unique_ptr<detail::StateEngine> engine_;
 };
 
-inline detail::OwnedNode StateStore::make_node(const StateOptions& options, const detail::StateType& type,
+inline StateResult<detail::NodeReference> StateStore::attach(const detail::TypeOps& type, const void* initial,
+                                                             const Scope& scope, const StateOptions& options) {
+  const auto mismatch = [](const std::string& message) { return StateError(StateErrorCode::type_mismatch, message); };
+  if (engine_ && (!type.write || !type.read)) {
+    return mismatch(std::string(type.name) +
+                    " has no codec, so it cannot be kept in a database: describe it with atom_fields(), or specialise "
+                    "atom::codec");
+  }
+  try {
+    detail::NodeReference node =
+        core_.table.obtain(scope, options.key, [&] { return make_node(options, type, initial); });
+    if (node->type().same_type(type)) return node;
+    return mismatch("state \"" + detail::id_in_message(scope, options.key) + "\" is " + std::string(node->type().name) +
+                    ", and is asked for as " + std::string(type.name));
+  } catch (const StateError& error) {
+    return error;
+  }
+}
+
+inline detail::OwnedNode StateStore::make_node(const StateOptions& options, const detail::TypeOps& type,
                                                const void* initial) {
   detail::OwnedNode node(detail::StateNode::make(options.key, type, initial));
   if (options.ttl.count() > 0) {
@@ -261,7 +256,108 @@ inline detail::OwnedNode StateStore::make_node(const StateOptions& options, cons
     labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
     node->add(detail::StateNode::labelled);
   }
+  if (engine_) {
+    extras_of(*node);
+    node->add(detail::StateNode::remote);
+  }
   return node;
+}
+
+// --------------------------------------------------------------------------------------------------------------- many
+
+inline Listed<AnyState> StateStore::list_in(const Scope* scope, const ListOptions& options) {
+  Listed<AnyState> all;
+  const std::string_view after = options.after;
+  const std::size_t colon = after.find(':');  // no scope has one
+  const std::string_view after_scope = after.substr(0, colon);
+  const std::string after_key = colon == after.npos ? std::string() : detail::unescape(after.substr(colon + 1));
+  const auto add = [&](const Scope& its_scope, std::string_view key, std::int64_t version) {
+    if (all.items.size() < options.limit) {
+      all.items.push_back(AnyState(*this, its_scope, std::string(key), version));
+      return true;
+    }
+    if (!all.items.empty()) all.next = all.items.back().id();
+    return false;
+  };
+  if (engine_) {
+    const Backend::Range range{scope, options.below, after_scope, after_key, options.limit + 1};
+    for (const FoundState& found : backend_->list(range, core_.deadline()).value()) {
+      if (!add(found.scope, found.key, found.version)) break;
+    }
+    return all;
+  }
+  const auto wanted = [&](const Scope& other) {
+    return !scope || (options.below ? scope->contains(other) : other == *scope);
+  };
+  core_.table.walk(after_scope, after_key, wanted, [&](const Scope& its_scope, const detail::NodeReference& node) {
+    return !is_there(*node) || add(its_scope, node->key(), node->version());
+  });
+  return all;
+}
+
+inline Listed<Scope> StateStore::scopes(const ListOptions& options) {
+  Listed<Scope> all;
+  if (engine_) {
+    all.items = backend_->scopes(options.after, options.limit + 1, core_.deadline()).value();
+  } else {
+    for (const Scope& scope : core_.table.scopes([&](const Scope& other) { return other.text() > options.after; })) {
+      if (all.items.size() > options.limit) break;
+      const auto nodes = core_.table.nodes(scope);
+      const bool has_value = std::any_of(nodes.begin(), nodes.end(), [](const auto& node) { return is_there(*node); });
+      if (has_value) all.items.push_back(scope);
+    }
+  }
+  if (all.items.size() > options.limit) {
+    all.items.pop_back();
+    if (!all.items.empty()) all.next = all.items.back().text();
+  }
+  return all;
+}
+
+inline std::size_t StateStore::purge(const std::vector<std::string>& labels) {
+  if (engine_) return accept_ended(backend_->purge(labels, core_.deadline()).value());
+  std::size_t count = 0;
+  for (const auto& [scope, key] : core_.table.labelled(labels)) {
+    const detail::NodeReference node = core_.table.find(scope, key);
+    if (node && core_.erase(node).value()) ++count;
+  }
+  return count;
+}
+
+inline std::size_t StateStore::delete_scope(const Scope& scope) {
+  if (engine_) return accept_ended(backend_->erase_scope(scope, core_.deadline()).value());
+  std::size_t count = 0;
+  for (const Scope& below : core_.table.scopes([&](const Scope& other) { return scope.contains(other); })) {
+    for (const detail::NodeReference& node : core_.table.nodes(below)) {
+      if (core_.erase(node).value()) ++count;
+    }
+  }
+  return count;
+}
+
+inline std::size_t StateStore::accept_ended(const std::vector<FoundState>& ended) {
+  for (const FoundState& found : ended) {
+    const detail::NodeReference node = core_.table.find(found.scope, found.key);
+    if (node && core_.accept(*node, nullptr, found.version)) core_.tell_news(*node);
+  }
+  return ended.size();
+}
+
+inline std::int64_t StateStore::version_in_database(const Scope& scope, std::string_view key) {
+  const StateName name{scope, key};
+  Outcome outcome;
+  if (auto error = backend_->read({&name, 1}, {&outcome, 1}, core_.deadline())) throw *std::move(error);
+  return outcome.version;
+}
+
+inline bool StateStore::delete_in_database(const Scope& scope, std::string_view key) {
+  const Command command{.kind = Command::Kind::erase, .name = {scope, key}};
+  return engine_->commit({&command, 1}, core_.deadline()).value()[0].version != 0;
+}
+
+template <state_value T>
+State<T> AnyState::as(T default_value) const {
+  return store_->get_state(std::move(default_value), {.key = key_, .scope = scope_});
 }
 
 // ------------------------------------------------------------------------------------------------------ of one request

@@ -1,5 +1,5 @@
-// What the library must know of the type of a state. A type may say which version of itself it is, and how a value that
-// an older program has stored becomes one of now:
+// What can be the value of a state. A type may say which version of itself it is, and how a value that an older program
+// has stored becomes one of now:
 //
 //   struct Cart {
 //     std::vector<Item> items;
@@ -16,14 +16,13 @@
 // A member that is new needs neither: what is missing in a stored value has its default.
 #pragma once
 
-#include <atom/codec.hpp>
 #include <atom/config.hpp>
 #include <atom/detail/type_ops.hpp>
-#include <atom/value.hpp>
 
 #include <concepts>
+#include <cstddef>
 #include <memory>
-#include <optional>
+#include <new>
 #include <type_traits>
 #include <utility>
 
@@ -40,55 +39,27 @@ namespace detail {
 /// A value of any type, shared by all who look at it, and not changed any more.
 using SharedValue = std::shared_ptr<const void>;
 
-struct StateType {
-  const TypeOps& ops;
-  int version;
-  /// What was stored by another version, as one of now, or null. Null: there is no such function.
-  SharedValue (*migrate)(int from, const Value& stored);
-  /// A copy of a value.
-  std::shared_ptr<void> (*copy)(const void* value);
-  /// From text; null: it is none. Null: T cannot be read from text.
-  SharedValue (*read)(Reader& reader);
-
-  SharedValue share(const void* value) const { return copy(value); }
-  bool same_type(const StateType& other) const noexcept { return this == &other || ops.same_type(other.ops); }
-};
-
-template <class T>
-concept versioned_type = requires {
-  { T::atom_version } -> std::convertible_to<int>;
-};
-template <class T>
-concept migrating_type = requires(const Value& stored) {
-  { T::atom_migrate(1, stored) } -> std::convertible_to<std::optional<T>>;
-};
-
-template <class T>
-struct StateTypeFor {
-  static SharedValue migrate(int from, const Value& stored) {
-    std::optional<T> now = T::atom_migrate(from, stored);
-    return now ? std::make_shared<const T>(*std::move(now)) : nullptr;
-  }
-  static std::shared_ptr<void> copy(const void* value) { return std::make_shared<T>(*static_cast<const T*>(value)); }
-  static SharedValue read(Reader& reader) {
-    auto value = std::make_shared<T>();
-    return codec<T>::read(reader, *value) ? value : nullptr;
-  }
-  static constexpr StateType make() {
-    StateType type{type_ops<T>, 0, nullptr, &copy, nullptr};
-    if constexpr (readable<T> && std::default_initializable<T>) type.read = &read;
-    if constexpr (versioned_type<T>) {
-      static_assert(T::atom_version >= 0, "atom_version is not negative");
-      type.version = T::atom_version;
+/// A value that `build(place)` builds in raw memory, or null if it answers false.
+template <class Build>
+std::shared_ptr<void> build_value(const TypeOps& type, Build build) {
+  struct Memory {
+    const TypeOps* type;
+    void operator()(void* place) const noexcept { ::operator delete(place, std::align_val_t(type->align)); }
+  };
+  std::unique_ptr<void, Memory> memory(::operator new(type.size, std::align_val_t(type.align)), Memory{&type});
+  if (!build(memory.get())) return nullptr;
+  struct End {
+    const TypeOps* type;
+    void operator()(void* value) const noexcept {
+      type->clear(value);
+      Memory{type}(value);
     }
-    if constexpr (migrating_type<T>) type.migrate = &migrate;
-    return type;
-  }
-};
-
-/// The one of T.
-template <state_value T>
-inline constexpr StateType state_type = StateTypeFor<T>::make();
+  };
+  return {memory.release(), End{&type}};
+}
+inline std::shared_ptr<void> copy_value(const TypeOps& type, const void* value) {
+  return build_value(type, [&](void* place) { return type.copy(place, value, nullptr), true; });
+}
 
 }  // namespace detail
 }  // namespace atom::inline v0_1

@@ -23,6 +23,11 @@
 
 namespace atom::inline v0_1::detail {
 
+class StateEngine;
+
+/// When waiting ends.
+using Deadline = std::chrono::steady_clock::time_point;
+
 /// A value as it was at one moment.
 struct SeenValue {
   SharedValue value;     // what the state is without one, if there is none
@@ -59,7 +64,7 @@ class StateCore {
     node.copy_to(copy);
     node.unlock();
     touch(node, version);
-    return {node.type().share(copy), version};
+    return {copy_value(node.type(), copy), version};
   }
 
   /// Makes `next` the value, if the version is still `expected` (or whatever it is); an empty one ends it. The version
@@ -121,6 +126,11 @@ class StateCore {
     tell(node, extras, lock);
   }
 
+  /// Of an operation that begins now.
+  Deadline deadline() const noexcept { return std::chrono::steady_clock::now() + options.deadline; }
+  /// Ends the value, in the database where there is one. Whether there was one.
+  StateResult<bool> erase(const NodeReference& node);
+
   /// Tells `on_event`; nothing that it throws comes out.
   void report(StateEvent::Kind kind, const StateNode* node, std::string_view message,
               std::exception_ptr exception = nullptr) noexcept {
@@ -155,6 +165,7 @@ class StateCore {
 
   const StoreOptions options;
   StateTable table;
+  StateEngine* engine = nullptr;  // null: no database
 
  private:
   /// Locks the node, and before it, where it has listeners, their order.
@@ -171,8 +182,9 @@ class StateCore {
     node.clear(before);
   }
   void end_if_over(StateNode& node, SharedValue& gone) noexcept {
-    if (node.has(StateNode::timed) && node.raw_version() > 0 && StateTable::has_ended(node)) [[unlikely]]
-      end(node, gone);
+    if (node.has(StateNode::timed) && node.raw_version() > 0 && StateTable::has_ended(node)) [[unlikely]] {
+      if (!node.has(StateNode::remote)) end(node, gone);  // else the database says when
+    }
   }
   static void start_time(StateNode& node) noexcept {
     if (!node.has(StateNode::timed)) [[likely]]

@@ -22,6 +22,8 @@ struct StateExtras {
   bool sliding = false;               // reading counts as well; set before the node is shared
   std::atomic<std::int64_t> ends{0};  // milliseconds of the steady clock
 
+  std::atomic<std::int64_t> checked{0};  // when what is cached was known to be what the database has
+
   // Of the listeners. A node that has some is written while this is held, so that they hear in the order of writing.
   std::mutex mutex;
   std::vector<std::shared_ptr<StateListener>> listeners;

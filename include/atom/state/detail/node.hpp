@@ -72,13 +72,12 @@ class StateNode {
   StateNode& operator=(const StateNode&) = delete;
 
   /// With one reference. `initial` is what it is without a value.
-  static StateNode* make(std::string_view key, const StateType& type, const void* initial) {
-    const TypeOps& ops = type.ops;
-    const bool inside_it = lies_inside(ops.trivial, ops.size, ops.align);
-    const bool zeros = inside_it && all_zero(initial, ops.size);
-    const std::size_t room = inside_it ? words_of(ops.size) * sizeof(Word) : sizeof(SharedValue);
+  static StateNode* make(std::string_view key, const TypeOps& type, const void* initial) {
+    const bool inside_it = lies_inside(type.trivial, type.size, type.align);
+    const bool zeros = inside_it && all_zero(initial, type.size);
+    const std::size_t room = inside_it ? words_of(type.size) * sizeof(Word) : sizeof(SharedValue);
     const std::size_t payload = room * (zeros ? 1 : 2);
-    SharedValue shared = inside_it ? nullptr : type.share(initial);
+    SharedValue shared = inside_it ? nullptr : copy_value(type, initial);
     void* const memory = ::operator new(sizeof(StateNode) + payload + key.size());
     auto* const node = ::new (memory)
         StateNode(type, static_cast<std::uint32_t>(key.size()), (inside_it ? inside : 0u) | (zeros ? plain : 0u));
@@ -87,8 +86,8 @@ class StateNode {
     if (inside_it) {
       for (std::size_t i = 0; i < payload / sizeof(Word); ++i) ::new (place + i * sizeof(Word)) Word(0);
       if (!zeros) {
-        node->write_words(node->initial_words(), initial, ops.size);
-        node->write_words(node->words(), initial, ops.size);
+        node->write_words(node->initial_words(), initial, type.size);
+        node->write_words(node->words(), initial, type.size);
       }
     } else {
       ::new (place) SharedValue(shared);
@@ -100,7 +99,7 @@ class StateNode {
   void free() noexcept;
 
   std::string_view key() const noexcept { return {key_place(), key_size_}; }
-  const StateType& type() const noexcept { return type_; }
+  const TypeOps& type() const noexcept { return type_; }
   bool has(std::uint32_t flags) const noexcept { return flags_.load(std::memory_order_relaxed) & flags; }
   void add(std::uint32_t flags) noexcept { flags_.fetch_or(flags, std::memory_order_relaxed); }
   void remove(std::uint32_t flags) noexcept { flags_.fetch_and(~flags, std::memory_order_relaxed); }
@@ -161,13 +160,13 @@ class StateNode {
   SharedValue initial() const {
     if (!has(inside)) return *std::launder(reinterpret_cast<const SharedValue*>(payload() + sizeof(SharedValue)));
     alignas(std::uint64_t) std::byte copy[64] = {};
-    if (!has(plain)) read_words(words() + words_of(type_.ops.size), copy);
-    return type_.share(copy);
+    if (!has(plain)) read_words(words() + words_of(type_.size), copy);
+    return copy_value(type_, copy);
   }
   /// A value of any type. What it was is left in `value`, to be let go when the node is unlocked.
   void put(SharedValue& value, std::int64_t version) noexcept {
     if (has(inside)) {
-      write_words(words(), value.get(), type_.ops.size);
+      write_words(words(), value.get(), type_.size);
     } else {
       shared().swap(value);
     }
@@ -179,7 +178,7 @@ class StateNode {
       value = *std::launder(reinterpret_cast<SharedValue*>(payload() + sizeof(SharedValue)));
       shared().swap(value);
     } else {
-      const std::size_t size = words_of(type_.ops.size);
+      const std::size_t size = words_of(type_.size);
       for (std::size_t i = 0; i < size; ++i) {
         const std::uint64_t word = has(plain) ? 0 : initial_words()[i].load(std::memory_order_relaxed);
         words()[i].store(word, std::memory_order_release);
@@ -200,7 +199,7 @@ class StateNode {
   std::atomic<std::uint32_t> references{1};
 
  private:
-  StateNode(const StateType& type, std::uint32_t key_size, std::uint32_t flags) noexcept
+  StateNode(const TypeOps& type, std::uint32_t key_size, std::uint32_t flags) noexcept
       : type_(type), flags_(flags), key_size_(key_size) {}
   ~StateNode() = default;
 
@@ -217,9 +216,9 @@ class StateNode {
   const std::byte* payload() const noexcept { return reinterpret_cast<const std::byte*>(this + 1); }
   Word* words() noexcept { return std::launder(reinterpret_cast<Word*>(payload())); }
   const Word* words() const noexcept { return std::launder(reinterpret_cast<const Word*>(payload())); }
-  Word* initial_words() noexcept { return words() + words_of(type_.ops.size); }
+  Word* initial_words() noexcept { return words() + words_of(type_.size); }
   std::size_t payload_size() const noexcept {
-    const std::size_t room = has(inside) ? words_of(type_.ops.size) * sizeof(Word) : sizeof(SharedValue);
+    const std::size_t room = has(inside) ? words_of(type_.size) * sizeof(Word) : sizeof(SharedValue);
     return room * (has(plain) ? 1 : 2);
   }
   char* key_place() noexcept { return reinterpret_cast<char*>(payload() + payload_size()); }
@@ -235,7 +234,7 @@ class StateNode {
     return std::bit_cast<T>(bytes);
   }
   void read_words(const Word* from, std::byte* to) const noexcept {
-    const std::size_t size = words_of(type_.ops.size);
+    const std::size_t size = words_of(type_.size);
     for (std::size_t i = 0; i < size; ++i) {
       const std::uint64_t word = from[i].load(std::memory_order_acquire);
       std::memcpy(to + i * sizeof word, &word, sizeof word);
@@ -255,7 +254,7 @@ class StateNode {
 
   Word sequence_{0};                      // odd: locked
   std::atomic<std::int64_t> version_{0};  // not positive: there is no value, and this is minus the last version
-  const StateType& type_;
+  const TypeOps& type_;
   std::atomic<std::uint32_t> flags_;
   std::uint32_t key_size_;
 };

@@ -113,6 +113,19 @@ TEST_CASE("reading begins a sliding time anew", "[case88]") {
   CHECK(stays_while(state, milliseconds(400), [&] { state.load(); }));
 }
 
+TEST_CASE("asking whether a state is there is not reading", "[case88]") {
+  const auto states = contract::open();
+  State<std::int64_t> state = states->get_state<std::int64_t>(7, options(milliseconds(30), true));
+  state.set(1);
+  CHECK(eventually([&] { return !state.has_value(); }));
+  state.set(1);
+  CHECK(eventually([&] { return state.version() == 0; }));
+  state.set(1);
+  CHECK(eventually([&] { return !states->has_state(options({})); }));
+  state.set(1);
+  CHECK(eventually([&] { return states->list().empty(); }));
+}
+
 TEST_CASE("a text with a time to live is gone like a number", "[case88]") {
   const auto states = contract::open();
   State<std::string> state = states->get_state<std::string>("none", options(milliseconds(20)));

@@ -206,9 +206,7 @@ class StateStore {
   StateResult<detail::NodeReference> attach(const detail::TypeOps& type, const void* initial, const Scope& scope,
                                             const StateOptions& options);
   detail::OwnedNode make_node(const StateOptions& options, const detail::TypeOps& type, const void* initial);
-  static bool is_there(const detail::StateNode& node) noexcept {
-    return node.version() > 0 && !detail::StateTable::has_ended(node);
-  }
+  bool is_there(detail::StateNode& node) noexcept { return core_.version(node) > 0; }
 
   Listed<AnyState> list_in(const Scope* scope, const ListOptions& options);
   std::int64_t version_in_database(const Scope& scope, std::string_view key);
@@ -303,7 +301,7 @@ inline Listed<Scope> StateStore::scopes(const ListOptions& options) {
     for (const Scope& scope : core_.table.scopes([&](const Scope& other) { return other.text() > options.after; })) {
       if (all.items.size() > options.limit) break;
       const auto nodes = core_.table.nodes(scope);
-      const bool has_value = std::any_of(nodes.begin(), nodes.end(), [](const auto& node) { return is_there(*node); });
+      const bool has_value = std::any_of(nodes.begin(), nodes.end(), [&](const auto& node) { return is_there(*node); });
       if (has_value) all.items.push_back(scope);
     }
   }

@@ -244,18 +244,19 @@ inline std::string scope_in_message(const atom::Scope& scope) {
   return std::string(scope_prefixes[static_cast<std::size_t>(kind)]) + '*';
 }
 
-/// One text for both, and another one for any other pair: no scope has a colon, so the first one ends it. The key is
-/// escaped as a segment is, but keeps its dots.
-inline std::string state_id(const atom::Scope& scope, std::string_view key) {
-  std::string id = scope.text() + ':';
+/// Both in one text. The key is escaped as a segment is, but keeps its dots.
+inline std::string join_names(std::string id, std::string_view key) {
+  id += ':';
   escape(id, key, '.');
   return id;
 }
+/// One text for both, and another one for any other pair: no scope has a colon, so the first one ends it.
+inline std::string state_id(const atom::Scope& scope, std::string_view key) {
+  return join_names(scope.text(), key);
+}
 /// The same for messages.
 inline std::string id_in_message(const atom::Scope& scope, std::string_view key) {
-  std::string id = scope_in_message(scope) + ':';
-  escape(id, key, '.');
-  return id;
+  return join_names(scope_in_message(scope), key);
 }
 
 }  // namespace detail

@@ -92,7 +92,7 @@ MUTANTS = [
         "an update to an equal value is told",
         "atom.hpp",
         "bool replace(detail::Sink<T> next, bool loud) {\n    if (detail::same_value<T>(current(), next)) [[unlikely]]\n      return false;",
-        "bool replace(T&& next, bool loud) {",
+        "bool replace(detail::Sink<T> next, bool loud) {",
         ["atom.cpp"],
     ),
     Mutant(

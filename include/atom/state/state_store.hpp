@@ -218,9 +218,7 @@ class StateStore {
   }
   StateResult<detail::NodeReference> attach(const detail::TypeOps& type, const void* initial, const Scope& scope,
                                             const StateOptions& options);
-  static bool is_there(const detail::StateNode& node) noexcept {
-    return node.version() > 0 && !detail::StateTable::has_ended(node);
-  }
+  bool is_there(detail::StateNode& node) noexcept { return core_.version(node) > 0; }
 
   Listed<AnyState> list_in(const Scope* scope, const ListOptions& options);
   std::int64_t version_in_database(const Scope& scope, std::string_view key);
@@ -245,7 +243,7 @@ inline StateResult<detail::NodeReference> StateStore::attach(const detail::TypeO
     detail::NodeReference node =
         core_.table.obtain(scope, options.key, [&] { return detail::make_state_node(core_, options, type, initial); });
     if (node->type().same_type(type)) return node;
-    return mismatch("state \"" + detail::state_id(scope, options.key) + "\" is " + std::string(node->type().name) +
+    return mismatch("state \"" + detail::id_in_message(scope, options.key) + "\" is " + std::string(node->type().name) +
                     ", and is asked for as " + std::string(type.name));
   } catch (const StateError& error) {
     return error;
@@ -292,7 +290,7 @@ inline Listed<Scope> StateStore::scopes(const ListOptions& options) {
     for (const Scope& scope : core_.table.scopes([&](const Scope& other) { return other.text() > options.after; })) {
       if (all.items.size() > options.limit) break;
       const auto nodes = core_.table.nodes(scope);
-      const bool has_value = std::any_of(nodes.begin(), nodes.end(), [](const auto& node) { return is_there(*node); });
+      const bool has_value = std::any_of(nodes.begin(), nodes.end(), [&](const auto& node) { return is_there(*node); });
       if (has_value) all.items.push_back(scope);
     }
   }

@@ -27,7 +27,7 @@ using atom::detail::StateNode;
 template <class T>
 NodeReference obtain(StateCore& core, const T& initial, std::string_view key = "key") {
   return core.table.obtain(Scope{"s"}, key,
-                           [&] { return OwnedNode(StateNode::make(key, atom::detail::state_type<T>, &initial)); });
+                           [&] { return OwnedNode(StateNode::make(key, atom::detail::type_ops<T>, &initial)); });
 }
 template <class F>
 struct Hears final : StateListener {

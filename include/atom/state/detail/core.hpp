@@ -88,15 +88,26 @@ class StateCore {
     const std::int64_t version = node.raw_version();
     if (!node.has(StateNode::inside)) {
       SharedValue value = node.shared();
-      node.unlock();
       touch(node, version);
+      node.unlock();
       return {std::move(value), version};
     }
     alignas(std::uint64_t) std::byte copy[64];
     node.copy_to(copy);
-    node.unlock();
     touch(node, version);
+    node.unlock();
     return {copy_value(node.type(), copy), version};
+  }
+
+  /// Of the value; 0: there is none. Asking is not reading.
+  std::int64_t version(StateNode& node) noexcept {
+    if (!node.has(StateNode::timed)) return node.version();
+    SharedValue gone;
+    node.lock();  // so that whoever reads meanwhile brings nothing back that was over here
+    end_if_over(node, gone);
+    const std::int64_t version = node.version();
+    node.unlock();
+    return version;
   }
 
   /// Makes `next` the value, if the version is still `expected` (or whatever it is); an empty one ends it. The version
@@ -315,12 +326,15 @@ inline OwnedNode make_state_node(const StateCore& core, const StateOptions& opti
   OwnedNode node(StateNode::make(options.key, type, initial));
   if (options.ttl.count() > 0) {
     StateExtras& extras = extras_of(*node);
-    extras.time_to_live = options.ttl.count();
+    extras.time_to_live = std::min<std::chrono::milliseconds>(options.ttl, longest_time_to_live).count();
     extras.sliding = options.sliding;
     node->add(StateNode::timed);
   }
   if (!options.labels.empty()) {
-    extras_of(*node).labels = options.labels;
+    std::vector<std::string>& labels = extras_of(*node).labels;
+    labels = options.labels;
+    std::sort(labels.begin(), labels.end());
+    labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
     node->add(StateNode::labelled);
   }
   if (core.engine) {

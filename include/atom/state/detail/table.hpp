@@ -302,7 +302,7 @@ class StateTable {
     return node;
   }
   [[noreturn]] void too_many(const Scope& scope) const {
-    throw StateError(StateErrorCode::too_large, "scope \"" + scope.text() + "\" has " +
+    throw StateError(StateErrorCode::too_large, "scope \"" + scope_in_message(scope) + "\" has " +
                                                     std::to_string(most_per_scope_) +
                                                     " states, and no more are allowed in one");
   }

@@ -63,8 +63,8 @@ class SessionHook final : public Attachment {
     const Definition& definition = *atom.definition_;
     if (const Record* const record = find(definition.key)) {
       if (record->scope == scope) return;
-      throw Error("atom \"" + definition.key + "\" is used in two scopes, \"" + record->scope.text() + "\" and \"" +
-                  scope.text() + "\", in one session");
+      throw Error("atom \"" + definition.key + "\" is used in two scopes, \"" + scope_in_message(record->scope) + "\" and \"" +
+                  scope_in_message(scope) + "\", in one session");
     }
     if (store_.has(definition.key)) {
       throw Error("atom \"" + definition.key + "\" is in the session already, without a scope");
@@ -132,7 +132,7 @@ class SessionHook final : public Attachment {
   void report_dropped() {
     if (is_discarded_ || !has_changes()) return;
     core_.report(StateEvent::Kind::dropped, nullptr,
-                 "a session of scope \"" + scope_.text() + "\" has ended with changes that were not committed");
+                 "a session of scope \"" + scope_in_message(scope_) + "\" has ended with changes that were not committed");
   }
   const Scope& scope() const noexcept { return scope_; }
 
@@ -185,7 +185,7 @@ class SessionHook final : public Attachment {
   }
   static void require_type(const StateNode& node, const Record& record) {
     if (node.type().same_type(record.definition->type)) return;
-    throw StateError(StateErrorCode::type_mismatch, "state \"" + state_id(record.scope, record.definition->key) +
+    throw StateError(StateErrorCode::type_mismatch, "state \"" + id_in_message(record.scope, record.definition->key) +
                                                         "\" is " + std::string(node.type().name) +
                                                         ", and the atom is " +
                                                         std::string(record.definition->type.name));
@@ -256,7 +256,7 @@ class SessionHook final : public Attachment {
     std::shared_ptr<void> next = copy_value(record.definition->type, value);
     for (const auto& equation : record.equations) {
       if (const auto problem = equation->apply_to(next.get())) {
-        throw StateError(*problem, "state \"" + state_id(record.scope, record.definition->key) +
+        throw StateError(*problem, "state \"" + id_in_message(record.scope, record.definition->key) +
                                        "\": " + std::string(to_string(*problem)));
       }
     }
@@ -316,7 +316,7 @@ class SessionHook final : public Attachment {
   }
   static StateError conflict_at(const Record& record) {
     return {StateErrorCode::conflict,
-            "state \"" + state_id(record.scope, record.definition->key) +
+            "state \"" + id_in_message(record.scope, record.definition->key) +
                 "\": somebody else has written it since this session read it",
             Effect::none, true};
   }
@@ -342,7 +342,7 @@ class SessionHook final : public Attachment {
         const Record& record = *changes[i];
         if (*outcome.error == StateErrorCode::conflict && record.equations.empty()) return conflict_at(record);
         if (*outcome.error != StateErrorCode::conflict) {
-          return StateError(*outcome.error, "state \"" + state_id(record.scope, record.definition->key) +
+          return StateError(*outcome.error, "state \"" + id_in_message(record.scope, record.definition->key) +
                                                 "\": " + std::string(to_string(*outcome.error)));
         }
         again = true;

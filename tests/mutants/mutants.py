@@ -91,8 +91,8 @@ MUTANTS = [
     Mutant(
         "an update to an equal value is told",
         "atom.hpp",
-        "bool replace(T&& next, bool loud) {\n    if (detail::same_value<T>(current(), next)) [[unlikely]]\n      return false;",
-        "bool replace(T&& next, bool loud) {",
+        "bool replace(detail::Sink<T> next, bool loud) {\n    if (detail::same_value<T>(current(), next)) [[unlikely]]\n      return false;",
+        "bool replace(detail::Sink<T> next, bool loud) {",
         ["atom.cpp"],
     ),
     Mutant(

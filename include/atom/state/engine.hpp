@@ -128,9 +128,31 @@ class StateEngine {
     return true;
   }
 
+  /// A value as text, to be stored.
+  std::optional<StateError> write_down(const TypeOps& type, const void* value, StoredValue& to) const {
+    JsonWriter writer;
+    type.write(value, writer);
+    if (!writer.left_out().empty()) {
+      return StateError(StateErrorCode::not_finite, "a value to be stored has a number that is not finite");
+    }
+    to = {std::string(writer.text()), type.version};
+    if (to.text.size() <= traits_.most_value_bytes) return std::nullopt;
+    return StateError(StateErrorCode::too_large, "a value has " + std::to_string(to.text.size()) +
+                                                     " bytes as text, and " + std::string(traits_.name) + " takes " +
+                                                     std::to_string(traits_.most_value_bytes));
+  }
   /// Carries out a batch of its own, all or nothing, and returns what came of each command; one that failed is why the
   /// others were not carried out. What is cached is the caller's business.
   StateResult<std::vector<Outcome>> commit(std::span<const Command> commands, Deadline deadline);
+
+  std::optional<StateError> read(std::span<const StateName> names, std::span<Outcome> outcomes, Deadline deadline) {
+    return backend_.read(names, outcomes, deadline);
+  }
+  StateResult<SharedValue> read_value(const TypeOps& type, const StoredValue& stored) const {
+    return backend_.read_value(type, stored);
+  }
+  bool runs(const AnyEquation& equation, const TypeOps& type) const { return backend_.runs(equation, type); }
+  bool takes_many_equations() const noexcept { return traits_.many_equations; }
 
   /// Sees to it that what is cached of the node is no older than `staleness`; zero: reads it anew.
   std::optional<StateError> refresh(StateNode& node, std::chrono::milliseconds staleness, Deadline deadline);
@@ -389,18 +411,6 @@ class StateEngine {
       failed.push_back(taker.operation);
     }
     return false;
-  }
-  std::optional<StateError> write_down(const TypeOps& type, const void* value, StoredValue& to) const {
-    JsonWriter writer;
-    type.write(value, writer);
-    if (!writer.left_out().empty()) {
-      return StateError(StateErrorCode::not_finite, "a value to be stored has a number that is not finite");
-    }
-    to = {std::string(writer.text()), type.version};
-    if (to.text.size() <= traits_.most_value_bytes) return std::nullopt;
-    return StateError(StateErrorCode::too_large, "a value has " + std::to_string(to.text.size()) +
-                                                     " bytes as text, and " + std::string(traits_.name) + " takes " +
-                                                     std::to_string(traits_.most_value_bytes));
   }
   static Command command_of(Share& share) {
     const StateNode& node = *share.node;

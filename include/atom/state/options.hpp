@@ -40,6 +40,7 @@ struct StateEvent {
     listener_threw,  ///< A function given to `on_change` has thrown; the change stands.
     retry,           ///< The database did not answer, or not as it should; it is asked again.
     history_lost,    ///< The database has lost writes that it had acknowledged.
+    dropped,         ///< A session has ended with changes that were not committed.
     feed_down,       ///< Changes by others are not told for a while; what was missed is caught up with.
     undecodable,     ///< What is stored does not read as the type of the state; it is left alone.
   };

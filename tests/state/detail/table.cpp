@@ -89,7 +89,7 @@ TEST_CASE("a pointer table with room for one more needs no memory for it") {
 
 /// Whose time, if it has one, is over when it is written.
 OwnedNode make(std::string_view key, std::int64_t value = 0, bool timed = false, std::vector<std::string> labels = {}) {
-  OwnedNode node(StateNode::make(key, atom::detail::state_type<std::int64_t>, &value));
+  OwnedNode node(StateNode::make(key, atom::detail::type_ops<std::int64_t>, &value));
   if (timed) {
     node->add(StateNode::timed);
     atom::detail::extras_of(*node).time_to_live = -1;

@@ -1173,6 +1173,7 @@ MUTANTS = [
         "scope->contains(other) : other == *scope",
         "scope->contains(other) : scope->contains(other)",
         ["contract/lists.cpp"],
+    ),
     # ---- state: what equations give, how they are put, which of them are made one
     Mutant(
         "a zero keeps its sign",

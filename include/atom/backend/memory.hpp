@@ -31,6 +31,16 @@ namespace atom::inline v0_1 {
 class Memory : public TextBackend {
  public:
   Memory() = default;
+  /// What the other one holds, to be put back later; nobody is told of what is lost then, as if a server had crashed.
+  Memory(const Memory& other) { *this = other; }
+  Memory& operator=(const Memory& other) {
+    if (this == &other) return *this;
+    const std::scoped_lock lock(mutex_, other.mutex_);
+    rows_ = other.rows_;
+    lanes_ = other.lanes_;
+    last_version_ = other.last_version_;
+    return *this;
+  }
 
   BackendTraits traits() const noexcept override { return {.name = "memory", .local = true}; }
   std::optional<StateError> prepare(bool, Deadline) override { return std::nullopt; }
@@ -47,7 +57,7 @@ class Memory : public TextBackend {
       return {BatchStatus::not_applied, StateError(StateErrorCode::refused, "the batch is older than the lane")};
     }
     if (lane.sequence > record.sequence + 1 && !lane.after_loss) {
-      return {BatchStatus::gap, StateError(StateErrorCode::history_lost, "batches are missing")};
+      return {BatchStatus::gap, StateError(StateErrorCode::history_lost, "batches are missing"), record.sequence};
     }
     bool all = true;
     for (std::size_t i = 0; i < commands.size(); ++i) {
@@ -208,7 +218,7 @@ class Memory : public TextBackend {
     return erased;
   }
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<Name, Row> rows_;
   std::map<std::pair<std::array<std::byte, 16>, std::uint32_t>, LaneRecord> lanes_;

@@ -30,7 +30,9 @@ using Deadline = std::chrono::steady_clock::time_point;
 
 /// Who sends a batch, and which of its batches it is. A batch that is sent again, as nobody knows what became of it,
 /// has the same number; so whoever carries it out can tell, if the last number of each lane lies where the data lies
-/// and changes in the same step.
+/// and changes in the same step. It has as many commands, too, of the same states; but those for which nobody waits any
+/// more have become a `check` of no version, so that nothing takes effect long after its caller has given up. (One that
+/// was carried out before has the outcomes of that, whatever its commands are now.)
 struct Lane {
   std::array<std::byte, 16> session{};  ///< random, of one engine
   std::uint32_t number = 0;
@@ -95,14 +97,16 @@ enum class BatchMode : std::uint8_t {
 enum class BatchStatus : std::uint8_t {
   done,         ///< All outcomes are filled in, those of the first time if it was carried out before.
   not_applied,  ///< It had no effect, and will have none; its number is free for another batch.
-  in_doubt,     ///< Nobody knows: call again with the same number and the same commands.
+  in_doubt,     ///< Nobody knows: it is sent again, with the same number, to find out.
   gap,          ///< Of this lane fewer batches are known than were acknowledged: the database has lost some.
 };
 
 struct BatchResult {
   BatchStatus status = BatchStatus::done;
-  /// Unless it is done: why.
+  /// Unless it is done: why. Of one that is not applied, whether it may be tried again is what its `retryable` says.
   std::optional<StateError> error = {};
+  /// Of a gap: the last number of the lane that the database knows, or 0; so it can be told how much was lost.
+  std::optional<std::uint64_t> last_known = {};
 };
 
 /// A state that was found.
@@ -113,11 +117,11 @@ struct FoundState {
   StoredValue value;
 };
 
-/// Takes what has changed. Called by the thread that called `Feed::poll`.
+/// Takes what has changed. Called by the thread that called `Feed::poll`; it may call the backend meanwhile.
 class FeedSink {
  public:
   virtual ~FeedSink() = default;
-  /// The state was written, by whomever. Without a value: it was ended, or the value is to be read (`version` > 0).
+  /// The state was written, by whomever. Without a value: it has ended, or what it is now is to be read.
   virtual void changed(const Scope& scope, std::string_view key, std::int64_t version,
                        std::optional<StoredValue> value) = 0;
   /// Anything may have changed.

@@ -5,14 +5,23 @@
 // a batch that is sent again, because its answer was lost, is not carried out twice. Of the threads that wait for a
 // lane one leads: it sends for all of them, so no thread of the library's own is needed. (Flat combining: Hendler,
 // Incze, Shavit, Tzafrir, 2010. Numbered batches: as the sessions of MongoDB, or the producers of Kafka.)
+//
+// The one rule: no code of the user's runs while the mutex is held, or while somebody could lead and nobody does. That
+// is, listeners and `on_event` run when the next one leads already; copies, codecs and equations run while this one
+// leads, and what they throw ends one operation.
 #pragma once
 
 #include <atom/config.hpp>
-#include <atom/detail/json_writer.hpp>
 #include <atom/state/backend.hpp>
+#include <atom/state/detail/batch.hpp>
+#include <atom/state/detail/cache.hpp>
 #include <atom/state/detail/core.hpp>
-#include <atom/state/detail/node.hpp>
+#include <atom/state/detail/follower.hpp>
+#include <atom/state/detail/lane.hpp>
+#include <atom/state/detail/operation.hpp>
+#include <atom/state/detail/typed_operation.hpp>
 #include <atom/state/error.hpp>
+#include <atom/state/options.hpp>
 
 #include <unistd.h>
 
@@ -22,757 +31,747 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <random>
+#include <span>
 #include <string>
-#include <string_view>
 #include <thread>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 namespace atom::inline v0_1::detail {
 
-class StateEngine;
-
-/// What one caller wants done with one state, and what comes of it.
-class StateOperation {
- public:
-  enum class Kind : std::uint8_t {
-    set,     // `run` makes the value another one, whatever it was
-    set_if,  // the same, if the version is `expected`
-    apply,   // `run` makes it another one by an equation
-    erase,
-  };
-  StateOperation(NodeReference n, Kind k, Deadline d) noexcept : node(std::move(n)), kind(k), deadline(d) {}
-  StateOperation(const StateOperation&) = delete;
-  StateOperation& operator=(const StateOperation&) = delete;
-
-  /// Changes the value, or puts another in its place, and keeps what came of it as the result; may be called more than
-  /// once, the last time counts. If it fails, the value is as before.
-  virtual std::optional<StateErrorCode> run(std::shared_ptr<void>& value) = 0;
-  /// Of an apply.
-  virtual std::shared_ptr<const AnyEquation> equation() const noexcept { return nullptr; }
-
-  const NodeReference node;
-  const Kind kind;
-  const Deadline deadline;
-  std::int64_t expected = 0;
-
-  // The result, once it is done.
-  std::optional<StateError> error;
-  std::int64_t version = 0;  // of an erase, of what there was
-
- protected:
-  virtual ~StateOperation() = default;
-
- private:
-  friend class StateEngine;
-  /// Called without a lock when it is done, if nobody waits for it; then it may go.
-  virtual void completed() noexcept {}
-
-  bool done_ = false;
-  std::condition_variable* waiter_ = nullptr;
-};
-
 class StateEngine {
  public:
-  StateEngine(StateCore& core, Backend& backend) : core_(core), backend_(backend), traits_(backend.traits()) {
-    std::random_device random;
-    for (std::byte& byte : row_.lane.session) byte = static_cast<std::byte>(random());
-    unit_lane_ = row_.lane;
-    unit_lane_.number = 1;
-  }
+  StateEngine(StateCore& core, std::shared_ptr<Backend> backend)
+      : core_(core),
+        backend_(std::move(backend)),
+        traits_(backend_->traits()),
+        cache_(core, *backend_),
+        batcher_(core, cache_, *backend_),
+        row_(std::make_unique<Row>()),
+        follower_(std::make_unique<StateFollower>(core, cache_, *backend_)) {}
   StateEngine(const StateEngine&) = delete;
   StateEngine& operator=(const StateEngine&) = delete;
-
-  ~StateEngine() {
-    stop_feed();
-    {
-      const std::lock_guard lock(row_.mutex);
-      row_.ends = true;
-      row_.work.notify_all();
-    }
-    if (sender_.joinable()) sender_.join();
-  }
+  /// Waits for asynchronous operations that are under way, until their deadlines; if `close` has given them up, not
+  /// even that. Nobody may wait in `run` any more.
+  ~StateEngine();
 
   /// Carries it out, or fails at its deadline. This thread may have to do it for others meanwhile.
-  void run(StateOperation& operation) {
-    std::condition_variable wake;
-    operation.waiter_ = &wake;
-    Aftermath after;
-    {
-      std::unique_lock lock(row_.mutex);
-      if (!admit(operation)) return;
-      while (!operation.done_) {
-        if (!row_.led) {
-          lead(lock, after);
-        } else if (wake.wait_until(lock, operation.deadline) == std::cv_status::timeout && !operation.done_) {
-          give_up(lock, operation);
-        }
-      }
-      pass_on();
-    }
-    finish(after);
+  void run(const OperationPointer& operation) {
+    if (admit(operation, false)) wait(operation);
   }
-  /// The same without waiting: calls `completed` when it is done, in a thread of the engine's or of whoever leads.
-  /// False: it failed at once.
-  bool start(StateOperation& operation) {
-    const std::lock_guard lock(row_.mutex);
-    if (!admit(operation)) return false;
-    if (!sender_.joinable()) sender_ = std::thread([this] { send(); });
-    if (!row_.led) row_.work.notify_one();
-    return true;
-  }
+  /// The same without waiting: a thread of the engine's sees to it. A coroutine that waits for it goes on when it is
+  /// done, where `StoreOptions::executor` says, or in that thread.
+  void start(const OperationPointer& operation) { admit(operation, true); }
+  /// Returns when it is done; until then, this thread may lead.
+  void wait(const OperationPointer& operation);
 
-  /// A value as text, to be stored.
-  std::optional<StateError> write_down(const TypeOps& type, const void* value, StoredValue& to) const {
-    JsonWriter writer;
-    type.write(value, writer);
-    if (!writer.left_out().empty()) {
-      return StateError(StateErrorCode::not_finite, "a value to be stored has a number that is not finite");
-    }
-    to = {std::string(writer.text()), type.version};
-    if (to.text.size() <= traits_.most_value_bytes) return std::nullopt;
-    return StateError(StateErrorCode::too_large, "a value has " + std::to_string(to.text.size()) +
-                                                     " bytes as text, and " + std::string(traits_.name) + " takes " +
-                                                     std::to_string(traits_.most_value_bytes));
-  }
   /// Carries out a batch of its own, all or nothing, and returns what came of each command; one that failed is why the
   /// others were not carried out. What is cached is the caller's business.
   StateResult<std::vector<Outcome>> commit(std::span<const Command> commands, Deadline deadline);
 
-  std::optional<StateError> read(std::span<const StateName> names, std::span<Outcome> outcomes, Deadline deadline) {
-    return backend_.read(names, outcomes, deadline);
-  }
-  StateResult<SharedValue> read_value(const TypeOps& type, const StoredValue& stored) const {
-    return backend_.read_value(type, stored);
-  }
-  bool runs(const AnyEquation& equation, const TypeOps& type) const { return backend_.runs(equation, type); }
-  bool takes_many_equations() const noexcept { return traits_.many_equations; }
-
   /// Sees to it that what is cached of the node is no older than `staleness`; zero: reads it anew.
-  std::optional<StateError> refresh(StateNode& node, std::chrono::milliseconds staleness, Deadline deadline);
-  /// Whether it is, without waiting.
-  bool is_fresh(const StateNode& node, std::chrono::milliseconds staleness) const noexcept {
-    const std::int64_t checked = node.extras.load(std::memory_order_acquire)->checked.load(std::memory_order_relaxed);
-    return checked != 0 && StateTable::milliseconds_now() - checked < staleness.count() && !StateTable::has_ended(node);
+  std::optional<StateError> refresh(const NodeReference& node, std::chrono::milliseconds staleness, Deadline deadline) {
+    if (staleness.count() > 0 && StateCache::is_fresh(*node, staleness)) return std::nullopt;
+    if (auto refused = refusal()) return refused;
+    return cache_.refresh(node, deadline);
   }
-
-  /// From now on changes by others reach the nodes that have listeners, by a thread of the engine's.
-  void start_feed() {
-    const std::lock_guard lock(feed_mutex_);
-    if (feed_ || !(feed_ = backend_.open_feed())) return;
-    feed_thread_ = std::thread([this] { follow(); });
+  static bool is_fresh(const StateNode& node, std::chrono::milliseconds staleness) noexcept {
+    return StateCache::is_fresh(node, staleness);
+  }
+  /// From now on changes by others reach the nodes, by a thread of the engine's.
+  void follow() {
+    if (!refusal()) follower_->start();
   }
 
   /// No new operations from now on; waits for those that are there until the deadline. Whether all were done.
-  bool close(Deadline deadline) {
-    stop_feed();
-    std::unique_lock lock(row_.mutex);
-    closed_ = true;
-    while (!is_idle()) {
-      if (row_.idle.wait_until(lock, deadline) == std::cv_status::timeout) return is_idle();
-    }
-    return true;
-  }
+  bool close(Deadline deadline);
+
+  /// For what has no order: reading, and values as text.
+  Backend& backend() noexcept { return *backend_; }
+  const BackendTraits& traits() const noexcept { return traits_; }
 
   StateStats stats() const noexcept {
     return {.batches = batches_.load(std::memory_order_relaxed),
             .operations = operations_.load(std::memory_order_relaxed),
             .retries = retries_.load(std::memory_order_relaxed)};
   }
+  /// Whether this process was forked from the one that the engine belongs to, whose threads are not here and whose
+  /// mutexes may be locked for ever.
+  bool is_foreign() const noexcept { return ::getpid() != process_; }
 
  private:
   using Clock = std::chrono::steady_clock;
+  using Lock = std::unique_lock<std::mutex>;
+  using Stage = StateOperation::Stage;
 
-  /// Who wants a part of a batch.
-  struct Taker {
-    StateOperation* operation;                  // null: it gave up
-    std::optional<StateErrorCode> failed = {};  // on the value that the share has guessed
-  };
-  /// What a batch does with one state, for all who want something of it.
-  struct Share {
-    NodeReference node;
-    Command::Kind kind;
-    std::optional<std::int64_t> expected = {};
-    StoredValue value = {};
-    std::vector<std::shared_ptr<const AnyEquation>> equations = {};
-    std::vector<const AnyEquation*> equations_to_send = {};
-    std::vector<Taker> takers = {};
-    std::shared_ptr<void> next = {};  // of a write, the value
-    bool guessed = false;             // on what is cached: if that is old, it is all done again
-    bool closed = false;              // what comes later waits for the next batch
-  };
-  struct Batch {
-    std::vector<Share> shares;
-    std::vector<Command> commands;
-    std::vector<Outcome> outcomes;
-    bool in_doubt = false;
-  };
-  /// What waits for a lane. All of it is looked at under the mutex, but the batch by the leader.
+  /// What waits for the lane. All of it under the mutex, but the batch, which is the leader's.
   struct Row {
     std::mutex mutex;
-    Lane lane;
-    std::deque<StateOperation*> waiting;
+    NumberedLane lane{0};
+    OperationQueue waiting;
+    OperationQueue reads;     // asynchronous ones
+    OperationQueue gathered;  // of which a batch is being made, or that are being read: as it is but for the leader
     std::unique_ptr<Batch> batch;  // the one that is under way
-    bool led = false;              // a thread sends
-    bool touched = false;          // it looks at operations without the mutex, so none may go
-    bool ends = false;             // so does the sender
-    std::condition_variable untouched;
-    std::condition_variable work;  // for the sender
+    bool is_led = false;           // a thread sends
     std::condition_variable idle;  // for who closes
     unsigned failures = 0;         // in a row
+    Deadline next_attempt = Deadline::min();
     std::optional<StateError> last_error;
+
+    // Of what nobody waits for in a thread.
+    std::thread sender;
+    std::condition_variable work;
+    std::size_t asynchronous = 0;  // operations that are not done
+    OperationQueue done{OperationQueue::Link::done};
+    bool ends = false;  // so does the sender
   };
   /// What is left to do when nothing is locked and somebody else may lead.
   struct Aftermath {
+    std::unique_ptr<Batch> batch;
     std::vector<NodeReference> news;
-    std::vector<StateOperation*> completed;
-  };
-  using Lock = std::unique_lock<std::mutex>;
+    OperationQueue dropped;  // they end without the lock, as values of the user's end with them
+    std::vector<StateEvent> events;
+    bool was_lost = false;  // something of what is cached, perhaps
 
-  /// Whether it waits now; else it has failed.
-  bool admit(StateOperation& operation) {
-    if (closed_ || ::getpid() != process_) {
-      operation.error =
-          StateError(StateErrorCode::closed,
-                     closed_ ? "the store is closed"
-                             : "the store belongs to the process that this one was forked from: open one after fork()");
-      return false;
+    void add(StateEvent::Kind kind, const char* message, std::uint64_t lost = 0) noexcept {
+      try {
+        events.push_back({.kind = kind, .message = message, .lost = lost});
+      } catch (...) {  // no memory: it is not told
+      }
     }
-    row_.waiting.push_back(&operation);
-    operations_.fetch_add(1, std::memory_order_relaxed);
-    return true;
+    void add_loss(std::uint64_t operations) noexcept {
+      was_lost = true;
+      add(StateEvent::Kind::history_lost, "the database has lost operations that it had acknowledged", operations);
+    }
+  };
+
+  // ---- Waiting
+
+  std::optional<StateError> refusal() const {
+    if (is_foreign()) {
+      return StateError(StateErrorCode::closed,
+                        "the store belongs to the process that this one was forked from: open one after fork()");
+    }
+    if (is_closed_.load(std::memory_order_acquire)) return StateError(StateErrorCode::closed, "the store is closed");
+    return std::nullopt;
   }
-  bool is_idle() const noexcept { return row_.waiting.empty() && !row_.batch && !row_.led; }
-  /// The thread that leads where nobody waits.
-  void send() {
-    std::unique_lock lock(row_.mutex);
-    for (;;) {
-      row_.work.wait(lock, [&] { return row_.ends || (!row_.led && has_operations()); });
-      if (row_.ends) return;
+  /// Whether it waits now; else it has failed.
+  bool admit(const OperationPointer& operation, bool is_asynchronous) {
+    std::optional<StateError> refused = refusal();
+    if (!refused) {
+      const Lock lock(row_->mutex);
+      if (!is_closed_.load(std::memory_order_relaxed)) {
+        if (is_asynchronous) {
+          if (!row_->sender.joinable()) row_->sender = std::thread([this] { send_for_others(); });
+          operation->is_asynchronous_ = true;
+          ++row_->asynchronous;
+          if (!row_->is_led) row_->work.notify_one();
+        }
+        (operation->kind == StateOperation::Kind::read ? row_->reads : row_->waiting).push_back(operation);
+        operations_.fetch_add(1, std::memory_order_relaxed);
+        return true;
+      }
+      refused = StateError(StateErrorCode::closed, "the store is closed");
+    }
+    operation->verdict_.error = std::move(refused);
+    operation->stage_ = Stage::done;
+    operation->is_done_.store(true, std::memory_order_release);
+    return false;
+  }
+  /// It is done. Its caller may be gone as soon as the lock is let go.
+  void end(const OperationPointer& operation, StateOperation::Verdict verdict) noexcept {
+    if (operation->stage_ == Stage::done) return;
+    operation->verdict_ = std::move(verdict);
+    operation->stage_ = Stage::done;
+    operation->is_done_.store(true, std::memory_order_release);
+    operation->wake_.notify_all();
+    if (!operation->is_asynchronous_) return;
+    --row_->asynchronous;
+    row_->done.push_back(operation);
+    row_->work.notify_one();
+  }
+  template <class Use>
+  void each_operation(Use use) const {
+    if (row_->batch) row_->batch->each(use);
+    row_->gathered.each(use);
+    row_->waiting.each(use);
+    row_->reads.each(use);
+  }
+  Deadline earliest_deadline() const {
+    Deadline earliest = Deadline::max();
+    each_operation([&](const OperationPointer& operation) {
+      if (operation->stage_ != Stage::done) earliest = std::min(earliest, operation->deadline);
+    });
+    return earliest;
+  }
+  bool is_idle() const noexcept {
+    return row_->waiting.empty() && row_->reads.empty() && !row_->batch && !row_->is_led;
+  }
+  /// Lets another thread lead, if there is something to do.
+  void pass_on() {
+    if (row_->is_led) return;
+    bool is_passed = false;
+    each_operation([&](const OperationPointer& operation) {
+      if (is_passed || operation->asleep_ == 0 || operation->stage_ == Stage::done) return;
+      operation->wake_.notify_all();
+      is_passed = true;
+    });
+    if (!is_passed && row_->asynchronous > 0) row_->work.notify_one();
+  }
+  void send_for_others() noexcept;
+  void resume(const OperationPointer& operation) noexcept;
+
+  // ---- Giving up
+
+  /// Ends an operation whose time is over, or that is not waited for any longer.
+  void give_up(OperationPointer operation, std::optional<StateError> why = std::nullopt) noexcept;
+  void give_up_late_ones(bool all_asynchronous = false) noexcept;
+  /// The batch is nobody's any more: what is left of it is to find out what the database has done with it.
+  void note_quarantine(Aftermath& after) noexcept;
+
+  // ---- Leading
+
+  void lead(Lock& lock, Aftermath& after, Deadline limit) noexcept;
+  bool read(Lock& lock, Aftermath& after, Deadline limit) noexcept;
+  void gather(Lock& lock, Aftermath& after) noexcept;
+  void send(Lock& lock, Aftermath& after, Deadline limit) noexcept;
+  BatchResult execute(const Lane& lane, BatchMode mode, std::span<const Command> commands, std::span<Outcome> outcomes,
+                      Deadline deadline) noexcept;
+  void settle(BatchResult result, Aftermath& after) noexcept;
+  void refuse_in_doubt(const StateError& why, Aftermath& after) noexcept;
+  void fail(std::optional<StateError> error, Aftermath& after) noexcept;
+  void finish(Aftermath& after) noexcept;
+
+  // ---- All or nothing
+
+  std::optional<StateError> commit_in_lane(std::span<const Command> commands, std::span<Outcome> outcomes,
+                                           Deadline deadline, bool& is_in_doubt, Aftermath& after);
+  StateError unit_failure(const std::optional<StateError>& why, bool is_in_doubt) const;
+
+  StateCore& core_;
+  std::shared_ptr<Backend> backend_;
+  const BackendTraits traits_;
+  const ::pid_t process_ = ::getpid();
+  StateCache cache_;
+  StateBatcher batcher_;
+  std::atomic<bool> is_closed_{false};
+  std::atomic<std::uint64_t> batches_{0}, operations_{0}, retries_{0};
+  std::unique_ptr<Row> row_;
+  std::unique_ptr<StateFollower> follower_;
+
+  // Of batches that are carried out as a whole.
+  std::timed_mutex unit_mutex_;
+  NumberedLane unit_lane_{1};
+  std::vector<std::pair<atom::Scope, std::string>> unit_in_doubt_;  // the states of the last one
+};
+
+// ------------------------------------------------------------------------------------------------------------- waiting
+
+inline void StateEngine::wait(const OperationPointer& operation) {
+  if (is_foreign()) return;
+  Lock lock(row_->mutex);
+  while (operation->stage_ != Stage::done) {
+    if (row_->is_led) {
+      ++operation->asleep_;
+      const std::cv_status status = operation->wake_.wait_until(lock, operation->deadline);
+      --operation->asleep_;
+      if (status == std::cv_status::timeout && Clock::now() >= operation->deadline) give_up(operation);
+      continue;
+    }
+    Aftermath after;
+    lead(lock, after, operation->deadline);
+    pass_on();
+    lock.unlock();
+    finish(after);
+    lock.lock();
+  }
+  pass_on();  // it may have been this one's turn to lead
+}
+
+/// The thread that leads where nobody waits, minds the deadlines meanwhile, and lets coroutines go on.
+inline void StateEngine::send_for_others() noexcept {
+  Row& row = *row_;
+  Lock lock(row.mutex);
+  for (;;) {
+    if (!row.done.empty()) {
+      OperationPointer operation = row.done.pop_front();
+      lock.unlock();
+      resume(operation);
+      operation = nullptr;
+      lock.lock();
+    } else if (row.asynchronous == 0) {
+      if (row.ends) return;
+      row.work.wait(lock);
+    } else if (row.is_led) {
+      row.work.wait_until(lock, earliest_deadline());
+      give_up_late_ones();
+    } else {
       Aftermath after;
-      lead(lock, after);
+      lead(lock, after, Deadline::max());
       pass_on();
       lock.unlock();
       finish(after);
       lock.lock();
     }
   }
-  bool has_operations() {
-    bool has = false;
-    each_operation([&](StateOperation&) { has = true; });
-    return has;
-  }
-
-  // ---- Leading
-
-  /// One attempt at one batch. Lets go of the lock meanwhile.
-  void lead(Lock& lock, Aftermath& after) {
-    row_.led = true;
-    if (row_.failures > 0) {
-      const Deadline deadline = earliest_deadline();
-      lock.unlock();
-      wait_a_while(row_.failures, deadline);
-      lock.lock();
+}
+inline void StateEngine::resume(const OperationPointer& operation) noexcept {
+  if (operation->is_left_alone()) return;
+  const auto go_on = [operation] {
+    if (const auto coroutine = operation->resumed()) coroutine.resume();
+  };
+  if (core_.options.executor) {
+    try {
+      return core_.options.executor(go_on);
+    } catch (...) {  // it has taken nothing
     }
-    if (!row_.batch) gather(lock, after);
-    if (row_.batch) {
-      Batch& batch = *row_.batch;
-      const Deadline deadline = earliest_deadline();
-      lock.unlock();
-      batches_.fetch_add(1, std::memory_order_relaxed);
-      BatchResult result =
-          backend_.execute(row_.lane, BatchMode::independent, batch.commands, batch.outcomes, deadline);
-      lock.lock();
-      settle(lock, std::move(result), after);
-    }
-    give_up_late_ones(after);
-    row_.led = false;
-    if (is_idle()) row_.idle.notify_all();
   }
+  go_on();
+}
 
-  /// Runs `look` without the lock; meanwhile no operation goes.
-  template <class Look>
-  void touch(Lock& lock, Look look) {
-    row_.touched = true;
+inline void StateEngine::give_up(OperationPointer operation, std::optional<StateError> why) noexcept {
+  if (operation->stage_ == Stage::done) return;
+  const bool is_sent = operation->stage_ == Stage::sent;
+  if (operation->stage_ == Stage::waits && !row_->waiting.remove(*operation)) row_->reads.remove(*operation);
+  StateOperation::Verdict verdict;
+  try {
+    const Effect effect = is_sent ? Effect::unknown : Effect::none;
+    std::string message = "state \"" + state_id(operation->node->scope->scope, operation->node->key()) + "\": ";
+    if (why) {
+      verdict.error = StateError(why->code(), message + reason(*why), effect, why->retryable());
+    } else if (row_->last_error) {
+      message += "no answer from " + std::string(traits_.name) + " before the deadline; the last error was: ";
+      verdict.error = StateError(row_->last_error->code(), message + reason(*row_->last_error), effect, true);
+    } else if (operation->conflicts_ > 0) {
+      message += "others wrote it each time before the deadline";
+      verdict.error = StateError(StateErrorCode::conflict, message, effect, true);
+    } else {
+      message += "no answer from " + std::string(traits_.name) + " before the deadline";
+      verdict.error = StateError(StateErrorCode::timed_out, message, effect, true);
+    }
+  } catch (...) {
+    verdict.thrown = std::current_exception();  // no memory for a message
+  }
+  end(operation, std::move(verdict));
+}
+inline void StateEngine::give_up_late_ones(bool all_asynchronous) noexcept {
+  const Deadline now = Clock::now();
+  for (;;) {
+    OperationPointer late;
+    each_operation([&](const OperationPointer& operation) {
+      if (late || operation->stage_ == Stage::done) return;
+      if (operation->deadline <= now || (all_asynchronous && operation->is_asynchronous_)) late = operation;
+    });
+    if (!late) return;
+    if (all_asynchronous) {
+      give_up(late, StateError(StateErrorCode::closed, "the store was closed before it was done"));
+    } else {
+      give_up(late);
+    }
+  }
+}
+inline void StateEngine::note_quarantine(Aftermath& after) noexcept {
+  Batch* const batch = row_->batch.get();
+  if (!batch || !batch->is_in_doubt || batch->is_noted) return;
+  bool is_waited_for = false;
+  batch->each(
+      [&](const OperationPointer& operation) { is_waited_for = is_waited_for || operation->stage_ != Stage::done; });
+  if (is_waited_for) return;
+  batch->is_noted = true;
+  after.add(StateEvent::Kind::in_doubt, row_->last_error ? row_->last_error->what() : "no answer before the deadline");
+}
+
+// ------------------------------------------------------------------------------------------------------------- leading
+
+/// One attempt: at all that is to be read, and at one batch. Lets go of the lock meanwhile. Not beyond `limit`.
+inline void StateEngine::lead(Lock& lock, Aftermath& after, Deadline limit) noexcept {
+  Row& row = *row_;
+  row.is_led = true;
+  give_up_late_ones();
+  if (row.failures > 0) {
+    const Deadline next = std::min({row.next_attempt, earliest_deadline(), limit});
     lock.unlock();
-    look();
+    std::this_thread::sleep_until(next);
     lock.lock();
-    row_.touched = false;
-    row_.untouched.notify_all();
+    give_up_late_ones();
   }
-  /// It is done, and may go as soon as the lock is let go.
-  static void end(StateOperation& operation, Aftermath& after) {
-    operation.done_ = true;
-    if (operation.waiter_) {
-      operation.waiter_->notify_one();
-    } else {
-      after.completed.push_back(&operation);
-    }
-  }
+  const bool has_time = Clock::now() < limit;
+  const bool has_read = has_time && (row.reads.empty() || read(lock, after, limit));
+  if (has_read && !row.batch && !row.waiting.empty()) gather(lock, after);
+  if (has_read && row.batch) send(lock, after, limit);
+  give_up_late_ones();
+  note_quarantine(after);
+  row.is_led = false;
+  if (is_idle()) row.idle.notify_all();
+}
 
-  /// Makes a batch of what waits, as far as it goes into one.
-  void gather(Lock& lock, Aftermath& after) {
-    std::deque<StateOperation*> operations = std::exchange(row_.waiting, {});
-    std::deque<StateOperation*> later;
-    std::vector<StateOperation*> failed;
-    auto batch = std::make_unique<Batch>();
-    touch(lock, [&] {
-      std::unordered_map<const StateNode*, std::size_t> where;
-      for (StateOperation* operation : operations) {
-        const auto [at, is_new] = where.try_emplace(&*operation->node, batch->shares.size());
-        if (is_new && batch->shares.size() < traits_.most_commands) {
-          batch->shares.push_back(begin(*operation));
-        } else if (is_new || !join(batch->shares[at->second], *operation)) {
-          later.push_back(operation);
-          if (is_new) where.erase(at);
-        }
-      }
-      std::erase_if(batch->shares, [&](Share& share) { return !complete(share, failed); });
-      for (Share& share : batch->shares) batch->commands.push_back(command_of(share));
-      batch->outcomes.resize(batch->commands.size());
+/// Whether the database answers.
+inline bool StateEngine::read(Lock& lock, Aftermath& after, Deadline limit) noexcept {
+  Row& row = *row_;
+  const Deadline deadline = std::min(limit, earliest_deadline());
+  row.gathered = std::move(row.reads);
+  row.gathered.each([](const OperationPointer& operation) { operation->stage_ = Stage::gathered; });
+  lock.unlock();
+  std::optional<StateError> error;
+  std::exception_ptr thrown;
+  try {
+    std::vector<NodeReference> nodes;
+    std::vector<StateOperation*> operations;
+    row.gathered.each([&](const OperationPointer& operation) {
+      operation->draft_ = {};
+      nodes.push_back(operation->node);
+      operations.push_back(operation.get());
     });
-    row_.waiting.insert(row_.waiting.begin(), later.begin(), later.end());
-    for (StateOperation* operation : failed) end(*operation, after);
-    if (batch->shares.empty()) return;
-    ++row_.lane.sequence;
-    row_.batch = std::move(batch);
-  }
-  /// The share of the first operation on a state.
-  Share begin(StateOperation& operation) {
-    StateNode& node = *operation.node;
-    switch (operation.kind) {
-      case StateOperation::Kind::erase:
-        return {.node = operation.node, .kind = Command::Kind::erase, .takers = {{&operation}}, .closed = true};
-      case StateOperation::Kind::set_if: {
-        Share share = begin_write(operation, node.initial(), operation.expected);
-        share.closed = true;
-        return share;
-      }
-      case StateOperation::Kind::set:
-        return begin_write(operation, node.initial(), std::nullopt);
-      case StateOperation::Kind::apply:
-        break;
-    }
-    if (backend_.runs(*operation.equation(), node.type())) {
-      return {.node = operation.node,
-              .kind = Command::Kind::apply,
-              .equations = {operation.equation()},
-              .takers = {{&operation}}};
-    }
-    const SeenValue seen = core_.look(node);
-    Share share = begin_write(operation, seen.value, std::max<std::int64_t>(seen.version, 0));
-    share.guessed = true;
-    return share;
-  }
-  Share begin_write(StateOperation& operation, const SharedValue& from, std::optional<std::int64_t> expected) {
-    Share share{.node = operation.node, .kind = Command::Kind::write, .expected = expected};
-    share.next = copy_value(operation.node->type(), from.get());
-    share.takers.push_back({&operation, operation.run(share.next)});
-    return share;
-  }
-  /// Adds a later operation on the same state. Whether it could.
-  bool join(Share& share, StateOperation& operation) {
-    const bool applies = operation.kind == StateOperation::Kind::apply;
-    if (!share.closed && (applies || operation.kind == StateOperation::Kind::set)) {
-      if (share.kind == Command::Kind::write) {
-        share.takers.push_back({&operation, operation.run(share.next)});
-        return true;
-      }
-      if (applies && traits_.many_equations && backend_.runs(*operation.equation(), operation.node->type())) {
-        share.equations.push_back(operation.equation());
-        share.takers.push_back({&operation});
-        return true;
-      }
-    }
-    share.closed = true;  // the order of operations on a state is kept
-    return false;
-  }
-  /// Writes down its value. Whether there is something to send.
-  bool complete(Share& share, std::vector<StateOperation*>& failed) {
-    if (share.kind == Command::Kind::erase) return true;
-    const bool all_failed = std::all_of(share.takers.begin(), share.takers.end(),
-                                        [](const Taker& taker) { return taker.failed.has_value(); });
-    if (share.kind == Command::Kind::write && all_failed) {  // if the guess was right
-      share.kind = Command::Kind::check;
-      return true;
-    }
-    StateNode& node = *share.node;
-    const SharedValue value = share.kind == Command::Kind::write ? SharedValue(share.next) : node.initial();
-    std::optional<StateError> error = write_down(node.type(), value.get(), share.value);
-    if (!error) return true;
-    for (const Taker& taker : share.takers) {
-      taker.operation->error = *error;
-      failed.push_back(taker.operation);
-    }
-    return false;
-  }
-  static Command command_of(Share& share) {
-    const StateNode& node = *share.node;
-    Command command{.kind = share.kind, .name = {node.scope->scope, node.key()}};
-    command.expected = share.expected;
-    command.value = &share.value;
-    for (const auto& equation : share.equations) share.equations_to_send.push_back(equation.get());
-    command.equations = share.equations_to_send;
-    command.type = &node.type();
-    if (node.has(StateNode::timed | StateNode::labelled)) {
-      const StateExtras& extras = *node.extras.load(std::memory_order_acquire);
-      command.ttl = extras.time_to_live;
-      command.labels = extras.labels;
-    }
-    return command;
-  }
-
-  // ---- What came of it
-
-  void settle(Lock& lock, BatchResult result, Aftermath& after) {
-    std::unique_ptr<Batch>& batch = row_.batch;
-    const bool again = result.error && result.error->retryable();
-    if (result.status == BatchStatus::not_applied && batch->in_doubt && again) result.status = BatchStatus::in_doubt;
-    switch (result.status) {
-      case BatchStatus::done: {
-        std::vector<StateOperation*> done;
-        std::deque<StateOperation*> once_more;
-        touch(lock, [&] {
-          for (std::size_t i = 0; i < batch->shares.size(); ++i) {
-            take_outcome(batch->shares[i], batch->outcomes[i], done, once_more, after);
-          }
-        });
-        for (StateOperation* operation : done) end(*operation, after);
-        row_.waiting.insert(row_.waiting.begin(), once_more.begin(), once_more.end());
-        row_.lane.after_loss = false;
-        succeed();
-        break;
-      }
-      case BatchStatus::not_applied:
-        --row_.lane.sequence;
-        for (auto share = batch->shares.rbegin(); share != batch->shares.rend(); ++share) {
-          for (auto taker = share->takers.rbegin(); taker != share->takers.rend(); ++taker) {
-            if (!taker->operation) continue;
-            if (again) {
-              row_.waiting.push_front(taker->operation);
-            } else {
-              taker->operation->error = *result.error;
-              end(*taker->operation, after);
-            }
-          }
-        }
-        batch = nullptr;
-        if (again) fail(std::move(*result.error));
-        break;
-      case BatchStatus::in_doubt:
-        batch->in_doubt = true;
-        fail(std::move(*result.error));
-        break;
-      case BatchStatus::gap:
-        row_.lane.after_loss = true;
-        core_.report(StateEvent::Kind::history_lost, nullptr, result.error ? result.error->what() : "");
-        break;
-    }
-  }
-  void succeed() {
-    row_.batch = nullptr;
-    row_.failures = 0;
-    row_.last_error = std::nullopt;
-  }
-  void fail(StateError error) {
-    ++row_.failures;
-    retries_.fetch_add(1, std::memory_order_relaxed);
-    core_.report(StateEvent::Kind::retry, nullptr, error.what());
-    row_.last_error = std::move(error);
-  }
-
-  /// Gives each taker of a share its result.
-  void take_outcome(Share& share, Outcome& outcome, std::vector<StateOperation*>& done,
-                    std::deque<StateOperation*>& once_more, Aftermath& after) {
-    StateNode& node = *share.node;
-    const auto all = [&](auto give) {
-      for (Taker& taker : share.takers) {
-        if (!taker.operation) continue;
-        give(taker);
-        done.push_back(taker.operation);
-      }
-    };
-    SharedValue stored;
-    if (outcome.value) {
-      StateResult<SharedValue> read = backend_.read_value(node.type(), *outcome.value);
-      if (!read) return all([&](Taker& taker) { taker.operation->error = with_name(read.error(), node); });
-      stored = *std::move(read);
-    }
-    if (outcome.error == StateErrorCode::conflict) {
-      if (core_.accept(node, stored, outcome.version)) after.news.push_back(share.node);
-      if (share.guessed) {
-        for (const Taker& taker : share.takers) {
-          if (taker.operation) once_more.push_back(taker.operation);
-        }
-        return;
-      }
-    }
-    if (outcome.error) return all([&](Taker& taker) { taker.operation->error = failure(*outcome.error, node); });
-
-    SharedValue now = share.next;
-    if (share.kind == Command::Kind::apply) {
-      std::shared_ptr<void> value = copy_value(node.type(), stored ? stored.get() : node.initial().get());
-      for (Taker& taker : share.takers) {
-        if (taker.operation) {
-          taker.failed = taker.operation->run(value);
-        } else {
-          value = copy_value(node.type(), value.get());
-          (void)share.equations[static_cast<std::size_t>(&taker - share.takers.data())]->apply_to(value.get());
-        }
-      }
-      now = std::move(value);
-    }
-    if (share.kind != Command::Kind::check) {
-      if (core_.accept(node, share.kind == Command::Kind::erase ? nullptr : std::move(now), outcome.version)) {
-        after.news.push_back(share.node);
-      }
-    }
-    all([&](Taker& taker) {
-      taker.operation->version = outcome.version;
-      if (taker.failed) taker.operation->error = failure(*taker.failed, node);
+    after.news.reserve(nodes.size());
+    error = cache_.read(nodes, deadline, [&](std::size_t i, std::optional<StateError> its_error, bool is_news) {
+      StateOperation& operation = *operations[i];
+      if (is_news) after.news.push_back(nodes[i]);
+      operation.draft_.error = std::move(its_error);
+      if (operation.draft_.error) return;
+      SeenValue seen = core_.look(*nodes[i]);
+      operation.draft_.version = std::max<std::int64_t>(seen.version, 0);
+      operation.run(seen.value);
     });
+  } catch (...) {
+    thrown = std::current_exception();
   }
-
-  static StateError failure(StateErrorCode code, const StateNode& node) {
-    return {code, "state \"" + state_id(node.scope->scope, node.key()) + "\": " + std::string(to_string(code)),
-            Effect::none, code == StateErrorCode::conflict};
-  }
-  static StateError with_name(const StateError& error, const StateNode& node) {
-    return {error.code(), "state \"" + state_id(node.scope->scope, node.key()) + "\": " + error.what(), error.effect(),
-            error.retryable()};
-  }
-
-  // ---- Giving up
-
-  /// Ends an operation whose time is over.
-  void give_up(Lock& lock, StateOperation& operation) {
-    while (row_.touched) row_.untouched.wait(lock);
-    if (operation.done_) return;
-    Aftermath none;
-    give_up(operation, none);
-  }
-  void give_up(StateOperation& operation, Aftermath& after) {
-    const auto waiting = std::find(row_.waiting.begin(), row_.waiting.end(), &operation);
-    const bool sent = waiting == row_.waiting.end();
-    if (!sent) {
-      row_.waiting.erase(waiting);
-    } else {
-      for (Share& share : row_.batch->shares) {
-        for (Taker& taker : share.takers) {
-          if (taker.operation == &operation) taker.operation = nullptr;
-        }
-      }
-    }
-    std::string message = "state \"" + state_id(operation.node->scope->scope, operation.node->key()) +
-                          "\": no answer from " + std::string(traits_.name) + " before the deadline";
-    if (row_.last_error) message += std::string("; the last error was: ") + row_.last_error->what();
-    operation.error = StateError(row_.last_error ? row_.last_error->code() : StateErrorCode::timed_out, message,
-                                 sent ? Effect::unknown : Effect::none, true);
-    end(operation, after);
-  }
-  void give_up_late_ones(Aftermath& after) {
-    const Deadline now = Clock::now();
-    std::vector<StateOperation*> late;
-    each_operation([&](StateOperation& operation) {
-      if (operation.deadline <= now) late.push_back(&operation);
-    });
-    for (StateOperation* operation : late) give_up(*operation, after);
-  }
-
-  template <class Use>
-  void each_operation(Use use) {
-    if (row_.batch) {
-      for (const Share& share : row_.batch->shares) {
-        for (const Taker& taker : share.takers) {
-          if (taker.operation) use(*taker.operation);
-        }
-      }
-    }
-    for (StateOperation* operation : row_.waiting) use(*operation);
-  }
-  Deadline earliest_deadline() {
-    Deadline earliest = Deadline::max();
-    each_operation([&](const StateOperation& operation) { earliest = std::min(earliest, operation.deadline); });
-    return earliest;
-  }
-  /// By chance, up to twice as long after each failure, and not beyond a deadline.
-  static void wait_a_while(unsigned failures, Deadline deadline) {
-    thread_local std::minstd_rand chance(std::random_device{}());
-    const unsigned most = std::min(200u, 1u << std::min(failures, 8u));
-    const auto delay = std::chrono::microseconds(std::uniform_int_distribution<unsigned>(0, 1000 * most)(chance));
-    std::this_thread::sleep_until(std::min(Clock::now() + delay, deadline));
-  }
-  /// Lets another thread lead, if there is something to do.
-  void pass_on() {
-    if (row_.led) return;
-    bool passed = false;
-    each_operation([&](StateOperation& operation) {
-      if (passed || !operation.waiter_) return;
-      operation.waiter_->notify_one();
-      passed = true;
-    });
-    if (!passed && has_operations()) row_.work.notify_one();
-  }
-  void finish(Aftermath& after) {
-    for (const NodeReference& node : after.news) core_.tell_news(*node);
-    for (StateOperation* operation : after.completed) operation->completed();
-  }
-
-  // ---- What others change
-
-  class Follower final : public FeedSink {
-   public:
-    explicit Follower(StateEngine& engine) noexcept : engine_(engine) {}
-    void changed(const atom::Scope& scope, std::string_view key, std::int64_t version,
-                 std::optional<StoredValue> value) override {
-      const NodeReference node = engine_.core_.table.find(scope, key);
-      if (node) engine_.follow_one(node, version, value);
-    }
-    void lost_track() override { engine_.catch_up(); }
-
-   private:
-    StateEngine& engine_;
-  };
-
-  void follow() {
-    Follower follower(*this);
-    while (!feed_ends_.load()) {
-      if (auto error = feed_->poll(follower, Clock::now() + std::chrono::milliseconds(500))) {
-        core_.report(StateEvent::Kind::feed_down, nullptr, error->what());
-        catch_up();
-        std::this_thread::sleep_for(std::chrono::milliseconds(100));
-      }
-    }
-  }
-  void follow_one(const NodeReference& node, std::int64_t version, const std::optional<StoredValue>& value) {
-    SharedValue next;
-    if (value) {
-      StateResult<SharedValue> read = backend_.read_value(node->type(), *value);
-      if (!read) return core_.report(StateEvent::Kind::undecodable, &*node, read.error().what());
-      next = *std::move(read);
-    }
-    if (core_.accept(*node, std::move(next), version)) core_.tell_news(*node);
-  }
-  /// Anything may have changed: reads what has listeners, and lets the rest be read when it is asked for.
-  void catch_up() {
-    for (const atom::Scope& scope : core_.table.scopes([](const atom::Scope&) { return true; })) {
-      for (const NodeReference& node : core_.table.nodes(scope)) {
-        if (!node->has(StateNode::heard)) {
-          node->extras.load(std::memory_order_acquire)->checked.store(0, std::memory_order_relaxed);
-        } else if (auto error = refresh(*node, {}, Clock::now() + core_.options.deadline)) {
-          core_.report(StateEvent::Kind::feed_down, &*node, error->what());
-        }
-      }
-    }
-  }
-  void stop_feed() {
-    const std::lock_guard lock(feed_mutex_);
-    if (!feed_thread_.joinable()) return;
-    feed_ends_.store(true);
-    feed_->wake();
-    feed_thread_.join();
-  }
-
-  StateCore& core_;
-  Backend& backend_;
-  const BackendTraits traits_;
-  const ::pid_t process_ = ::getpid();
-  Row row_;
-  std::timed_mutex unit_mutex_;
-  Lane unit_lane_;  // of batches that are carried out as a whole
-  bool closed_ = false;
-  std::thread sender_;
-  std::atomic<std::uint64_t> batches_{0}, operations_{0}, retries_{0};
-
-  std::mutex feed_mutex_;
-  std::unique_ptr<Feed> feed_;
-  std::thread feed_thread_;
-  std::atomic<bool> feed_ends_{false};
-};
-
-inline StateResult<std::vector<Outcome>> StateEngine::commit(std::span<const Command> commands, Deadline deadline) {
-  const auto failed = [&](const std::optional<StateError>& why, Effect effect) {
-    std::string message = "no answer from " + std::string(traits_.name) + " before the deadline";
-    if (why) message += std::string("; the last error was: ") + why->what();
-    return StateError(why ? why->code() : StateErrorCode::timed_out, message, effect, true);
-  };
-  if (::getpid() != process_) {
-    return StateError(StateErrorCode::closed, "the store belongs to the process that this one was forked from");
-  }
-  std::unique_lock lock(unit_mutex_, deadline);
-  if (!lock) return failed(std::nullopt, Effect::none);
-  std::vector<Outcome> outcomes(commands.size());
-  std::optional<StateError> last_error;
-  bool in_doubt = false;
-  ++unit_lane_.sequence;
-  for (unsigned failures = 0;; wait_a_while(++failures, deadline)) {
-    batches_.fetch_add(1, std::memory_order_relaxed);
-    BatchResult result = backend_.execute(unit_lane_, BatchMode::all_or_nothing, commands, outcomes, deadline);
-    if (result.status == BatchStatus::done) {
-      unit_lane_.after_loss = false;
-      return outcomes;
-    }
-    if (result.status == BatchStatus::gap) {
-      unit_lane_.after_loss = true;
-      core_.report(StateEvent::Kind::history_lost, nullptr, result.error ? result.error->what() : "");
+  lock.lock();
+  const bool is_again = error && error->retryable();
+  OperationQueue again;
+  while (!row.gathered.empty()) {
+    OperationPointer operation = row.gathered.pop_front();
+    if (is_again && operation->stage_ != Stage::done) {
+      operation->stage_ = Stage::waits;
+      again.push_back(std::move(operation));
       continue;
     }
-    in_doubt = in_doubt || result.status == BatchStatus::in_doubt;
-    last_error = std::move(result.error);
-    const bool again = !last_error || last_error->retryable();
-    if (!in_doubt && !again) {
-      --unit_lane_.sequence;
-      return *std::move(last_error);
+    if (thrown) operation->draft_ = {.thrown = thrown};
+    if (error) operation->draft_ = {.error = error};
+    end(operation, std::move(operation->draft_));
+    after.dropped.push_back(std::move(operation));
+  }
+  again.append(std::move(row.reads));
+  row.reads = std::move(again);
+  if (is_again) fail(std::move(error), after);
+  return !is_again;
+}
+
+/// Makes a batch of what waits, as far as it goes into one.
+inline void StateEngine::gather(Lock& lock, Aftermath& after) noexcept {
+  Row& row = *row_;
+  row.gathered = std::move(row.waiting);
+  row.gathered.each([](const OperationPointer& operation) { operation->stage_ = Stage::gathered; });
+  lock.unlock();
+  std::unique_ptr<Batch> batch;
+  std::exception_ptr thrown;
+  try {
+    batch = batcher_.make(row.gathered);
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  lock.lock();
+  // If one that is in the batch was given up meanwhile, it is made again without it.
+  bool is_good = batch && !batch->shares.empty();
+  row.gathered.each([&](const OperationPointer& operation) {
+    if (operation->place_ == StateOperation::Place::taken && operation->stage_ == Stage::done) is_good = false;
+  });
+  OperationQueue left;
+  while (!row.gathered.empty()) {
+    OperationPointer operation = row.gathered.pop_front();
+    const bool is_taken = operation->place_ == StateOperation::Place::taken && is_good;
+    const bool has_failed = thrown || operation->place_ == StateOperation::Place::failed;
+    if (thrown) operation->draft_ = {.thrown = thrown};
+    if (operation->stage_ != Stage::done && !is_taken && !has_failed) {
+      operation->stage_ = Stage::waits;
+      left.push_back(std::move(operation));
+      continue;
     }
-    retries_.fetch_add(1, std::memory_order_relaxed);
-    core_.report(StateEvent::Kind::retry, nullptr, last_error ? last_error->what() : "");
-    if (Clock::now() < deadline) continue;
-    // A batch of which nobody knows keeps its number: the next one, with the number after it, shuts it out for good.
-    if (!in_doubt) --unit_lane_.sequence;
-    unit_lane_.after_loss = in_doubt;
-    return failed(last_error, in_doubt ? Effect::unknown : Effect::none);
+    if (is_taken) continue;  // now it is the batch's
+    if (has_failed) end(operation, std::move(operation->draft_));
+    after.dropped.push_back(std::move(operation));
+  }
+  left.append(std::move(row.waiting));
+  row.waiting = std::move(left);
+  (is_good ? row.batch : after.batch) = std::move(batch);
+  if (is_good) row.lane.next();
+}
+
+/// Sends the batch, or sends it again.
+inline void StateEngine::send(Lock& lock, Aftermath& after, Deadline limit) noexcept {
+  Batch& batch = *row_->batch;
+  for (std::size_t i = 0; i < batch.shares.size(); ++i) {
+    Share& share = batch.shares[i];
+    bool is_waited_for = false;
+    for (const Taker& taker : share.takers) {
+      if (taker.operation->stage_ == Stage::done) continue;
+      taker.operation->stage_ = Stage::sent;
+      is_waited_for = true;
+    }
+    if (is_waited_for) continue;
+    share.is_left = true;
+    Command& command = batch.commands[i];
+    command.kind = Command::Kind::check;
+    command.expected.reset();
+    command.equations = {};
+  }
+  const Deadline deadline = std::min(limit, earliest_deadline());
+  lock.unlock();
+  BatchResult result = execute(row_->lane.lane(), BatchMode::independent, batch.commands, batch.outcomes, deadline);
+  if (result.status == BatchStatus::done) batcher_.take_outcomes(batch);
+  lock.lock();
+  settle(std::move(result), after);
+}
+/// It answers for the backend, too, if that throws.
+inline BatchResult StateEngine::execute(const Lane& lane, BatchMode mode, std::span<const Command> commands,
+                                        std::span<Outcome> outcomes, Deadline deadline) noexcept {
+  batches_.fetch_add(1, std::memory_order_relaxed);
+  BatchResult result{.status = BatchStatus::in_doubt};
+  try {
+    result = backend_->execute(lane, mode, commands, outcomes, deadline);
+    if (result.status != BatchStatus::done && !result.error) {
+      result.error = StateError(StateErrorCode::unavailable, "it gives no reason", Effect::none, true);
+    }
+  } catch (const std::exception& exception) {
+    try {
+      result.error = StateError(StateErrorCode::unavailable, exception.what(), Effect::unknown, true);
+    } catch (...) {  // no memory for a reason
+    }
+  } catch (...) {
+  }
+  return result;
+}
+
+// -------------------------------------------------------------------------------------------------- what came of it
+
+inline void StateEngine::settle(BatchResult result, Aftermath& after) noexcept {
+  Row& row = *row_;
+  Batch& batch = *row.batch;
+  const bool is_retryable = !result.error || result.error->retryable();
+  // What was perhaps carried out before is not known to have had no effect because this time it had none.
+  if (result.status == BatchStatus::not_applied && batch.is_in_doubt) {
+    if (!is_retryable) return refuse_in_doubt(*result.error, after);
+    result.status = BatchStatus::in_doubt;
+  }
+  OperationQueue again;
+  switch (result.status) {
+    case BatchStatus::done: {
+      std::size_t acknowledged = 0;
+      for (const Share& share : batch.shares) {
+        for (const Taker& taker : share.takers) {
+          StateOperation& operation = *taker.operation;
+          if (operation.stage_ == Stage::done) continue;
+          if (operation.is_again_) {
+            operation.stage_ = Stage::waits;
+            again.push_back(taker.operation);
+          } else {
+            acknowledged += !operation.draft_.error && !operation.draft_.thrown;
+            end(taker.operation, std::move(operation.draft_));
+          }
+        }
+        after.was_lost = after.was_lost || share.is_left;
+      }
+      row.lane.acknowledge(acknowledged);
+      row.failures = 0;
+      row.last_error.reset();
+      after.batch = std::move(row.batch);
+      break;
+    }
+    case BatchStatus::not_applied:
+      row.lane.give_back();
+      batch.each([&](const OperationPointer& operation) {
+        if (operation->stage_ == Stage::done) return;
+        if (is_retryable) {
+          operation->stage_ = Stage::waits;
+          again.push_back(operation);
+        } else {
+          operation->stage_ = Stage::gathered;  // that is, without effect
+          give_up(operation, *result.error);
+        }
+      });
+      after.batch = std::move(row.batch);
+      if (is_retryable) fail(std::move(result.error), after);
+      break;
+    case BatchStatus::in_doubt:
+      batch.is_in_doubt = true;
+      fail(std::move(result.error), after);
+      break;
+    case BatchStatus::gap:
+      if (row.lane.lane().after_loss) {  // it was told to go on all the same
+        fail(std::move(result.error), after);
+      } else {
+        after.add_loss(row.lane.lose(result.last_known));
+      }
+      break;
+  }
+  again.append(std::move(row.waiting));
+  row.waiting = std::move(again);
+}
+/// Of a batch in doubt, nobody knows any more than before; of what waits behind it, that it will not be carried out.
+inline void StateEngine::refuse_in_doubt(const StateError& why, Aftermath& after) noexcept {
+  bool is_waited_for = false;
+  row_->batch->each([&](const OperationPointer& operation) {
+    is_waited_for = is_waited_for || operation->stage_ != Stage::done;
+    give_up(operation, why);
+  });
+  if (is_waited_for) return;
+  while (!row_->waiting.empty()) {
+    OperationPointer operation = row_->waiting.pop_front();
+    operation->stage_ = Stage::gathered;
+    give_up(operation, why);
+    after.dropped.push_back(std::move(operation));
+  }
+}
+inline void StateEngine::fail(std::optional<StateError> error, Aftermath& after) noexcept {
+  ++row_->failures;
+  row_->next_attempt = Clock::now() + delay_after(row_->failures);
+  retries_.fetch_add(1, std::memory_order_relaxed);
+  after.add(StateEvent::Kind::retry, error ? error->what() : "");
+  row_->last_error = std::move(error);
+}
+
+inline void StateEngine::finish(Aftermath& after) noexcept {
+  for (StateEvent& event : after.events) core_.report(std::move(event));
+  if (after.batch) {
+    for (const Share& share : after.batch->shares) {
+      if (share.is_news) core_.tell_news(*share.node);
+    }
+  }
+  for (const NodeReference& node : after.news) core_.tell_news(*node);
+  if (!after.was_lost) return;
+  try {
+    cache_.all_is_old();
+    follower_->look_again();
+  } catch (...) {  // no memory: what is cached is old soon anyway
   }
 }
 
-class EraseOperation final : public StateOperation {
- public:
-  EraseOperation(NodeReference of, Deadline until) : StateOperation(std::move(of), Kind::erase, until) {}
-  std::optional<StateErrorCode> run(std::shared_ptr<void>&) override { return std::nullopt; }
-};
+// ------------------------------------------------------------------------------------------------- all or nothing
+
+inline StateResult<std::vector<Outcome>> StateEngine::commit(std::span<const Command> commands, Deadline deadline) {
+  if (auto refused = refusal()) return *std::move(refused);
+  Aftermath after;
+  auto result = [&]() -> StateResult<std::vector<Outcome>> {
+    const std::unique_lock lock(unit_mutex_, deadline);
+    if (!lock) return unit_failure(std::nullopt, false);
+    if (!unit_in_doubt_.empty()) {
+      std::vector<Command> checks;
+      for (const auto& [scope, key] : unit_in_doubt_) {
+        checks.push_back({.kind = Command::Kind::check, .name = {scope, key}});
+      }
+      bool is_in_doubt = true;
+      std::vector<Outcome> outcomes(checks.size());
+      if (auto error = commit_in_lane(checks, outcomes, deadline, is_in_doubt, after))
+        return unit_failure(error, false);
+      unit_lane_.acknowledge(0);
+      unit_in_doubt_.clear();
+      after.was_lost = true;
+    }
+    std::vector<std::pair<atom::Scope, std::string>> names;
+    for (const Command& command : commands) names.emplace_back(command.name.scope, command.name.key);
+    std::vector<Outcome> outcomes(commands.size());
+    bool is_in_doubt = false;
+    unit_lane_.next();
+    auto error = commit_in_lane(commands, outcomes, deadline, is_in_doubt, after);
+    if (error) {
+      if (is_in_doubt) {
+        unit_in_doubt_ = std::move(names);
+        after.add(StateEvent::Kind::in_doubt, error->what());
+      } else {
+        unit_lane_.give_back();
+      }
+      return unit_failure(error, is_in_doubt);
+    }
+    const bool has_effect = std::none_of(outcomes.begin(), outcomes.end(),
+                                         [](const Outcome& outcome) { return outcome.error.has_value(); });
+    unit_lane_.acknowledge(has_effect ? commands.size() : 0);
+    return outcomes;
+  }();
+  finish(after);
+  return result;
+}
+/// Until it is done, or will not be. `is_in_doubt` is left as it is known then.
+inline std::optional<StateError> StateEngine::commit_in_lane(std::span<const Command> commands,
+                                                             std::span<Outcome> outcomes, Deadline deadline,
+                                                             bool& is_in_doubt, Aftermath& after) {
+  for (unsigned failures = 1;; ++failures) {
+    BatchResult result = execute(unit_lane_.lane(), BatchMode::all_or_nothing, commands, outcomes, deadline);
+    if (result.status == BatchStatus::done) return std::nullopt;
+    if (result.status == BatchStatus::gap && !unit_lane_.lane().after_loss) {
+      after.add_loss(unit_lane_.lose(result.last_known));
+      continue;
+    }
+    is_in_doubt = is_in_doubt || result.status == BatchStatus::in_doubt;
+    if (!result.error) result.error = StateError(StateErrorCode::unavailable, "it gives no reason", Effect::none, true);
+    if (result.status == BatchStatus::not_applied && !result.error->retryable()) return result.error;
+    retries_.fetch_add(1, std::memory_order_relaxed);
+    after.add(StateEvent::Kind::retry, result.error->what());
+    const Deadline next = Clock::now() + delay_after(failures);
+    if (next >= deadline) return result.error;
+    std::this_thread::sleep_until(next);
+  }
+}
+inline StateError StateEngine::unit_failure(const std::optional<StateError>& why, bool is_in_doubt) const {
+  const Effect effect = is_in_doubt ? Effect::unknown : Effect::none;
+  if (why && !why->retryable()) return {why->code(), reason(*why), effect, false};
+  std::string message = "no answer from " + std::string(traits_.name) + " before the deadline";
+  if (why) message += "; the last error was: " + reason(*why);
+  return {why ? why->code() : StateErrorCode::timed_out, message, effect, true};
+}
+
+// --------------------------------------------------------------------------------------------------------- the end
+
+inline bool StateEngine::close(Deadline deadline) {
+  if (is_foreign()) return false;
+  follower_->stop();
+  is_closed_.store(true, std::memory_order_release);
+  bool is_done = false;
+  {
+    Lock lock(row_->mutex);
+    while (!(is_done = is_idle()) && Clock::now() < deadline) {
+      if (row_->is_led) {
+        row_->idle.wait_until(lock, deadline);
+        continue;
+      }
+      Aftermath after;
+      lead(lock, after, deadline);
+      pass_on();
+      lock.unlock();
+      finish(after);
+      lock.lock();
+    }
+    if (!is_done) give_up_late_ones(true);
+  }
+  const std::unique_lock unit(unit_mutex_, deadline);
+  return is_done && unit;
+}
 
 inline StateResult<bool> StateCore::erase(const NodeReference& node) {
   if (!engine) return write(*node, nullptr, std::nullopt).has_value();
-  EraseOperation operation(node, deadline());
+  const auto operation = std::make_shared<EraseOperation>(node, deadline());
   engine->run(operation);
-  if (operation.error) return *operation.error;
-  return operation.version != 0;
+  return operation->result();
 }
 
-inline std::optional<StateError> StateEngine::refresh(StateNode& node, std::chrono::milliseconds staleness,
-                                                      Deadline deadline) {
-  if (staleness.count() > 0 && is_fresh(node, staleness)) return std::nullopt;
-  const std::int64_t began = StateTable::milliseconds_now();
-  const std::int64_t before = node.raw_version();
-  const StateName name{node.scope->scope, node.key()};
-  Outcome outcome;
-  if (auto error = backend_.read({&name, 1}, {&outcome, 1}, deadline)) return error;
-  if (outcome.error) return failure(*outcome.error, node);
-  SharedValue value;
-  if (outcome.value) {
-    StateResult<SharedValue> read = backend_.read_value(node.type(), *outcome.value);
-    if (!read) return with_name(read.error(), node);
-    value = *std::move(read);
+inline StateEngine::~StateEngine() {
+  if (is_foreign()) {  // what threads may hold that are not here is left as it is
+    follower_->forget_thread();
+    static_cast<void>(follower_.release());
+    static_cast<void>(new std::shared_ptr<Backend>(std::move(backend_)));
+    static_cast<void>(row_.release());
+    return;
   }
-  const bool news = value ? core_.accept(node, std::move(value), outcome.version) : core_.accept_none(node, before);
-  node.extras.load(std::memory_order_acquire)->checked.store(began, std::memory_order_relaxed);
-  if (news) core_.tell_news(node);
-  return std::nullopt;
+  is_closed_.store(true, std::memory_order_release);
+  follower_ = nullptr;
+  {
+    const Lock lock(row_->mutex);
+    row_->ends = true;
+    row_->work.notify_all();
+  }
+  if (row_->sender.joinable()) row_->sender.join();
 }
 
 }  // namespace atom::inline v0_1::detail

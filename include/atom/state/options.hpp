@@ -39,6 +39,7 @@ struct StateEvent {
   enum class Kind : std::uint8_t {
     listener_threw,  ///< A function given to `on_change` has thrown; the change stands.
     retry,           ///< The database did not answer, or not as it should; it is asked again.
+    in_doubt,        ///< Writes were given up at their deadline that may have taken effect. It is found out later.
     history_lost,    ///< The database has lost writes that it had acknowledged.
     dropped,         ///< A session has ended with changes that were not committed.
     feed_down,       ///< Changes by others are not told for a while; what was missed is caught up with.
@@ -48,6 +49,9 @@ struct StateEvent {
   std::string state = {};  ///< scope and key, as `atom::StateId` writes them; empty: it is about the whole store
   std::string message = {};
   std::exception_ptr exception = {};
+  /// Of `history_lost`: how many operations of this store were acknowledged and are lost. (Of those long ago, that is
+  /// more than a thousand batches, it is not known any more.)
+  std::uint64_t lost = 0;
 };
 
 struct StoreOptions {

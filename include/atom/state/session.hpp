@@ -63,8 +63,8 @@ class SessionHook final : public Attachment {
     const Definition& definition = *atom.definition_;
     if (const Record* const record = find(definition.key)) {
       if (record->scope == scope) return;
-      throw Error("atom \"" + definition.key + "\" is used in two scopes, \"" + scope_in_message(record->scope) + "\" and \"" +
-                  scope_in_message(scope) + "\", in one session");
+      throw Error("atom \"" + definition.key + "\" is used in two scopes, \"" + scope_in_message(record->scope) +
+                  "\" and \"" + scope_in_message(scope) + "\", in one session");
     }
     if (store_.has(definition.key)) {
       throw Error("atom \"" + definition.key + "\" is in the session already, without a scope");
@@ -131,8 +131,9 @@ class SessionHook final : public Attachment {
   void discard() noexcept { is_discarded_ = true; }
   void report_dropped() {
     if (is_discarded_ || !has_changes()) return;
-    core_.report(StateEvent::Kind::dropped, nullptr,
-                 "a session of scope \"" + scope_in_message(scope_) + "\" has ended with changes that were not committed");
+    core_.report(
+        StateEvent::Kind::dropped, nullptr,
+        "a session of scope \"" + scope_in_message(scope_) + "\" has ended with changes that were not committed");
   }
   const Scope& scope() const noexcept { return scope_; }
 
@@ -181,7 +182,8 @@ class SessionHook final : public Attachment {
     }
     const Outcome outcome = read(record.scope, record.definition->key);
     record.version = outcome.version;
-    if (outcome.value) record.loaded = core_.engine->read_value(record.definition->type, *outcome.value).value();
+    if (outcome.value)
+      record.loaded = core_.engine->backend().read_value(record.definition->type, *outcome.value).value();
   }
   static void require_type(const StateNode& node, const Record& record) {
     if (node.type().same_type(record.definition->type)) return;
@@ -211,7 +213,7 @@ class SessionHook final : public Attachment {
       for (auto& entry : read_) add(entry);
     }
     std::vector<Outcome> outcomes(names.size());
-    if (auto error = core_.engine->read(names, outcomes, core_.deadline())) {
+    if (auto error = core_.engine->backend().read(names, outcomes, core_.deadline())) {
       read_.clear();
       has_read_ = false;
       throw *std::move(error);
@@ -359,12 +361,13 @@ class SessionHook final : public Attachment {
     command.type = &definition.type;
     command.ttl = options_.ttl.count();
     command.value = &text;
-    const bool runs = std::all_of(record.equations.begin(), record.equations.end(),
-                                  [&](const auto& equation) { return core_.engine->runs(*equation, definition.type); });
+    const bool runs = std::all_of(record.equations.begin(), record.equations.end(), [&](const auto& equation) {
+      return core_.engine->backend().runs(*equation, definition.type);
+    });
     if (record.equations.empty()) {
       value = copy_value(definition.type, changed(record));
       command.expected = record.version;
-    } else if (runs && (record.equations.size() == 1 || core_.engine->takes_many_equations())) {
+    } else if (runs && (record.equations.size() == 1 || core_.engine->traits().many_equations)) {
       command.kind = Command::Kind::apply;
       equations.clear();
       for (const auto& equation : record.equations) equations.push_back(equation.get());
@@ -373,18 +376,22 @@ class SessionHook final : public Attachment {
     } else {
       const StateName name = command.name;
       Outcome outcome;
-      if (auto error = core_.engine->read({&name, 1}, {&outcome, 1}, core_.deadline())) throw *std::move(error);
+      if (auto error = core_.engine->backend().read({&name, 1}, {&outcome, 1}, core_.deadline()))
+        throw *std::move(error);
       SharedValue before;
-      if (outcome.value) before = core_.engine->read_value(definition.type, *outcome.value).value();
+      if (outcome.value) before = core_.engine->backend().read_value(definition.type, *outcome.value).value();
       value = evaluate(record, before ? before.get() : initial_of(record));
       command.expected = outcome.version;
     }
-    if (auto error = core_.engine->write_down(definition.type, value.get(), text)) throw *std::move(error);
+    if (auto error = write_value(core_.engine->traits(), id_in_message(record.scope, definition.key), definition.type,
+                                 value.get(), text))
+      throw *std::move(error);
     return command;
   }
   void finish(Record& record, const Outcome& outcome, SharedValue value) {
     if (!record.equations.empty() && outcome.value) {
-      const StateResult<SharedValue> before = core_.engine->read_value(record.definition->type, *outcome.value);
+      const StateResult<SharedValue> before =
+          core_.engine->backend().read_value(record.definition->type, *outcome.value);
       if (before) value = evaluate(record, before->get());
     } else if (!record.equations.empty()) {
       value = evaluate(record, record.definition->default_value);

@@ -8,12 +8,14 @@
 #include <atom/state/any_equation.hpp>
 #include <atom/state/detail/core.hpp>
 #include <atom/state/detail/node.hpp>
+#include <atom/state/detail/typed_operation.hpp>
 #include <atom/state/engine.hpp>
 #include <atom/state/equation.hpp>
 #include <atom/state/error.hpp>
 #include <atom/state/evaluate.hpp>
 #include <atom/state/scope.hpp>
 #include <atom/state/subscription.hpp>
+#include <atom/state/task.hpp>
 #include <atom/state/type.hpp>
 
 #include <algorithm>
@@ -29,13 +31,6 @@
 
 namespace atom::inline v0_1 {
 
-/// A value, and the version that it had when it was read; 0: there is none, and this is the default.
-template <class T>
-struct Versioned {
-  T value;
-  std::int64_t version;
-};
-
 namespace detail {
 
 /// Something that takes a T and returns the next one.
@@ -44,43 +39,6 @@ concept state_updater = std::invocable<F&, const T&> && std::convertible_to<std:
 
 template <class F, class T>
 concept state_listener = std::invocable<F&, const T&> || std::invocable<F&>;
-
-// What goes through a database.
-
-template <class T>
-class SetOperation final : public StateOperation {
- public:
-  SetOperation(NodeReference of, Kind what, Deadline until, std::shared_ptr<const T> next)
-      : StateOperation(std::move(of), what, until), next_(std::move(next)) {}
-  std::optional<StateErrorCode> run(std::shared_ptr<void>& value) override {
-    value = std::const_pointer_cast<T>(next_);  // nobody changes it: what follows an operation copies it first
-    return std::nullopt;
-  }
-
- private:
-  const std::shared_ptr<const T> next_;
-};
-
-template <class T>
-class ApplyOperation final : public StateOperation {
- public:
-  template <equation_for<T> E>
-  ApplyOperation(NodeReference of, Deadline until, const E& e)
-      : StateOperation(std::move(of), Kind::apply, until),
-        equation_(std::make_shared<const AnyEquation>(AnyEquation::of<T>(e))) {}
-  std::optional<StateErrorCode> run(std::shared_ptr<void>& value) override {
-    auto next = std::make_shared<T>(*static_cast<const T*>(value.get()));
-    const std::optional<StateErrorCode> problem = equation_->apply_to(next.get());
-    if (!problem) value = result = std::move(next);
-    return problem;
-  }
-  std::shared_ptr<const AnyEquation> equation() const noexcept override { return equation_; }
-
-  std::shared_ptr<T> result;
-
- private:
-  const std::shared_ptr<const AnyEquation> equation_;
-};
 
 class ListeningToState final : public Listening {
  public:
@@ -131,7 +89,7 @@ class State {
   StateResult<Versioned<T>> try_load_versioned() const {
     return seen({}, [](const auto& now) { return Versioned<T>{*now.value, now.version}; });
   }
-  /// Of the value that `get` gives: one more with each write; 0: there is none, and `get` gives the default.
+  /// Of the value that `get` gives: greater after each write; 0: there is none, and `get` gives the default.
   std::int64_t version() const {
     if (auto error = refresh(core_staleness())) throw *std::move(error);
     return core().version(*node_);
@@ -141,7 +99,8 @@ class State {
 
   // ---- Writing. All of it takes effect at once for everybody, or not at all. What fails says whether it took effect.
 
-  /// Makes `next` the value. Returns its version.
+  /// Makes `next` the value. Returns its version: where others write at the same time and have replaced it already, one
+  /// with which `set_if` does nothing.
   std::int64_t set(T next) { return try_set(std::move(next)).value(); }
   StateResult<std::int64_t> try_set(T next) {
     if (auto closed = closed_error()) return *std::move(closed);
@@ -150,7 +109,9 @@ class State {
       if (locked.is_simple()) [[likely]]
         return locked.put(core(), next);
     }
-    return write(detail::StateOperation::Kind::set, std::make_shared<const T>(std::move(next)), 0);
+    auto shared = std::make_shared<const T>(std::move(next));
+    if (!core().engine) return *core().write(*node_, std::move(shared), std::nullopt);
+    return run(std::make_shared<detail::SetOperation<T>>(node_, core().deadline(), std::move(shared)));
   }
   /// The same, if nobody has written since `version` was read (0: if there is no value). Whether it was.
   bool set_if(T next, std::int64_t version) { return try_set_if(std::move(next), version).value(); }
@@ -180,10 +141,7 @@ class State {
   StateResult<T> try_apply(const E& equation) {
     if (auto closed = closed_error()) return *std::move(closed);
     if (!core().engine) return change([&](const T& old) { return evaluate(equation, old); });
-    detail::ApplyOperation<T> operation(node_, core().deadline(), equation);
-    core().engine->run(operation);
-    if (operation.error) return *operation.error;
-    return T(*operation.result);
+    return run(std::make_shared<detail::ApplyOperation<T>>(node_, core().deadline(), equation));
   }
 
   /// Makes what `updater(current)` returns the value, if nobody has written meanwhile; else begins anew, so it may run
@@ -207,6 +165,46 @@ class State {
     return core().erase(node_);
   }
 
+  // ---- The same without blocking this thread: `co_await votes.apply_async(atom::current + 1)`, see task.hpp. What is
+  // begun later on the same state is carried out later.
+
+  StateTask<T> get_async() const { return get_async<T>(); }
+  StateTask<StateResult<T>> try_get_async() const { return get_async<StateResult<T>>(); }
+  StateTask<T> load_async() const { return load_async<T>(value_of_read); }
+  StateTask<StateResult<T>> try_load_async() const { return load_async<StateResult<T>>(value_of_read); }
+  StateTask<Versioned<T>> load_versioned_async() const { return load_async<Versioned<T>>(all_of_read); }
+  StateTask<StateResult<Versioned<T>>> try_load_versioned_async() const {
+    return load_async<StateResult<Versioned<T>>>(all_of_read);
+  }
+
+  StateTask<std::int64_t> set_async(T next) { return set_async<std::int64_t>(std::move(next)); }
+  StateTask<StateResult<std::int64_t>> try_set_async(T next) {
+    return set_async<StateResult<std::int64_t>>(std::move(next));
+  }
+  StateTask<bool> set_if_async(T next, std::int64_t version) { return set_if_async<bool>(std::move(next), version); }
+  StateTask<StateResult<bool>> try_set_if_async(T next, std::int64_t version) {
+    return set_if_async<StateResult<bool>>(std::move(next), version);
+  }
+  template <equation_for<T> E>
+  StateTask<T> apply_async(E equation) {
+    return apply_async<T>(std::move(equation));
+  }
+  template <equation_for<T> E>
+  StateTask<StateResult<T>> try_apply_async(E equation) {
+    return apply_async<StateResult<T>>(std::move(equation));
+  }
+  /// With a database, the updater is kept, and called in a thread of the store, or of another caller.
+  template <detail::state_updater<T> F>
+  StateTask<T> update_async(F updater) {
+    return update_async<T>(std::move(updater));
+  }
+  template <detail::state_updater<T> F>
+  StateTask<StateResult<T>> try_update_async(F updater) {
+    return update_async<StateResult<T>>(std::move(updater));
+  }
+  StateTask<bool> erase_async() { return erase_async<bool>(); }
+  StateTask<StateResult<bool>> try_erase_async() { return erase_async<StateResult<bool>>(); }
+
   // ---- Being told
 
   /// Calls `listener(now)` or `listener()` after each change, whoever makes it: changes of one state one after the
@@ -217,8 +215,8 @@ class State {
     if (auto closed = closed_error()) throw *std::move(closed);
     auto shared = std::make_shared<detail::StateListenerOf<T, F>>(std::move(listener));
     auto listening = std::make_unique<detail::ListeningToState>(node_, shared);
+    if (core().engine) core().engine->follow();  // before it listens, so that it misses nothing
     core().listen(*node_, std::move(shared));
-    if (core().engine) core().engine->start_feed();
     return StateSubscription(std::move(listening));
   }
   template <class F>
@@ -283,7 +281,7 @@ class State {
   /// Makes sure that what is known is no older than `staleness`.
   std::optional<StateError> refresh(std::chrono::milliseconds staleness) const {
     if (auto closed = closed_error()) return closed;
-    return core().engine ? core().engine->refresh(*node_, staleness, core().deadline()) : std::nullopt;
+    return core().engine ? core().engine->refresh(node_, staleness, core().deadline()) : std::nullopt;
   }
   /// What `use` makes of what there is, which is no older than `staleness`.
   template <class Use>
@@ -292,23 +290,78 @@ class State {
     detail::SeenValue now = core().look(*node_);
     return use(Seen{std::static_pointer_cast<const T>(std::move(now.value)), std::max<std::int64_t>(now.version, 0)});
   }
-  StateResult<std::int64_t> write(detail::StateOperation::Kind kind, std::shared_ptr<const T> next,
-                                  std::int64_t expected) {
-    if (!core().engine) return *core().write(*node_, std::move(next), std::nullopt);
-    detail::SetOperation<T> operation(node_, kind, core().deadline(), std::move(next));
-    operation.expected = expected;
+  template <class Operation>
+  auto run(const std::shared_ptr<Operation>& operation) const {
     core().engine->run(operation);
-    if (operation.error) return *operation.error;
-    return operation.version;
+    return operation->result();
   }
   StateResult<bool> try_write_if(std::shared_ptr<const T> next, std::int64_t version) {
     if (!core().engine) {
       const std::int64_t raw = core().look(*node_).version;
       return std::max<std::int64_t>(raw, 0) == version && core().write(*node_, std::move(next), raw);
     }
-    const auto written = write(detail::StateOperation::Kind::set_if, std::move(next), version);
-    if (!written && written.error().code() != StateErrorCode::conflict) return written.error();
-    return written.has_value();
+    return run(std::make_shared<detail::SetIfOperation<T>>(node_, core().deadline(), std::move(next), version));
+  }
+
+  // R is what waiting for it gives.
+
+  static constexpr auto result_of = [](const auto& operation) { return operation.result(); };
+  static constexpr auto all_of_read = [](const detail::ReadOperation<T>& read) { return read.result(); };
+  static constexpr auto value_of_read = [](const detail::ReadOperation<T>& read) -> StateResult<T> {
+    StateResult<Versioned<T>> all = read.result();
+    if (!all) return all.error();
+    return std::move(all->value);
+  };
+
+  bool has_database() const noexcept { return !node_->has(Node::closed) && core().engine; }
+  template <class R, class Operation, class... Args>
+  StateTask<R> start(Args&&... args) const {
+    return StateTask<R>::start(
+        *core().engine, std::make_shared<Operation>(node_, core().deadline(), std::forward<Args>(args)...), result_of);
+  }
+  template <class R>
+  StateTask<R> get_async() const {
+    if (has_database() && !core().engine->is_fresh(*node_, core_staleness())) return load_async<R>(value_of_read);
+    return StateTask<R>::of([&] { return try_get(); });
+  }
+  template <class R, class Take>
+  StateTask<R> load_async(Take take) const {
+    if (has_database()) {
+      return StateTask<R>::start(*core().engine, std::make_shared<detail::ReadOperation<T>>(node_, core().deadline()),
+                                 take);
+    }
+    return StateTask<R>::of([&] {
+      if constexpr (std::is_same_v<Take, decltype(all_of_read)>) {
+        return try_load_versioned();
+      } else {
+        return try_load();
+      }
+    });
+  }
+  template <class R>
+  StateTask<R> set_async(T next) {
+    if (!has_database()) return StateTask<R>::of([&] { return try_set(std::move(next)); });
+    return start<R, detail::SetOperation<T>>(std::make_shared<const T>(std::move(next)));
+  }
+  template <class R>
+  StateTask<R> set_if_async(T next, std::int64_t version) {
+    if (!has_database()) return StateTask<R>::of([&] { return try_set_if(std::move(next), version); });
+    return start<R, detail::SetIfOperation<T>>(std::make_shared<const T>(std::move(next)), version);
+  }
+  template <class R, class E>
+  StateTask<R> apply_async(E equation) {
+    if (!has_database()) return StateTask<R>::of([&] { return try_apply(equation); });
+    return start<R, detail::ApplyOperation<T>>(std::move(equation));
+  }
+  template <class R, class F>
+  StateTask<R> update_async(F updater) {
+    if (!has_database()) return StateTask<R>::of([&] { return try_update(updater); });
+    return start<R, detail::UpdateOperation<T, F>>(std::move(updater));
+  }
+  template <class R>
+  StateTask<R> erase_async() {
+    if (!has_database()) return StateTask<R>::of([&] { return try_erase(); });
+    return start<R, detail::EraseOperation>();
   }
 
   /// Writes what `next(old)` returns, again and again until nobody has written meanwhile.

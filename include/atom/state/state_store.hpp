@@ -116,7 +116,7 @@ class StateStore {
   explicit StateStore(std::shared_ptr<Backend> backend, StoreOptions options = {})
       : core_(std::move(options)), backend_(std::move(backend)) {
     if (auto error = backend_->prepare(true, core_.deadline())) throw *std::move(error);
-    engine_ = std::make_unique<detail::StateEngine>(core_, *backend_);
+    engine_ = std::make_unique<detail::StateEngine>(core_, backend_);
     core_.engine = engine_.get();
   }
   StateStore(const StateStore&) = delete;

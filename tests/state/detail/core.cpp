@@ -229,9 +229,44 @@ TEST_CASE("what a database has counts if it is newer than what is known") {
   CHECK(node->version() == 0);
   CHECK(accept(5, 12) == 0);
   CHECK(accept(6, 13) == 6);
-  CHECK_FALSE(core.accept_none(*node, 12));
-  CHECK(node->version() == 13);
-  core.accept_none(*node, 13);
+}
+
+TEST_CASE("what a database says that has gone back counts, unless something has happened since it was asked") {
+  StateCore core({});
+  const NodeReference node = obtain(core, std::int64_t{0});
+  const auto accept = [&](std::optional<std::int64_t> value, std::int64_t version, std::int64_t known, bool wrote) {
+    auto next = value ? std::make_shared<const std::int64_t>(*value) : nullptr;
+    core.accept(*node, std::move(next), version, StateCore::Asked{known, wrote});
+    return node->version();
+  };
+  CHECK(accept(1, 13, 0, false) == 13);
+  SECTION("of a value") {
+    CHECK(accept(2, 10, 12, false) == 13);
+    CHECK(accept(2, 10, 13, false) == 10);
+    CHECK(node->read<std::int64_t>() == 2);
+  }
+  SECTION("of the version that it is known to have") {
+    accept(2, 13, 13, false);
+    CHECK(node->read<std::int64_t>() == 1);
+    accept(2, 13, 12, true);
+    CHECK(node->read<std::int64_t>() == 1);
+    accept(2, 13, 13, true);
+    CHECK(node->read<std::int64_t>() == 2);
+  }
+  SECTION("of no value") {
+    CHECK(accept(std::nullopt, 0, 12, false) == 13);
+    CHECK(accept(std::nullopt, 0, 13, false) == 0);
+    CHECK(accept(3, 5, -12, false) == 0);
+    CHECK(accept(3, 5, -13, false) == 5);
+  }
+}
+
+TEST_CASE("of a value that ended later than it is known, older ones do not come again") {
+  StateCore core({});
+  const NodeReference node = obtain(core, std::int64_t{0});
+  core.accept(*node, std::make_shared<const std::int64_t>(1), 10);
+  core.accept(*node, nullptr, 15);
+  core.accept(*node, std::make_shared<const std::int64_t>(2), 14);
   CHECK(node->version() == 0);
 }
 

@@ -113,6 +113,7 @@ class StateCore {
   /// Makes `next` the value, if the version is still `expected` (or whatever it is); an empty one ends it. The version
   /// that it has now, or nothing if it was not written.
   std::optional<std::int64_t> write(StateNode& node, SharedValue next, std::optional<std::int64_t> expected) {
+    const SharedValue ended = next ? nullptr : node.initial();
     SharedValue gone;    // let go when nothing is locked any more
     SharedValue before;  // likewise
     std::unique_lock<std::mutex> order;
@@ -133,7 +134,7 @@ class StateCore {
       end(node, before);
     }
     node.unlock();
-    if (order && add_news(node, next ? std::move(next) : node.initial())) {
+    if (order && add_news(node, next ? std::move(next) : ended)) {
       tell(node, *node.extras.load(std::memory_order_acquire), order);
     }
     return now;
@@ -184,28 +185,39 @@ class StateCore {
     return nullptr;
   }
 
+  /// When the database was asked.
+  struct Asked {
+    std::int64_t known;  // the `raw_version` of the node then
+    bool wrote;          // by a command that wrote
+  };
   /// Takes over what the database has, unless something newer is known: `next`, or for null that the value ended; both
   /// with the version that the value has or had. Whether there is news to tell.
-  bool accept(StateNode& node, SharedValue next, std::int64_t version) {
+  ///
+  /// Versions grow. If an answer has no greater one than was known when the question was asked, the database has lost
+  /// what was known, and the answer counts (unless something has happened meanwhile).
+  bool accept(StateNode& node, SharedValue next, std::int64_t version, std::optional<Asked> asked = std::nullopt) {
+    const SharedValue ended = next ? nullptr : node.initial();
     SharedValue before;  // let go when nothing is locked any more
     std::unique_lock<std::mutex> order;
     lock(node, order);
     const std::int64_t known = node.raw_version();
-    const bool is_newer = next ? version > std::max(known, -known) : known > 0 && version >= known;
-    if (is_newer && next) {
+    const bool is_latest = asked && asked->known == known;
+    bool counts = false;
+    if (next) {
+      const std::int64_t last = std::max(known, -known);
+      counts = version > last || (is_latest && (version < last || asked->wrote));
+    } else {
+      counts = known > 0 && (version >= known || is_latest);
+    }
+    if (counts && next) {
       before = next;
       node.put(before, version);
       start_time(node);
-    } else if (is_newer) {
-      end(node, before);
+    } else if (counts) {
+      end(node, before, version);
     }
     node.unlock();
-    return is_newer && order && add_news(node, next ? std::move(next) : node.initial());
-  }
-  /// The same, for a read that found no value: it counts if nothing has happened since it began.
-  bool accept_none(StateNode& node, std::int64_t version_when_it_began) {
-    return version_when_it_began > 0 && node.raw_version() == version_when_it_began &&
-           accept(node, nullptr, version_when_it_began);
+    return counts && order && add_news(node, next ? std::move(next) : ended);
   }
   /// Calls the listeners with what was accepted.
   void tell_news(StateNode& node) noexcept {
@@ -220,13 +232,20 @@ class StateCore {
   StateResult<bool> erase(const NodeReference& node);
 
   /// Tells `on_event`; nothing that it throws comes out.
+  void report(const StateEvent& event) const noexcept {
+    if (!options.on_event) return;
+    try {
+      options.on_event(event);
+    } catch (...) {  // nobody is left to tell
+    }
+  }
   void report(StateEvent::Kind kind, const StateNode* node, std::string_view message,
-              std::exception_ptr exception = nullptr) noexcept {
+              std::exception_ptr exception = nullptr) const noexcept {
     if (!options.on_event) return;
     try {
       const std::string id = node ? state_id(node->scope->scope, node->key()) : std::string();
-      options.on_event({.kind = kind, .state = id, .message = std::string(message), .exception = std::move(exception)});
-    } catch (...) {  // nobody is left to tell
+      report({.kind = kind, .state = id, .message = std::string(message), .exception = std::move(exception)});
+    } catch (...) {  // no memory for it
     }
   }
 
@@ -282,9 +301,10 @@ class StateCore {
       for (auto& order : orders) order = {};  // somebody has begun to listen just now
     }
   }
-  void end(StateNode& node, SharedValue& before) noexcept {
-    table.has_gone(node.raw_version());
-    node.clear(before);
+  void end(StateNode& node, SharedValue& before, std::int64_t version = 0) noexcept {
+    const std::int64_t last = std::max(node.raw_version(), version);
+    table.has_gone(last);
+    node.clear(before, last);
   }
   void end_if_over(StateNode& node, SharedValue& gone) noexcept {
     if (node.has(StateNode::timed) && node.raw_version() > 0 && StateTable::has_ended(node)) [[unlikely]] {

@@ -172,8 +172,8 @@ class StateNode {
     }
     version_.store(version, std::memory_order_release);
   }
-  /// No value any more. What it was is left in `value`.
-  void clear(SharedValue& value) noexcept {
+  /// No value any more; `last` was its version. What it was is left in `value`.
+  void clear(SharedValue& value, std::int64_t last) noexcept {
     if (!has(inside)) {
       value = *std::launder(reinterpret_cast<SharedValue*>(payload() + sizeof(SharedValue)));
       shared().swap(value);
@@ -184,8 +184,7 @@ class StateNode {
         words()[i].store(word, std::memory_order_release);
       }
     }
-    const std::int64_t version = version_.load(std::memory_order_relaxed);
-    version_.store(version > 0 ? -version : version, std::memory_order_release);
+    version_.store(-last, std::memory_order_release);
   }
   /// Not positive where there is no value: then it is minus the last version that there was.
   std::int64_t raw_version() const noexcept { return version_.load(std::memory_order_relaxed); }

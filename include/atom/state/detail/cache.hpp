@@ -1,0 +1,144 @@
+// What is known in memory of the states in a database: how old it is, and how it is read anew.
+#pragma once
+
+#include <atom/config.hpp>
+#include <atom/state/backend.hpp>
+#include <atom/state/detail/core.hpp>
+#include <atom/state/detail/node.hpp>
+#include <atom/state/error.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <random>
+#include <span>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace atom::inline v0_1::detail {
+
+/// How long to wait before something is tried again that has failed so many times in a row: by chance, up to twice as
+/// long each time.
+inline std::chrono::microseconds delay_after(unsigned failures) {
+  thread_local std::minstd_rand chance(
+      static_cast<unsigned>(std::hash<std::thread::id>()(std::this_thread::get_id()) ^
+                            static_cast<std::size_t>(std::chrono::steady_clock::now().time_since_epoch().count())));
+  const unsigned most = std::min(200'000u, 1000u << std::min(failures, 8u));
+  return std::chrono::microseconds(std::uniform_int_distribution<unsigned>(0, most)(chance));
+}
+
+/// What its message says before the effect.
+inline std::string reason(const StateError& error) {
+  std::string text = error.what();
+  text.resize(text.size() - std::string_view(" ()").size() - to_string(error.effect()).size());
+  return text;
+}
+/// The same error, which says of which state it is.
+inline StateError with_name(const StateError& error, const StateNode& node) {
+  return {error.code(), "state \"" + state_id(node.scope->scope, node.key()) + "\": " + reason(error), error.effect(),
+          error.retryable()};
+}
+
+class StateCache {
+ public:
+  StateCache(StateCore& core, Backend& backend) noexcept : core_(core), backend_(backend) {}
+
+  /// Whether what is known is no older than `staleness`.
+  static bool is_fresh(const StateNode& node, std::chrono::milliseconds staleness) noexcept {
+    const std::int64_t checked = node.extras.load(std::memory_order_acquire)->checked.load(std::memory_order_relaxed);
+    return checked != 0 && StateTable::milliseconds_now() - checked < staleness.count() && !StateTable::has_ended(node);
+  }
+  /// It is as new as `time`, of `StateTable::milliseconds_now`.
+  static void is_as_of(const StateNode& node, std::int64_t time) noexcept {
+    std::atomic<std::int64_t>& checked = node.extras.load(std::memory_order_acquire)->checked;
+    std::int64_t before = checked.load(std::memory_order_relaxed);
+    while (before < time && !checked.compare_exchange_weak(before, time, std::memory_order_relaxed)) {
+    }
+  }
+  static void is_old(const StateNode& node) noexcept {
+    node.extras.load(std::memory_order_acquire)->checked.store(0, std::memory_order_relaxed);
+  }
+  /// Nothing that is known need be so any more.
+  void all_is_old() {
+    for (const atom::Scope& scope : core_.table.scopes([](const atom::Scope&) { return true; })) {
+      for (const NodeReference& node : core_.table.nodes(scope)) is_old(*node);
+    }
+  }
+  /// Those somebody listens to.
+  std::vector<NodeReference> heard() {
+    std::vector<NodeReference> all;
+    for (const atom::Scope& scope : core_.table.scopes([](const atom::Scope&) { return true; })) {
+      for (NodeReference& node : core_.table.nodes(scope)) {
+        if (node->has(StateNode::heard)) all.push_back(std::move(node));
+      }
+    }
+    return all;
+  }
+
+  /// Reads one anew, again and again until the deadline if need be, and tells what is new.
+  std::optional<StateError> refresh(const NodeReference& node, Deadline deadline) {
+    for (unsigned failures = 1;; ++failures) {
+      std::optional<StateError> error;
+      bool is_news = false;
+      auto none = read({&node, 1}, deadline, [&](std::size_t, std::optional<StateError> its_error, bool its_news) {
+        error = std::move(its_error);
+        is_news = its_news;
+      });
+      if (none) error = with_name(*none, *node);
+      if (is_news) core_.tell_news(*node);
+      if (!error || !error->retryable()) return error;
+      const auto next = std::chrono::steady_clock::now() + delay_after(failures);
+      if (next >= deadline) return error;
+      std::this_thread::sleep_until(next);
+    }
+  }
+  /// Reads all of them, at once, and calls `done(i, error, is_news)` for each; or returns why that cannot be done.
+  template <class Done>
+  std::optional<StateError> read(std::span<const NodeReference> nodes, Deadline deadline, Done done) {
+    const std::int64_t began = StateTable::milliseconds_now();
+    std::vector<StateName> names;
+    std::vector<std::int64_t> known;
+    std::vector<Outcome> outcomes(nodes.size());
+    names.reserve(nodes.size());
+    known.reserve(nodes.size());
+    for (const NodeReference& node : nodes) {
+      names.push_back({node->scope->scope, node->key()});
+      known.push_back(node->raw_version());
+    }
+    if (auto error = backend_.read(names, outcomes, deadline)) return error;
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      StateNode& node = *nodes[i];
+      StateResult<SharedValue> value = value_of(node, outcomes[i]);
+      if (!value) {
+        done(i, value.error(), false);
+        continue;
+      }
+      const bool is_news =
+          core_.accept(node, *std::move(value), outcomes[i].version, StateCore::Asked{known[i], false});
+      is_as_of(node, began);
+      done(i, std::nullopt, is_news);
+    }
+    return std::nullopt;
+  }
+  /// The one of an outcome, or null where there is none.
+  StateResult<SharedValue> value_of(StateNode& node, const Outcome& outcome) {
+    if (!outcome.value) return SharedValue();
+    StateResult<SharedValue> read = backend_.read_value(node.type(), *outcome.value);
+    if (read) return read;
+    core_.report(StateEvent::Kind::undecodable, &node, read.error().what());
+    return with_name(read.error(), node);
+  }
+
+ private:
+  StateCore& core_;
+  Backend& backend_;
+};
+
+}  // namespace atom::inline v0_1::detail

@@ -1,0 +1,143 @@
+// What others change in a database, brought to the states that know of it here, by a thread of its own.
+#pragma once
+
+#include <atom/config.hpp>
+#include <atom/state/backend.hpp>
+#include <atom/state/detail/cache.hpp>
+#include <atom/state/detail/core.hpp>
+#include <atom/state/detail/node.hpp>
+#include <atom/state/error.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace atom::inline v0_1::detail {
+
+class StateFollower final : public FeedSink {
+ public:
+  StateFollower(StateCore& core, StateCache& cache, Backend& backend) noexcept
+      : core_(core), cache_(cache), backend_(backend) {}
+  StateFollower(const StateFollower&) = delete;
+  StateFollower& operator=(const StateFollower&) = delete;
+  ~StateFollower() override {
+    stop();
+    if (thread_.joinable()) thread_.join();
+  }
+
+  /// From now on it follows, if the database tells of changes. May be called again.
+  void start() {
+    if (is_started_.load(std::memory_order_acquire)) return;
+    const std::lock_guard lock(mutex_);
+    if (is_started_.load(std::memory_order_relaxed) || ends_.load()) return;
+    feed_ = backend_.open_feed();
+    if (feed_) thread_ = std::thread([this] { follow(); });
+    is_started_.store(true, std::memory_order_release);
+  }
+  /// Anything may have changed that no feed tells of.
+  void look_again() {
+    const std::lock_guard lock(mutex_);
+    is_behind_.store(true);
+    if (feed_) feed_->wake();
+  }
+  /// Nothing more is told, but for what is being told just now.
+  void stop() noexcept {
+    const std::lock_guard lock(mutex_);
+    ends_.store(true);
+    changed_.notify_all();
+    if (feed_) feed_->wake();
+  }
+  /// In a process that was forked from the one where it follows: there is no thread to be stopped here.
+  void forget_thread() noexcept {
+    if (thread_.joinable()) static_cast<void>(new std::thread(std::move(thread_)));
+    static_cast<void>(feed_.release());
+  }
+
+  void changed(const atom::Scope& scope, std::string_view key, std::int64_t version,
+               std::optional<StoredValue> value) override {
+    const NodeReference node = ends_.load() ? NodeReference() : core_.table.find(scope, key);
+    if (!node) return;
+    if (!value) {
+      StateCache::is_old(*node);
+      if (node->has(StateNode::heard) && read({&node, 1})) is_behind_.store(true);
+      return;
+    }
+    const StateResult<SharedValue> next = cache_.value_of(*node, {.value = std::move(value)});
+    if (next && core_.accept(*node, *next, version)) core_.tell_news(*node);
+  }
+  void lost_track() override {
+    if (catch_up()) is_behind_.store(true);
+  }
+
+ private:
+  void follow() noexcept {
+    for (unsigned failures = 0; !ends_.load();) {
+      std::optional<StateError> error = attempt([&] { return feed_->poll(*this, soon()); });
+      if (error) is_behind_.store(true);  // what came meanwhile may be missed
+      if (is_behind_.exchange(false)) {
+        const std::optional<StateError> why = attempt([&] { return catch_up(); });
+        if (why) is_behind_.store(true);
+        if (!error) error = why;
+      }
+      failures = error ? failures + 1 : 0;
+      if (!error) continue;
+      core_.report(StateEvent::Kind::feed_down, nullptr, error->what());
+      std::unique_lock lock(mutex_);
+      changed_.wait_for(lock, delay_after(failures), [&] { return ends_.load(); });
+    }
+  }
+  template <class Work>
+  static std::optional<StateError> attempt(Work work) noexcept {
+    try {
+      return work();
+    } catch (const std::exception& exception) {
+      return StateError(StateErrorCode::unavailable, exception.what(), Effect::none, true);
+    }
+  }
+  /// Reads what somebody listens to, and lets the rest be read when it is asked for.
+  std::optional<StateError> catch_up() {
+    cache_.all_is_old();
+    const std::vector<NodeReference> heard = cache_.heard();
+    constexpr std::size_t at_once = 256;
+    for (std::size_t i = 0; i < heard.size() && !ends_.load(); i += at_once) {
+      const std::span<const NodeReference> some(&heard[i], std::min(at_once, heard.size() - i));
+      if (auto error = read(some)) return error;
+    }
+    return std::nullopt;
+  }
+  /// What cannot be made a value of is reported, and stays.
+  std::optional<StateError> read(std::span<const NodeReference> nodes) {
+    return cache_.read(nodes, soon(), [&](std::size_t i, const std::optional<StateError>&, bool is_news) {
+      if (is_news) core_.tell_news(*nodes[i]);
+    });
+  }
+  /// Nothing takes longer than that, so that it can be stopped.
+  Deadline soon() const {
+    const auto most = std::chrono::milliseconds(500);
+    return std::chrono::steady_clock::now() + std::min(most, core_.options.deadline);
+  }
+
+  StateCore& core_;
+  StateCache& cache_;
+  Backend& backend_;
+  std::atomic<bool> is_started_{false};
+  std::atomic<bool> is_behind_{false};
+  std::atomic<bool> ends_{false};
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::unique_ptr<Feed> feed_;
+  std::thread thread_;
+};
+
+}  // namespace atom::inline v0_1::detail

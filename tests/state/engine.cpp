@@ -1,0 +1,1486 @@
+// The engine, against a database that loses, delays, doubles, refuses and forgets.
+#include <atom/backend/memory.hpp>
+#include <atom/state/state_store.hpp>
+
+#include "support/allocations.hpp"
+#include "support/catch.hpp"
+#include "support/faulty_backend.hpp"
+#include "support/linearizability.hpp"
+#include "support/threads.hpp"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <future>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <numeric>
+#include <optional>
+#include <random>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace engine_test {
+namespace {
+
+using namespace std::chrono_literals;
+using atom::at;
+using atom::current;
+using atom::Effect;
+using atom::Scope;
+using atom::State;
+using atom::StateError;
+using atom::StateErrorCode;
+using atom::StateEvent;
+using atom::StateStore;
+using support::EquationBackend;
+using support::Fault;
+using support::Faults;
+using support::FaultyBackend;
+using support::in_threads;
+using Clock = std::chrono::steady_clock;
+
+using Number = std::int64_t;
+constexpr Number most = INT64_MAX;
+
+State<Number> number(StateStore& store, const std::string& key = "n", Number initial = 0) {
+  return store.get_state<Number>(initial, {.key = key, .scope = Scope::global()});
+}
+
+/// What `on_event` is told.
+class Events {
+ public:
+  std::function<void(const StateEvent&)> listener() {
+    return [this](const StateEvent& event) {
+      const std::lock_guard lock(mutex_);
+      all_.push_back(event);
+    };
+  }
+  std::size_t count(StateEvent::Kind kind) const {
+    const std::lock_guard lock(mutex_);
+    return static_cast<std::size_t>(
+        std::count_if(all_.begin(), all_.end(), [&](const StateEvent& event) { return event.kind == kind; }));
+  }
+  std::uint64_t lost() const {
+    const std::lock_guard lock(mutex_);
+    return std::accumulate(all_.begin(), all_.end(), std::uint64_t{0},
+                           [](std::uint64_t sum, const StateEvent& event) { return sum + event.lost; });
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<StateEvent> all_;
+};
+
+/// A backend that waits, where a test wants that.
+class Gate final : public support::PassingBackend {
+ public:
+  Gate() : Gate(std::make_shared<atom::Memory>()) {}
+  explicit Gate(std::shared_ptr<atom::Backend> inner) : PassingBackend(std::move(inner)) {}
+  atom::BatchResult execute(const atom::Lane& lane, atom::BatchMode mode, std::span<const atom::Command> commands,
+                            std::span<atom::Outcome> outcomes, atom::Deadline deadline) override {
+    {
+      std::unique_lock lock(mutex_);
+      ++arrived_;
+      changed_.notify_all();
+      if (!changed_.wait_until(lock, deadline, [&] { return is_open_; })) {
+        return {atom::BatchStatus::in_doubt, StateError(StateErrorCode::timed_out, "shut", Effect::unknown, true)};
+      }
+      sizes_.push_back(commands.size());
+    }
+    return inner().execute(lane, mode, commands, outcomes, deadline);
+  }
+  void set_open(bool open) {
+    const std::lock_guard lock(mutex_);
+    is_open_ = open;
+    changed_.notify_all();
+  }
+  /// Returns when so many batches have come.
+  void wait_for(std::size_t batches) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return arrived_ >= batches; });
+  }
+  std::vector<std::size_t> sizes() {
+    const std::lock_guard lock(mutex_);
+    return sizes_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool is_open_ = true;
+  std::size_t arrived_ = 0;
+  std::vector<std::size_t> sizes_;
+};
+/// One that takes a moment.
+struct Distant final : support::PassingBackend {
+  Distant() : PassingBackend(std::make_shared<atom::Memory>()) {}
+  atom::BatchResult execute(const atom::Lane& lane, atom::BatchMode mode, std::span<const atom::Command> commands,
+                            std::span<atom::Outcome> outcomes, atom::Deadline deadline) override {
+    std::this_thread::sleep_for(1ms);
+    return inner().execute(lane, mode, commands, outcomes, deadline);
+  }
+};
+/// Does something again and again until its end.
+class Meanwhile {
+ public:
+  explicit Meanwhile(std::function<void()> work) : thread_([this, work = std::move(work)] {
+    while (!ends_.load()) work();
+  }) {}
+  Meanwhile(const Meanwhile&) = delete;
+  Meanwhile& operator=(const Meanwhile&) = delete;
+  ~Meanwhile() {
+    ends_ = true;
+    thread_.join();
+  }
+
+ private:
+  std::atomic<bool> ends_{false};
+  std::thread thread_;
+};
+/// Until it is so, or for long enough that it will not be any more.
+template <class Is>
+bool soon(Is is) {
+  for (int i = 0; i < 5000 && !is(); ++i) std::this_thread::sleep_for(1ms);
+  return is();
+}
+/// Returns when so many operations wait for the store.
+void wait_for_operations(const StateStore& store, std::uint64_t count) {
+  REQUIRE(soon([&] { return store.stats().operations >= count; }));
+}
+
+// ------------------------------------------------------------------------------------------------------- combining
+
+TEST_CASE("what waits for a database reaches it together, and each caller gets a result of its own") {
+  StateStore store(std::make_shared<Distant>(), {.deadline = 60s});
+  State<Number> n = number(store);
+  constexpr std::size_t threads = 64;
+  constexpr std::size_t each = 50;
+  std::vector<std::vector<Number>> results(threads);
+  in_threads(threads, [&](std::size_t thread) {
+    for (std::size_t i = 0; i < each; ++i) results[thread].push_back(n.apply(current + 1));
+  });
+  std::vector<Number> all;
+  for (const auto& some : results) {
+    CHECK(std::is_sorted(some.begin(), some.end()));
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  std::sort(all.begin(), all.end());
+  std::vector<Number> wanted(threads * each);
+  std::iota(wanted.begin(), wanted.end(), 1);
+  CHECK(all == wanted);
+  CHECK(store.stats().operations == threads * each);
+  CHECK(store.stats().batches < threads * each / 4);
+}
+
+TEST_CASE("those that come while a batch is under way are the next one") {
+  const auto gate = std::make_shared<Gate>();
+  StateStore store(gate);
+  State<Number> n = number(store);
+  n.set(0);
+  gate->set_open(false);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 20; ++i) {
+    threads.emplace_back([&] { n.apply(current + 1); });
+    if (i == 0) gate->wait_for(2);
+  }
+  wait_for_operations(store, 21);
+  gate->set_open(true);
+  for (std::thread& thread : threads) thread.join();
+  CHECK(n.load() == 20);
+  CHECK(gate->sizes().size() == 3);
+}
+
+TEST_CASE("a lone caller has one batch for each operation") {
+  StateStore store(std::make_shared<atom::Memory>());
+  State<Number> n = number(store);
+  n.set(1);
+  n.apply(current + 1);
+  n.set_if(7, n.version());
+  n.erase();
+  CHECK(store.stats().batches == 4);
+  CHECK(store.stats().retries == 0);
+}
+
+TEST_CASE("a batch has no more commands and no more bytes than the database takes") {
+  struct Small final : support::PassingBackend {
+    using PassingBackend::PassingBackend;
+    atom::BackendTraits traits() const noexcept override {
+      atom::BackendTraits traits = inner().traits();
+      traits.most_commands = 5;
+      traits.most_bytes = 1000;
+      traits.most_value_bytes = 700;
+      return traits;
+    }
+    atom::BatchResult execute(const atom::Lane& lane, atom::BatchMode mode, std::span<const atom::Command> commands,
+                              std::span<atom::Outcome> outcomes, atom::Deadline deadline) override {
+      most_commands = std::max(most_commands, commands.size());
+      std::size_t bytes = 0;
+      for (const atom::Command& command : commands) bytes += command.value->text.size();
+      most_bytes = std::max(most_bytes, bytes);
+      return inner().execute(lane, mode, commands, outcomes, deadline);
+    }
+    std::size_t most_commands = 0;
+    std::size_t most_bytes = 0;
+  };
+  const auto gate = std::make_shared<Gate>();
+  const auto small = std::make_shared<Small>(gate);
+  StateStore store(small);
+  gate->set_open(false);
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < 40; ++i) {
+    threads.emplace_back([&store, i] {
+      auto text = store.get_state<std::string>("", {.key = std::to_string(i), .scope = Scope::global()});
+      text.set(std::string(i < 20 ? 10 : 400, 'a'));
+    });
+  }
+  wait_for_operations(store, 40);
+  gate->set_open(true);
+  for (std::thread& thread : threads) thread.join();
+  CHECK(store.list(Scope::global()).size() == 40);
+  CHECK(small->most_commands == 5);
+  CHECK(small->most_bytes <= 1000);
+  CHECK(small->most_bytes > 400);
+}
+
+TEST_CASE("writes of one thread arrive in their order") {
+  const auto memory = std::make_shared<atom::Memory>();
+  StateStore store(std::make_shared<FaultyBackend>(memory, Faults{.seed = 5}
+                                                               .with(Fault::request_lost, 50)
+                                                               .with(Fault::answer_lost, 50)
+                                                               .with(Fault::delayed, 50)
+                                                               .with(Fault::duplicated, 50)
+                                                               .with(Fault::refused_for_now, 50)),
+                   {.deadline = 60s});
+  StateStore other(memory);
+  bool is_sorted = true;
+  {
+    const Meanwhile watches([&, last = Number(0)]() mutable {
+      const Number now = number(other, "0").load();
+      if (now < last) is_sorted = false;
+      last = now;
+    });
+    in_threads(4, [&](std::size_t thread) {
+      State<Number> n = number(store, std::to_string(thread));
+      for (Number i = 1; i <= 200; ++i) n.set(i);
+    });
+  }
+  CHECK(is_sorted);
+  for (int i = 0; i < 4; ++i) CHECK(number(other, std::to_string(i)).load() == 200);
+}
+
+TEST_CASE("one caller's error is not that of those it waited with") {
+  const auto memory = std::make_shared<atom::Memory>();
+  const int kind = GENERATE(0, 1, 2);
+  std::shared_ptr<atom::Backend> backend = memory;
+  if (kind > 0) backend = std::make_shared<EquationBackend>(memory, kind == 2);
+  const auto gate = std::make_shared<Gate>(backend);
+  StateStore store(gate);
+  State<Number> n = number(store);
+  n.set(most - 10);
+  n.load();
+  gate->set_open(false);
+  std::vector<std::optional<StateError>> errors(20);
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < errors.size(); ++i) {
+    threads.emplace_back([&, i] {
+      const auto result = i % 2 ? n.try_apply(current + 1) : n.try_apply(current + 100);
+      if (!result) errors[i] = result.error();
+    });
+  }
+  wait_for_operations(store, 21);
+  gate->set_open(true);
+  for (std::thread& thread : threads) thread.join();
+  for (std::size_t i = 0; i < errors.size(); ++i) {
+    CAPTURE(i);
+    CHECK(errors[i].has_value() == (i % 2 == 0));
+    if (errors[i]) {
+      CHECK(errors[i]->code() == StateErrorCode::overflow);
+      CHECK(errors[i]->effect() == Effect::none);
+    }
+  }
+  CHECK(n.load() == most);
+}
+
+TEST_CASE("a value that the database does not take fails alone") {
+  const auto gate = std::make_shared<Gate>();
+  StateStore store(gate);
+  auto text = store.get_state<std::string>("", {.key = "t", .scope = Scope::global()});
+  auto real = store.get_state<double>(0, {.key = "d", .scope = Scope::global()});
+  CHECK(text.try_set(std::string(300'000, 'a')).error().code() == StateErrorCode::too_large);
+  CHECK(real.try_set(1 / std::numeric_limits<double>::denorm_min()).error().code() == StateErrorCode::not_finite);
+  gate->set_open(false);
+  std::vector<std::optional<StateErrorCode>> codes(12);
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    threads.emplace_back([&, i] {
+      const auto result = text.try_set(std::string(i % 3 == 0 ? 300'000 : i, 'a'));
+      if (!result) codes[i] = result.error().code();
+    });
+  }
+  wait_for_operations(store, 14);
+  gate->set_open(true);
+  for (std::thread& thread : threads) thread.join();
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    CHECK(codes[i] == (i % 3 == 0 ? std::optional(StateErrorCode::too_large) : std::nullopt));
+  }
+  CHECK(text.load().size() < codes.size());
+}
+
+TEST_CASE("an erase or a set_if is carried out where it comes among the others") {
+  const auto gate = std::make_shared<Gate>();
+  StateStore store(gate);
+  State<Number> n = number(store);
+  const std::int64_t version = n.set(1);
+  gate->set_open(false);
+  std::vector<std::function<void()>> steps;
+  std::optional<Number> after_set, after_erase;
+  std::optional<bool> written, erased, written_late;
+  steps.push_back([&] { number(store, "other").set(1); });  // the one that is under way
+  steps.push_back([&] { written = n.set_if(10, version); });
+  steps.push_back([&] { after_set = n.apply(current + 1); });
+  steps.push_back([&] { written_late = n.set_if(99, version); });
+  steps.push_back([&] { erased = n.erase(); });
+  steps.push_back([&] { after_erase = n.apply(current + 5); });
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    threads.emplace_back(steps[i]);
+    wait_for_operations(store, 2 + i);
+    if (i == 0) gate->wait_for(2);
+  }
+  gate->set_open(true);
+  for (std::thread& thread : threads) thread.join();
+  CHECK(written == true);
+  CHECK(after_set == 11);
+  CHECK(written_late == false);
+  CHECK(erased == true);
+  CHECK(after_erase == 5);
+}
+
+TEST_CASE("a set that others have replaced at once gets a version with which nothing can be written") {
+  const auto gate = std::make_shared<Gate>();
+  StateStore store(gate);
+  State<Number> n = number(store);
+  n.set(0);
+  gate->set_open(false);
+  std::vector<std::int64_t> versions(3);
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < versions.size(); ++i) {
+    threads.emplace_back([&, i] { versions[i] = n.set(static_cast<Number>(i)); });
+    wait_for_operations(store, 2 + i);
+    if (i == 0) gate->wait_for(2);
+  }
+  gate->set_open(true);
+  for (std::thread& thread : threads) thread.join();
+  REQUIRE(n.load() == 2);
+  CHECK_FALSE(n.set_if(10, versions[0]));
+  CHECK_FALSE(n.set_if(10, versions[1]));
+  CHECK(n.set_if(10, versions[2]));
+}
+
+// -------------------------------------------------------------------------------------------------- exactly once
+
+/// Each adds to some states, again and again until it is told that it did, or that nobody knows.
+class Increments {
+ public:
+  explicit Increments(std::size_t keys) : results_(keys), unknown_(keys) {}
+
+  void run(StateStore& store, std::size_t threads, std::size_t each, std::uint64_t seed) {
+    in_threads(threads, [&](std::size_t thread) {
+      std::mt19937_64 random(seed * 100 + thread);
+      for (std::size_t i = 0; i < each; ++i) add(store, random() % results_.size());
+    });
+  }
+  void add(StateStore& store, std::size_t key) {
+    State<Number> n = number(store, std::to_string(key));
+    for (;;) {
+      const auto result = n.try_apply(current + 1);
+      const std::lock_guard lock(mutex_);
+      if (result) {
+        results_[key].push_back(*result);
+        return;
+      }
+      if (result.error().effect() != Effect::none) {
+        ++unknown_[key];
+        return;
+      }
+      ++refused_;
+    }
+  }
+  /// Whether the results are 1 to n, each once, but for those that nobody knows of.
+  bool are_right(StateStore& store) {
+    for (std::size_t key = 0; key < results_.size(); ++key) {
+      std::vector<Number>& all = results_[key];
+      std::sort(all.begin(), all.end());
+      const Number stored = number(store, std::to_string(key)).load();
+      const auto count = static_cast<Number>(all.size());
+      const auto unknown = static_cast<Number>(unknown_[key]);
+      const bool is_unique = std::adjacent_find(all.begin(), all.end()) == all.end();
+      const bool are_in = all.empty() || (all.front() >= 1 && all.back() <= stored);
+      if (!is_unique || !are_in || stored < count || stored > count + unknown) {
+        UNSCOPED_INFO("key " << key << ": stored " << stored << ", told " << count << ", unknown " << unknown);
+        return false;
+      }
+    }
+    return true;
+  }
+  std::size_t unknown() const { return std::accumulate(unknown_.begin(), unknown_.end(), std::size_t{0}); }
+  std::size_t refused() const { return refused_; }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::vector<Number>> results_;
+  std::vector<std::size_t> unknown_;
+  std::size_t refused_ = 0;
+};
+
+TEST_CASE("every operation takes effect once, whatever is lost, delayed, doubled or refused for now") {
+  constexpr Fault kinds[] = {Fault::request_lost,    Fault::answer_lost, Fault::delayed, Fault::duplicated,
+                             Fault::refused_for_now, Fault::slow,        Fault::down};
+  const auto memory = std::make_shared<atom::Memory>();
+  const int equations = GENERATE(0, 1, 2);
+  const auto seed = GENERATE(range<std::uint64_t>(1, 4));
+  CAPTURE(equations, seed);
+  Faults faults{.seed = seed};
+  for (const Fault kind : kinds) faults.with(kind, 20);
+  std::shared_ptr<EquationBackend> evaluates;
+  if (equations > 0) evaluates = std::make_shared<EquationBackend>(memory, equations == 2);
+  const auto backend = std::make_shared<FaultyBackend>(memory, faults, evaluates);
+  StateStore store(backend, {.deadline = 60s});
+  Increments increments(3);
+  increments.run(store, 16, 250, seed);
+  backend->calm_down();
+  backend->deliver_late_ones();
+  CHECK(increments.are_right(store));
+  CHECK(increments.unknown() == 0);
+  CHECK(increments.refused() == 0);
+  for (const Fault kind : kinds) {
+    CAPTURE(static_cast<int>(kind));
+    CHECK(backend->happened(kind) > 0);
+  }
+  CHECK(backend->most_at_once() == 1);
+  if (evaluates) {
+    CHECK(evaluates->equations() > 0);
+    CHECK_FALSE(evaluates->had_too_many());
+  }
+}
+
+TEST_CASE("what is refused for good has no effect, and what was in doubt then stays so") {
+  const auto memory = std::make_shared<atom::Memory>();
+  const auto backend = std::make_shared<FaultyBackend>(memory, Faults{.seed = 7}
+                                                                   .with(Fault::request_lost, 60)
+                                                                   .with(Fault::answer_lost, 60)
+                                                                   .with(Fault::delayed, 60)
+                                                                   .with(Fault::refused, 120));
+  StateStore store(backend, {.deadline = 60s});
+  Increments increments(3);
+  increments.run(store, 16, 250, 1);
+  backend->calm_down();
+  number(store, "another").set(1);  // finds out about what is in doubt
+  backend->deliver_late_ones();
+  CHECK(increments.are_right(store));
+  CHECK(increments.refused() > 0);
+  CHECK(increments.unknown() > 0);
+  CHECK(backend->happened(Fault::refused) > 0);
+}
+
+TEST_CASE("several stores on one database count together") {
+  const auto memory = std::make_shared<atom::Memory>();
+  const int equations = GENERATE(0, 1, 2);
+  CAPTURE(equations);
+  std::shared_ptr<atom::Backend> inner = memory;
+  if (equations > 0) inner = std::make_shared<EquationBackend>(memory, equations == 2);
+  const auto faults = Faults{}.with(Fault::answer_lost, 20).with(Fault::duplicated, 20).with(Fault::delayed, 20);
+  const auto backend = std::make_shared<FaultyBackend>(memory, faults, inner);
+  StateStore first(backend, {.deadline = 60s});
+  StateStore second(backend, {.deadline = 60s});
+  Increments increments(2);
+  in_threads(12, [&](std::size_t thread) {
+    for (std::size_t i = 0; i < 100; ++i) increments.add(thread % 2 ? first : second, i % 2);
+  });
+  CHECK(increments.are_right(first));
+  CHECK(increments.are_right(second));
+  CHECK(increments.unknown() == 0);
+}
+
+TEST_CASE("update(fn) loses no update") {
+  const auto memory = std::make_shared<atom::Memory>();
+  const auto faults = Faults{.seed = 3}.with(Fault::answer_lost, 50).with(Fault::request_lost, 50);
+  StateStore store(std::make_shared<FaultyBackend>(memory, faults), {.deadline = 60s});
+  StateStore other(std::make_shared<FaultyBackend>(memory, faults), {.deadline = 60s});
+  in_threads(8, [&](std::size_t thread) {
+    State<Number> n = number(thread % 2 ? store : other);
+    for (int i = 0; i < 50; ++i) n.update([](Number now) { return now + 1; });
+  });
+  CHECK(number(store).load() == 400);
+}
+
+// --------------------------------------------------------------------------------------------- one after the other
+
+/// A number with a version that grows with each write, or with several that were one command.
+class GrowingState {
+ public:
+  std::optional<GrowingState> after(const support::Call& call) const {
+    using enum support::Call::Kind;
+    GrowingState next = *this;
+    const bool is_known = call.end != support::Call::never;
+    bool fits = true;
+    switch (call.kind) {
+      case get:
+        fits = call.result == value_;
+        break;
+      case load:
+        fits = call.result == value_ && next.has_version(call.version);
+        break;
+      case set:
+        next.write(call.argument);
+        break;
+      case add:
+        next.write(value_ + call.argument);
+        fits = call.result == next.value_;
+        break;
+      case set_if: {
+        const bool result = call.result != 0 || !is_known;
+        const bool can_fail = !present_ ? call.expected != 0 : version_ == untold || call.expected != version_;
+        if (result ? !next.has_version(call.expected) : !can_fail) return std::nullopt;
+        if (result) next.write(call.argument);
+        break;
+      }
+      case erase:
+        fits = (call.result != 0) == present_;
+        next.present_ = false;
+        next.value_ = 0;
+        break;
+    }
+    if (!fits && is_known) return std::nullopt;
+    return next;
+  }
+  friend bool operator==(const GrowingState&, const GrowingState&) = default;
+  std::size_t hash() const noexcept {
+    return static_cast<std::size_t>(value_ * 31 + version_ * 7 + last_) * 2 + (present_ ? 1 : 0);
+  }
+
+ private:
+  static constexpr std::int64_t untold = -1;
+  void write(std::int64_t value) {
+    present_ = true;
+    value_ = value;
+    version_ = untold;
+  }
+  bool has_version(std::int64_t version) {
+    if (!present_) return version == 0;
+    if (version_ != untold) return version == version_;
+    if (version <= last_) return false;
+    version_ = last_ = version;
+    return true;
+  }
+  bool present_ = false;
+  std::int64_t value_ = 0;
+  std::int64_t version_ = 0;
+  std::int64_t last_ = 0;
+};
+
+support::Calls record(StateStore& store, const std::string& key, std::size_t threads, std::size_t each,
+                      std::uint64_t seed) {
+  std::vector<support::Calls> recorded(threads);
+  std::atomic<std::uint64_t> clock{0};
+  in_threads(threads, [&](std::size_t thread) {
+    using enum support::Call::Kind;
+    std::mt19937_64 random(seed * 64 + thread);
+    State<Number> n = number(store, key);
+    std::int64_t version_seen = 0;
+    for (std::size_t i = 0; i < each; ++i) {
+      static constexpr support::Call::Kind kinds[] = {get, load, load, set, add, add, add, set_if, set_if, erase};
+      support::Call call{.kind = kinds[random() % std::size(kinds)], .thread = thread};
+      call.argument = static_cast<std::int64_t>(random() % 5) + (call.kind == add ? 1 : 100);
+      call.expected = version_seen;
+      call.begin = clock.fetch_add(1);
+      std::optional<StateError> error;
+      const auto note = [&](const auto& result, std::int64_t& to) {
+        if (result) {
+          to = static_cast<std::int64_t>(*result);
+        } else {
+          error = result.error();
+        }
+      };
+      switch (call.kind) {
+        case get:
+          note(n.try_get(), call.result);
+          break;
+        case load: {
+          const auto loaded = n.try_load_versioned();
+          if (loaded) call.result = loaded->value, call.version = loaded->version;
+          if (!loaded) error = loaded.error();
+          break;
+        }
+        case set:
+          note(n.try_set(call.argument), call.version);
+          break;
+        case add:
+          note(n.try_apply(current + call.argument), call.result);
+          break;
+        case set_if:
+          note(n.try_set_if(call.argument, call.expected), call.result);
+          break;
+        case erase:
+          note(n.try_erase(), call.result);
+          break;
+      }
+      if (error && error->effect() == Effect::none) continue;  // as if it had never been
+      if (!error) call.end = clock.fetch_add(1);
+      if (!error && (call.kind == load || call.kind == set)) version_seen = call.version;
+      recorded[thread].push_back(call);
+    }
+  });
+  support::Calls all;
+  for (const support::Calls& calls : recorded) all.insert(all.end(), calls.begin(), calls.end());
+  return all;
+}
+
+TEST_CASE("what callers see of one state happened one after the other, whatever goes wrong on the way") {
+  const int equations = GENERATE(0, 1, 2);
+  std::size_t unknown = 0;
+  std::size_t batches = 0;
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    const auto memory = std::make_shared<atom::Memory>();
+    Faults faults{.seed = seed, .slow_for = 30ms, .down_for = 2ms};
+    for (const Fault kind : {Fault::request_lost, Fault::answer_lost, Fault::delayed, Fault::duplicated, Fault::refused,
+                             Fault::refused_for_now, Fault::slow, Fault::down}) {
+      faults.with(kind, 25);
+    }
+    std::shared_ptr<atom::Backend> inner;
+    if (equations > 0) inner = std::make_shared<EquationBackend>(memory, equations == 2);
+    const auto backend = std::make_shared<FaultyBackend>(memory, faults, inner);
+    StateStore store(backend, {.deadline = 20ms});
+    const support::Calls calls = record(store, "n", 4, 10, seed);
+    unknown += static_cast<std::size_t>(std::count_if(
+        calls.begin(), calls.end(), [](const support::Call& call) { return call.end == support::Call::never; }));
+    batches += backend->batches();
+    CAPTURE(seed, equations, support::to_string(calls));
+    REQUIRE(support::is_linearizable<GrowingState>(calls));
+    REQUIRE(backend->most_at_once() == 1);
+  }
+  CHECK(unknown > 0);
+  CHECK(batches > 500);
+}
+
+// ---------------------------------------------------------------------------------------------------- deadlines
+
+/// How long it took, in parts of the deadline.
+template <class Call>
+double parts_of(std::chrono::milliseconds deadline, Call call) {
+  const auto began = Clock::now();
+  call();
+  return std::chrono::duration<double>(Clock::now() - began) / deadline;
+}
+constexpr double slack = 1.1 + 0.3;  // the second part: other programs want the processor as well
+
+TEST_CASE("a database that is down gives an error at the deadline that says so, and that nothing was done") {
+  const auto backend = std::make_shared<FaultyBackend>(std::make_shared<atom::Memory>());
+  Events events;
+  StateStore store(backend, {.deadline = 300ms, .on_event = events.listener()});
+  State<Number> n = number(store);
+  backend->set_down(true);
+  std::optional<StateError> error;
+  const double took = parts_of(300ms, [&] { error = n.try_apply(current + 1).error(); });
+  CHECK(took > 0.9);
+  CHECK(took < slack);
+  CHECK(error->code() == StateErrorCode::unavailable);
+  CHECK(error->effect() == Effect::none);
+  CHECK(error->retryable());
+  CHECK_THAT(error->message(), support::ContainsSubstring("$global:n") && support::ContainsSubstring("down"));
+  const double took_to_read = parts_of(300ms, [&] { error = n.try_load().error(); });
+  CHECK(took_to_read < slack);
+  CHECK(error->effect() == Effect::none);
+  CHECK(events.count(StateEvent::Kind::retry) > 0);
+  CHECK(store.stats().batches < 100);  // the delays grow
+  backend->set_down(false);
+  CHECK(n.apply(current + 1) == 1);
+}
+
+TEST_CASE("a database that does not answer gives an error at the deadline, and nobody knows") {
+  const auto gate = std::make_shared<Gate>();
+  Events events;
+  StateStore store(gate, {.deadline = 300ms, .on_event = events.listener()});
+  State<Number> n = number(store);
+  gate->set_open(false);
+  std::vector<StateError> errors;
+  std::mutex mutex;
+  const double took = parts_of(300ms, [&] {
+    in_threads(8, [&](std::size_t) {
+      const auto result = n.try_apply(current + 1);
+      const std::lock_guard lock(mutex);
+      errors.push_back(result.error());
+    });
+  });
+  CHECK(took > 0.9);
+  CHECK(took < slack);
+  REQUIRE(errors.size() == 8);
+  std::size_t unknown = 0;
+  for (const StateError& error : errors) {
+    CHECK(error.code() == StateErrorCode::timed_out);
+    unknown += error.effect() == Effect::unknown;
+  }
+  CHECK(unknown >= 1);  // those that were sent
+  gate->set_open(true);
+  CHECK(n.apply(current + 1) == 1);
+  CHECK(events.count(StateEvent::Kind::in_doubt) == 1);
+}
+
+TEST_CASE("one that gives up while another one leads was not sent if it says so") {
+  const auto gate = std::make_shared<Gate>();
+  StateStore store(gate, {.deadline = 300ms});
+  State<Number> n = number(store);
+  n.set(0);
+  gate->set_open(false);
+  std::thread leader([&] { (void)number(store, "other").try_set(1); });
+  gate->wait_for(2);
+  const auto result = n.try_set(5);
+  leader.join();
+  REQUIRE_FALSE(result.has_value());
+  CHECK(result.error().effect() == Effect::none);
+  gate->set_open(true);
+  n.apply(current + 1);
+  CHECK(n.load() == 1);
+}
+
+TEST_CASE("a batch that nobody waits for any more takes no effect later, and is found out about by the next one") {
+  const auto memory = std::make_shared<atom::Memory>();
+  const auto backend = std::make_shared<FaultyBackend>(memory);
+  Events events;
+  StateStore store(backend, {.deadline = 60ms, .on_event = events.listener()});
+  StateStore other(memory);
+  State<Number> n = number(store);
+  const bool was_carried_out = GENERATE(false, true);
+  const bool arrives_late = GENERATE(false, true);
+  CAPTURE(was_carried_out, arrives_late);
+  n.set(1);
+  backend->script({was_carried_out ? Fault::answer_lost : arrives_late ? Fault::delayed : Fault::request_lost});
+  // The attempts to find out fail as well, until the deadline.
+  for (int i = 0; i < 200; ++i) backend->script({Fault::refused_for_now});
+  const auto result = n.try_apply(current + 10);
+  REQUIRE_FALSE(result.has_value());
+  CHECK(result.error().effect() == Effect::unknown);
+  CHECK(events.count(StateEvent::Kind::in_doubt) == 1);
+  number(other).apply(current + 100);
+  backend->calm_down();
+  while (!number(store, "another").try_set(1)) {
+  }
+  backend->deliver_late_ones();
+  CHECK(number(other).load() == (was_carried_out ? 111 : 101));
+  CHECK(n.load() == (was_carried_out ? 111 : 101));
+  CHECK(n.apply(current + 1) == (was_carried_out ? 112 : 102));
+  CHECK(events.count(StateEvent::Kind::history_lost) == 0);
+}
+
+TEST_CASE("what several gave up at different times takes effect at most once") {
+  const auto memory = std::make_shared<atom::Memory>();
+  Faults faults{.seed = 11, .slow_for = 100ms};
+  faults.with(Fault::slow, 100).with(Fault::request_lost, 100).with(Fault::answer_lost, 100).with(Fault::delayed, 50);
+  const auto backend = std::make_shared<FaultyBackend>(memory, faults);
+  StateStore store(backend, {.deadline = 15ms});
+  Increments increments(3);
+  increments.run(store, 8, 60, 1);
+  backend->calm_down();
+  StateStore other(backend);
+  (void)number(store, "another").try_set(1);
+  backend->deliver_late_ones();
+  CHECK(increments.are_right(other));
+  CHECK(increments.unknown() > 0);
+}
+
+TEST_CASE("compare-and-swap that others always win ends at the deadline") {
+  struct Busy final : support::PassingBackend {
+    using PassingBackend::PassingBackend;
+    atom::BatchResult execute(const atom::Lane& lane, atom::BatchMode mode, std::span<const atom::Command> commands,
+                              std::span<atom::Outcome> outcomes, atom::Deadline deadline) override {
+      others->apply(current + 1);
+      return inner().execute(lane, mode, commands, outcomes, deadline);
+    }
+    State<Number>* others = nullptr;
+  };
+  const auto memory = std::make_shared<atom::Memory>();
+  const auto busy = std::make_shared<Busy>(memory);
+  StateStore other(memory);
+  State<Number> theirs = number(other);
+  busy->others = &theirs;
+  StateStore store(busy, {.deadline = 100ms});
+  std::optional<StateError> error;
+  CHECK(parts_of(100ms, [&] { error = number(store).try_apply(current + 1).error(); }) < slack + 0.5);
+  REQUIRE(error);
+  CHECK(error->code() == StateErrorCode::conflict);
+  CHECK(error->effect() == Effect::none);
+  CHECK(error->retryable());
+}
+
+TEST_CASE("a state that another store has ended is written as one that is not there") {
+  const auto memory = std::make_shared<atom::Memory>();
+  StateStore store(memory, {.deadline = 1s});
+  StateStore other(memory);
+  State<Number> n = number(store, "n", 5);
+  n.set(10);
+  CHECK(number(other).erase());
+  CHECK(n.apply(current + 1) == 6);
+  number(other).erase();
+  CHECK(n.update([](Number now) { return now * 2; }) == 10);
+}
+
+// ------------------------------------------------------------------------------------------------- lost history
+
+TEST_CASE("a database that has lost what it acknowledged is found out, to the number") {
+  const auto memory = std::make_shared<atom::Memory>();
+  const auto backend = std::make_shared<FaultyBackend>(memory);
+  backend->keep();
+  Events events;
+  StateStore store(backend, {.staleness = 1h, .on_event = events.listener()});
+  State<Number> n = number(store);
+  State<Number> other = number(store, "other");
+  n.set(10);
+  other.set(7);
+  for (int i = 0; i < 5; ++i) n.apply(current + 1);
+  SECTION("several batches") {
+    backend->set_back(3);
+    CHECK(n.apply(current + 1) == 13);
+    CHECK(events.lost() == 3);
+    CHECK(n.get() == 13);
+    CHECK(other.get() == 7);
+  }
+  SECTION("one batch") {
+    backend->set_back(1);
+    CHECK(number(store, "third").set(1) > 0);
+    CHECK(events.lost() == 1);
+    CHECK(n.get() == 14);
+  }
+  SECTION("all of them") {
+    backend->set_back(7);
+    CHECK(n.set(3) > 0);
+    CHECK(events.lost() == 7);
+    CHECK(n.get() == 3);
+    CHECK(other.get() == 0);
+    CHECK(n.apply(current + 1) == 4);
+  }
+  CHECK(events.count(StateEvent::Kind::history_lost) == 1);
+  n.apply(current + 1);
+  CHECK(events.count(StateEvent::Kind::history_lost) == 1);
+}
+
+TEST_CASE("callers that waited together are each counted when their writes are lost") {
+  const auto memory = std::make_shared<atom::Memory>();
+  const auto backend = std::make_shared<FaultyBackend>(memory);
+  backend->keep();
+  Events events;
+  StateStore store(backend, {.on_event = events.listener()});
+  Increments increments(2);
+  increments.run(store, 8, 20, 1);
+  REQUIRE(backend->batches() < 160);
+  const Number before = number(store, "0").load() + number(store, "1").load();
+  REQUIRE(before == 160);
+  backend->set_back(4);
+  number(store, "another").set(1);
+  const Number after = number(store, "0").load() + number(store, "1").load();
+  CHECK(static_cast<Number>(events.lost()) == before - after);
+  CHECK(after < before);
+}
+
+TEST_CASE("what was lost again and again is counted once each time") {
+  const auto memory = std::make_shared<atom::Memory>();
+  const auto backend = std::make_shared<FaultyBackend>(memory, Faults{.seed = 3}
+                                                                   .with(Fault::set_back, 20)
+                                                                   .with(Fault::duplicated, 20)
+                                                                   .with(Fault::answer_lost, 20));
+  Events events;
+  StateStore store(backend, {.deadline = 60s, .on_event = events.listener()});
+  State<Number> n = number(store);
+  std::atomic<Number> told{0};
+  in_threads(4, [&](std::size_t) {
+    for (int i = 0; i < 200; ++i) {
+      n.apply(current + 1);
+      ++told;
+    }
+  });
+  backend->calm_down();
+  number(store, "another").set(1);  // in case the last one was lost
+  CHECK(n.load() + static_cast<Number>(events.lost()) == told.load());
+  CHECK(backend->happened(Fault::set_back) > 0);
+  CHECK(events.count(StateEvent::Kind::history_lost) > 0);
+}
+
+TEST_CASE("a reader believes a database that has gone back") {
+  const auto memory = std::make_shared<atom::Memory>();
+  StateStore store(memory);
+  StateStore reader(memory);
+  number(store).set(1);
+  const atom::Memory before = *memory;
+  number(store).set(2);
+  CHECK(number(reader).load() == 2);
+  *memory = before;
+  CHECK(number(reader).load() == 1);
+}
+
+// -------------------------------------------------------------------------------------------- code of the user's
+
+/// A number whose copies throw, in a thread where that is wanted.
+struct Moody {
+  Number value = 0;
+  Number fails = 0;  // when it is written or read
+
+  Moody() = default;
+  explicit Moody(Number v) : value(v) {}
+  Moody(const Moody& other) : value(other.value), fails(other.fails) {
+    if (copies_until_it_throws > 0 && --copies_until_it_throws == 0) throw std::runtime_error("copy");
+  }
+  Moody(Moody&&) = default;
+  Moody& operator=(const Moody&) = default;
+  Moody& operator=(Moody&&) = default;
+  friend bool operator==(const Moody& a, const Moody& b) { return a.value == b.value; }
+  static constexpr auto atom_fields() { return atom::describe(atom::field("value", &Moody::value)); }
+
+  static inline thread_local int copies_until_it_throws = 0;
+};
+State<Moody> moody(StateStore& store) {
+  return store.get_state<Moody>(Moody(), {.key = "moody", .scope = Scope::global()});
+}
+
+TEST_CASE("what a copy throws comes out where it was, and has no effect or says which") {
+  const auto memory = std::make_shared<atom::Memory>();
+  const int equations = GENERATE(0, 1, 2);
+  CAPTURE(equations);
+  std::shared_ptr<atom::Backend> backend = memory;
+  if (equations > 0) backend = std::make_shared<EquationBackend>(memory, equations == 2);
+  StateStore store(backend, {.deadline = 10s});
+  State<Moody> state = moody(store);
+  state.set(Moody(1));
+  Number wanted = 1;
+  std::size_t thrown = 0;
+  for (int n = 1; n < 12; ++n) {
+    CAPTURE(n);
+    Moody::copies_until_it_throws = n;
+    try {
+      const auto result = state.try_apply(at(&Moody::value) + 1);
+      if (result) ++wanted;
+      if (!result && result.error().effect() != Effect::none) ++wanted;
+      thrown += !result;
+    } catch (const std::runtime_error& error) {
+      CHECK(std::string(error.what()) == "copy");
+      ++thrown;
+      // The result was copied for the caller when all was done.
+      Moody::copies_until_it_throws = 0;
+      const Number now = state.load().value;
+      CHECK((now == wanted || now == wanted + 1));
+      wanted = now;
+    }
+    Moody::copies_until_it_throws = 0;
+    CHECK(state.load().value == wanted);
+    CHECK(store.stats().retries == 0);
+  }
+  CHECK(thrown > 0);
+}
+
+TEST_CASE("a lack of memory ends an operation, hangs nobody and loses nothing") {
+  const auto memory = std::make_shared<atom::Memory>();
+  const int equations = GENERATE(0, 2);
+  CAPTURE(equations);
+  std::shared_ptr<atom::Backend> backend = memory;
+  if (equations > 0) backend = std::make_shared<EquationBackend>(memory, true);
+  StateStore store(backend, {.deadline = 10s});
+  auto state = store.get_state<std::string>("", {.key = "text", .scope = Scope::global()});
+  State<Number> n = number(store);
+  n.set(0);
+  Number least = 0;
+  Number unknown = 0;
+  for (std::size_t i = 1; i < 120; ++i) {
+    CAPTURE(i);
+    std::optional<Effect> effect;
+    {
+      const support::FailingAllocation failing(i);
+      try {
+        const auto result = n.try_apply(current + 1);
+        effect = result ? Effect::applied : result.error().effect();
+      } catch (const std::bad_alloc&) {
+        effect = Effect::unknown;
+      }
+    }
+    if (effect == Effect::applied) ++least;
+    if (effect == Effect::unknown) ++unknown;
+    const Number now = n.load();
+    REQUIRE(now >= least);
+    REQUIRE(now <= least + unknown);
+    REQUIRE(n.apply(current + 0) == now);
+  }
+  CHECK(unknown > 0);
+  CHECK(least > 0);
+}
+
+TEST_CASE("listeners may write, also the state that they are told of") {
+  StateStore store(std::make_shared<atom::Memory>(), {.deadline = 5s});
+  State<Number> n = number(store);
+  State<Number> twice = number(store, "twice");
+  std::vector<Number> heard;
+  const atom::StateSubscription hears = n.on_change([&](Number now) {
+    heard.push_back(now);
+    twice.set(2 * now);
+    if (now < 3) n.apply(current + 1);
+  });
+  n.set(1);
+  CHECK(soon([&] { return twice.get() == 6; }));
+  CHECK(n.get() == 3);
+}
+
+TEST_CASE("a listener that waits keeps nobody but its own caller waiting") {
+  StateStore store(std::make_shared<atom::Memory>(), {.deadline = 5s});
+  State<Number> slow = number(store, "slow");
+  State<Number> n = number(store);
+  std::promise<void> may_end;
+  std::promise<void> runs;
+  // By hand, as whoever follows the database may tell it as well.
+  std::atomic<bool> is_first{true};
+  const atom::StateSubscription hears = slow.on_change([&] {
+    if (!is_first.exchange(false)) return;
+    runs.set_value();
+    may_end.get_future().wait();
+  });
+  std::thread caller([&] { slow.set(1); });
+  runs.get_future().wait();
+  CHECK(n.apply(current + 1) == 1);
+  CHECK(slow.apply(current + 1) == 2);
+  may_end.set_value();
+  caller.join();
+}
+
+TEST_CASE("on_event is called where it may use the store") {
+  const auto backend = std::make_shared<FaultyBackend>(std::make_shared<atom::Memory>());
+  StateStore* its_store = nullptr;
+  std::atomic<int> told{0};
+  StateStore store(backend, {.deadline = 5s, .on_event = [&](const StateEvent&) {
+                               ++told;
+                               number(*its_store, "events").apply(current + 1);
+                               its_store->has_state({.key = "events", .scope = Scope::global()});
+                             }});
+  its_store = &store;
+  backend->script({Fault::refused_for_now, Fault::request_lost});
+  number(store).set(1);
+  CHECK(told == 2);
+  CHECK(number(store, "events").load() == 2);
+}
+
+// --------------------------------------------------------------------------------------------------------- the end
+
+TEST_CASE("after close operations are refused, and what was there is done") {
+  const auto gate = std::make_shared<Gate>();
+  StateStore store(gate, {.deadline = 5s});
+  State<Number> n = number(store);
+  gate->set_open(false);
+  std::vector<std::thread> threads;
+  std::atomic<int> done{0};
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] { done += n.try_apply(current + 1).has_value(); });
+  }
+  wait_for_operations(store, 4);
+  std::thread opener([&] {
+    std::this_thread::sleep_for(30ms);
+    gate->set_open(true);
+  });
+  CHECK(store.close(5s));
+  opener.join();
+  for (std::thread& thread : threads) thread.join();
+  CHECK(done == 4);
+  CHECK(n.try_set(1).error().code() == StateErrorCode::closed);
+  CHECK(n.try_apply(current + 1).error().code() == StateErrorCode::closed);
+  CHECK(n.try_load().error().code() == StateErrorCode::closed);
+  CHECK(n.try_erase().error().effect() == Effect::none);
+  CHECK_THROWS_AS(store.delete_state({.key = "gone", .scope = Scope::global()}), StateError);
+  CHECK(store.close(0ms));
+}
+
+TEST_CASE("close finds out what became of a batch in doubt") {
+  const auto backend = std::make_shared<FaultyBackend>(std::make_shared<atom::Memory>());
+  StateStore store(backend, {.deadline = 30ms});
+  backend->script({Fault::answer_lost});
+  for (int i = 0; i < 100; ++i) backend->script({Fault::refused_for_now});
+  CHECK(number(store).try_set(1).error().effect() == Effect::unknown);
+  CHECK(store.close(20s));
+}
+
+TEST_CASE("close ends at its deadline where the database does not answer") {
+  const auto gate = std::make_shared<Gate>();
+  StateStore store(gate, {.deadline = 1s});
+  gate->set_open(false);
+  std::thread caller([&] { (void)number(store).try_set(1); });
+  wait_for_operations(store, 1);
+  CHECK(parts_of(200ms, [&] { CHECK_FALSE(store.close(200ms)); }) < slack + 0.5);
+  gate->set_open(true);
+  caller.join();
+}
+
+int exit_code_of_child(const std::function<bool()>& is_right) {
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);
+    _exit(is_right() ? 0 : 1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST_CASE("a store is of no use in a process that was forked from its own, and can be left there") {
+  const auto memory = std::make_shared<atom::Memory>();
+  auto store = std::make_unique<StateStore>(memory, atom::StoreOptions{.deadline = 5s});
+  State<Number> n = number(*store);
+  n.set(1);
+  const auto hears = n.on_change([] {});
+  (void)n.apply_async(current + 1).wait();  // now it has threads
+  CHECK(exit_code_of_child([&] {
+          const auto is_closed = [](const auto& result) {
+            return !result && result.error().code() == StateErrorCode::closed;
+          };
+          return is_closed(n.try_set(2)) && is_closed(n.try_load()) && is_closed(n.try_apply_async(current + 1).wait()) &&
+                 is_closed(n.try_load_async().wait()) && !store->close(1s);
+        }) == 0);
+#ifndef __SANITIZE_THREAD__
+  CHECK(exit_code_of_child([&] {
+          store.reset();
+          StateStore own(std::make_shared<atom::Memory>());
+          return number(own).apply(current + 1) == 1;
+        }) == 0);
+#endif
+  CHECK(n.load() == 2);
+}
+
+std::size_t threads_now() {
+  const std::filesystem::directory_iterator all("/proc/self/task");
+  return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+}
+
+TEST_CASE("without asynchronous operations and without listeners there is no thread in the background") {
+  const std::size_t before = threads_now();
+  const auto backend = std::make_shared<FaultyBackend>(std::make_shared<atom::Memory>());
+  StateStore store(backend, {.deadline = 100ms});
+  State<Number> n = number(store);
+  backend->script({Fault::answer_lost, Fault::refused_for_now, Fault::request_lost});
+  for (int i = 0; i < 5; ++i) n.apply(current + 1);
+  n.load();
+  n.update([](Number now) { return now; });
+  n.erase();
+  store.purge({"x"});
+  store.delete_state({.key = "gone", .scope = Scope::global()});
+  backend->set_down(true);
+  (void)n.try_set(1);
+  CHECK(threads_now() == before);
+  backend->set_down(false);
+  {
+    const auto hears = n.on_change([] {});
+    CHECK(threads_now() == before + 1);
+  }
+  (void)n.set_async(1).wait();
+  CHECK(threads_now() == before + 2);
+}
+
+// --------------------------------------------------------------------------------------------------- all or nothing
+
+TEST_CASE("a batch of all or nothing is carried out once, whatever goes wrong") {
+  const auto memory = std::make_shared<atom::Memory>();
+  const auto backend = std::make_shared<FaultyBackend>(memory);
+  Events events;
+  atom::detail::StateCore core({.deadline = 5s, .on_event = events.listener()});
+  atom::detail::StateEngine engine(core, backend);
+  const Scope scope = Scope::global();
+  const atom::StoredValue one{"1", 0};
+  const atom::StoredValue two{"2", 0};
+  const auto commit = [&](std::optional<std::int64_t> expected, const atom::StoredValue& value,
+                          std::chrono::milliseconds within = 5s) {
+    const atom::Command commands[] = {
+        {.kind = atom::Command::Kind::write, .name = {scope, "a"}, .expected = expected, .value = &value},
+        {.kind = atom::Command::Kind::write, .name = {scope, "b"}, .value = &value}};
+    return engine.commit(commands, Clock::now() + within);
+  };
+  StateStore other(memory);
+  State<Number> a = number(other, "a");
+  State<Number> b = number(other, "b");
+  SECTION("it is tried again") {
+    backend->script({Fault::request_lost, Fault::answer_lost, Fault::refused_for_now, Fault::duplicated});
+    REQUIRE(commit(0, one).has_value());
+    CHECK(events.count(StateEvent::Kind::retry) == 2);
+    backend->deliver_late_ones();
+    CHECK(a.load() == 1);
+  }
+  SECTION("one that fails is why the others do nothing") {
+    REQUIRE(commit(0, one).has_value());
+    const auto outcomes = commit(0, two);
+    REQUIRE(outcomes.has_value());
+    CHECK((*outcomes)[0].error == StateErrorCode::conflict);
+    CHECK(b.load() == 1);
+  }
+  SECTION("what is refused has no effect, and the next one goes on") {
+    backend->script({Fault::refused});
+    const auto refused = commit(0, one);
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code() == StateErrorCode::refused);
+    CHECK(refused.error().effect() == Effect::none);
+    CHECK(commit(0, two).has_value());
+  }
+  SECTION("one in doubt takes no effect later, and is no loss") {
+    const bool was_carried_out = GENERATE(false, true);
+    backend->script({was_carried_out ? Fault::answer_lost : Fault::delayed});
+    for (int i = 0; i < 100; ++i) backend->script({Fault::refused_for_now});
+    const auto unknown = commit(0, one, 30ms);
+    REQUIRE_FALSE(unknown.has_value());
+    CHECK(unknown.error().effect() == Effect::unknown);
+    CHECK(events.count(StateEvent::Kind::in_doubt) == 1);
+    // As long as that is not known, nothing else is done.
+    const auto next = commit(std::nullopt, two, 20ms);
+    REQUIRE_FALSE(next.has_value());
+    CHECK(next.error().effect() == Effect::none);
+    backend->calm_down();
+    while (!commit(was_carried_out ? std::nullopt : std::optional<std::int64_t>(0), two, 100ms)) {
+    }
+    backend->deliver_late_ones();
+    CHECK(a.load() == 2);
+    CHECK(events.count(StateEvent::Kind::history_lost) == 0);
+  }
+  SECTION("what is lost is counted") {
+    backend->keep();
+    REQUIRE(commit(0, one).has_value());
+    REQUIRE(commit(std::nullopt, two).has_value());
+    backend->set_back(1);
+    REQUIRE(commit(std::nullopt, one).has_value());
+    CHECK(events.lost() == 2);
+    CHECK(events.count(StateEvent::Kind::history_lost) == 1);
+  }
+}
+
+// --------------------------------------------------------------------------------------------- what others change
+
+TEST_CASE("what another store changes reaches the listeners here, in order") {
+  const auto memory = std::make_shared<atom::Memory>();
+  StateStore here(memory);
+  StateStore there(memory);
+  State<Number> n = number(here);
+  std::mutex mutex;
+  std::vector<Number> heard;
+  std::vector<std::int64_t> versions;
+  const auto hears = n.on_change([&](Number now) {
+    const std::lock_guard lock(mutex);
+    heard.push_back(now);
+  });
+  State<Number> theirs = number(there);
+  for (int i = 0; i < 200; ++i) {
+    theirs.apply(current + 1);
+    if (i % 3 == 0) n.apply(current + 1);
+  }
+  const Number last = theirs.load();
+  CHECK(soon([&] {
+    const std::lock_guard lock(mutex);
+    return !heard.empty() && heard.back() == last;
+  }));
+  CHECK(std::is_sorted(heard.begin(), heard.end()));
+  CHECK(std::adjacent_find(heard.begin(), heard.end()) == heard.end());
+  CHECK(n.get() == last);
+  theirs.erase();
+  CHECK(soon([&] {
+    const std::lock_guard lock(mutex);
+    return heard.back() == 0;
+  }));
+}
+
+TEST_CASE("a subscriber may go while others write") {
+  const auto memory = std::make_shared<atom::Memory>();
+  StateStore here(memory);
+  StateStore there(memory);
+  std::atomic<int> wrongly_heard{0};
+  const Meanwhile writes([&] { number(there).apply(current + 1); });
+  for (int i = 0; i < 200; ++i) {
+    auto lives = std::make_shared<std::atomic<bool>>(true);
+    auto hears = number(here).on_change([lives, &wrongly_heard] { wrongly_heard += !lives->load(); });
+    if (i % 2) std::this_thread::yield();
+    number(here).apply(current + 1);
+    hears.unsubscribe();
+    lives->store(false);
+  }
+  CHECK(wrongly_heard == 0);
+}
+
+/// A feed that tells what a test says.
+class ToldFeed final : public support::PassingBackend {
+ public:
+  ToldFeed() : PassingBackend(std::make_shared<atom::Memory>()) {}
+  std::unique_ptr<atom::Feed> open_feed() override {
+    struct Told final : atom::Feed {
+      explicit Told(ToldFeed& feed) : all(feed) {}
+      std::optional<StateError> poll(atom::FeedSink& sink, atom::Deadline deadline) override {
+        std::unique_lock lock(all.mutex_);
+        all.changed_.wait_until(lock, deadline, [&] { return all.next_ || all.is_woken_; });
+        all.is_woken_ = false;
+        const auto next = std::exchange(all.next_, nullptr);
+        lock.unlock();
+        std::optional<StateError> error;
+        if (next) error = next(sink);
+        lock.lock();
+        if (next) ++all.done_;
+        all.changed_.notify_all();
+        return error;
+      }
+      void wake() noexcept override {
+        const std::lock_guard lock(all.mutex_);
+        all.is_woken_ = true;
+        all.changed_.notify_all();
+      }
+      ToldFeed& all;
+    };
+    return std::make_unique<Told>(*this);
+  }
+  std::optional<StateError> read(std::span<const atom::StateName> names, std::span<atom::Outcome> outcomes,
+                                 atom::Deadline deadline) override {
+    ++reads;
+    if (reads_fail) return StateError(StateErrorCode::unavailable, "no reads", Effect::none, true);
+    return inner().read(names, outcomes, deadline);
+  }
+  void tell(std::function<std::optional<StateError>(atom::FeedSink&)> next) {
+    std::unique_lock lock(mutex_);
+    const int before = done_;
+    next_ = std::move(next);
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return done_ > before; });
+  }
+  using PassingBackend::inner;
+  std::atomic<int> reads{0};
+  std::atomic<bool> reads_fail{false};
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::function<std::optional<StateError>(atom::FeedSink&)> next_;
+  bool is_woken_ = false;
+  int done_ = 0;
+};
+
+TEST_CASE("after a gap in what it is told a store reads what somebody listens to") {
+  const auto feed = std::make_shared<ToldFeed>();
+  Events events;
+  StateStore here(feed, {.staleness = 1h, .on_event = events.listener()});
+  struct Silent final : support::PassingBackend {
+    using PassingBackend::PassingBackend;
+    std::unique_ptr<atom::Feed> open_feed() override { return nullptr; }
+  };
+  StateStore there(std::make_shared<Silent>(feed));
+  State<Number> n = number(here);
+  State<Number> quiet = number(here, "quiet");
+  quiet.set(1);
+  std::atomic<Number> heard{0};
+  const auto hears = n.on_change([&](Number now) { heard = now; });
+  number(there).set(5);
+  number(there, "quiet").set(2);
+  CHECK(quiet.get() == 1);
+  SECTION("that it says itself") {
+    feed->tell([](atom::FeedSink& sink) -> std::optional<StateError> {
+      sink.lost_track();
+      return std::nullopt;
+    });
+    CHECK(heard == 5);
+  }
+  SECTION("that an error makes") {
+    feed->tell([](atom::FeedSink&) { return StateError(StateErrorCode::unavailable, "feed", Effect::none, true); });
+    CHECK(soon([&] { return heard == 5; }));
+    CHECK(events.count(StateEvent::Kind::feed_down) == 1);
+  }
+  SECTION("also if that has to be tried again") {
+    feed->reads_fail = true;
+    feed->tell([](atom::FeedSink& sink) -> std::optional<StateError> {
+      sink.lost_track();
+      return std::nullopt;
+    });
+    CHECK(soon([&] { return events.count(StateEvent::Kind::feed_down) > 0; }));
+    feed->reads_fail = false;
+    CHECK(soon([&] { return heard == 5; }));
+  }
+  CHECK(soon([&] { return quiet.get() == 2; }));
+}
+
+TEST_CASE("a change without a value is read where somebody listens, and else when it is asked for") {
+  const auto feed = std::make_shared<ToldFeed>();
+  StateStore here(feed, {.staleness = 1h});
+  StateStore there(feed, {.staleness = 1h});
+  State<Number> n = number(here);
+  State<Number> quiet = number(here, "quiet");
+  quiet.set(1);
+  std::atomic<Number> heard{-1};
+  const auto hears = n.on_change([&](Number now) { heard = now; });
+  const std::int64_t version = number(there).set(5);
+  number(there, "quiet").set(2);
+  const int reads = feed->reads;
+  feed->tell([&](atom::FeedSink& sink) -> std::optional<StateError> {
+    sink.changed(Scope::global(), "n", version, std::nullopt);
+    sink.changed(Scope::global(), "quiet", 1, std::nullopt);
+    sink.changed(Scope::global(), "unknown", 1, std::nullopt);
+    return std::nullopt;
+  });
+  CHECK(heard == 5);
+  CHECK(feed->reads == reads + 1);
+  CHECK(quiet.get() == 2);
+  number(there).erase();
+  feed->tell([&](atom::FeedSink& sink) -> std::optional<StateError> {
+    sink.changed(Scope::global(), "n", version, std::nullopt);
+    return std::nullopt;
+  });
+  CHECK(heard == 0);
+}
+
+TEST_CASE("what is told late or twice is heard once") {
+  const auto feed = std::make_shared<ToldFeed>();
+  StateStore here(feed, {.staleness = 1h});
+  State<Number> n = number(here);
+  std::vector<Number> heard;
+  const auto hears = n.on_change([&](Number now) { heard.push_back(now); });
+  feed->tell([&](atom::FeedSink& sink) -> std::optional<StateError> {
+    for (const std::int64_t version : {5, 7, 6, 7, 5, 8}) {
+      sink.changed(Scope::global(), "n", version, atom::StoredValue{std::to_string(version), 0});
+    }
+    return std::nullopt;
+  });
+  CHECK(heard == std::vector<Number>{5, 7, 8});
+}
+
+TEST_CASE("what does not read as the type is reported, and stays") {
+  const auto memory = std::make_shared<atom::Memory>();
+  Events events;
+  StateStore store(memory, {.deadline = 1s, .on_event = events.listener()});
+  StateStore other(memory);
+  other.get_state<std::string>("", {.key = "n", .scope = Scope::global()}).set("text");
+  State<Number> n = number(store);
+  CHECK(n.try_load().error().code() == StateErrorCode::undecodable);
+  CHECK(n.try_apply(current + 1).error().code() == StateErrorCode::undecodable);
+  CHECK(n.try_apply(current + 1).error().effect() == Effect::none);
+  CHECK_THAT(n.try_load().error().message(), support::ContainsSubstring("(without effect)"));
+  CHECK(events.count(StateEvent::Kind::undecodable) > 0);
+  CHECK(other.get_state<std::string>("", {.key = "n", .scope = Scope::global()}).load() == "text");
+}
+
+TEST_CASE("a store ends while what it listens to changes") {
+  const auto memory = std::make_shared<atom::Memory>();
+  StateStore there(memory);
+  const Meanwhile writes([&] { number(there).apply(current + 1); });
+  for (int i = 0; i < 20; ++i) {
+    std::optional<atom::StateSubscription> hears;
+    StateStore here(memory);
+    State<Number> n = number(here);
+    hears = n.on_change([&] {});
+    n.apply(current + 1);
+    if (i % 2) hears.reset();
+  }
+}
+
+}  // namespace
+}  // namespace engine_test

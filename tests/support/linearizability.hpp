@@ -60,7 +60,8 @@ inline std::string to_string(const Calls& calls) {
 }
 
 /// What a state does whose calls come one after the other: a number, 0 where there is none, and its version, which is
-/// one more with each write and never comes again.
+/// greater after each write. Where several sets were made one write, those that were replaced at once were told a
+/// version that nobody sees, which may be that of the value before.
 class SequentialState {
  public:
   /// The state after a call, or nothing if the call could not have had this result.
@@ -78,7 +79,8 @@ class SequentialState {
         break;
       case set:
         next.write(call.argument);
-        fits = next.has_version(call.version);
+        if (is_known) next.version_ = call.version;
+        fits = call.version >= last_;
         break;
       case add:
         next.write(value_ + call.argument);
@@ -105,36 +107,39 @@ class SequentialState {
   friend bool operator==(const SequentialState&, const SequentialState&) = default;
   std::size_t hash() const noexcept {
     const auto mix = [](std::size_t a, std::int64_t b) { return a * 1000003 + std::hash<std::int64_t>()(b); };
-    return mix(mix(mix(present_ ? 1 : 0, value_), version_), last_);
+    return mix(mix(mix(std::size_t{present_} + 2 * std::size_t{is_seen_}, value_), version_), last_);
   }
 
  private:
   static constexpr std::int64_t untold = -1;
 
   void write(std::int64_t value) {
-    version_ = present_ && version_ != untold ? version_ + 1 : untold;
     present_ = true;
     value_ = value;
-    if (version_ != untold) last_ = version_;
+    version_ = untold;
+    is_seen_ = false;
   }
   void end() {
     present_ = false;
+    is_seen_ = false;
     value_ = 0;
     version_ = 0;
   }
   /// Whether it may be the version; then it is.
   bool has_version(std::int64_t version) {
     if (!present_) return version == 0;
-    if (version_ != untold) return version == version_;
-    if (version <= last_) return false;
+    if (is_seen_) return version == version_;
+    if (version <= last_ || (version_ != untold && version != version_)) return false;
     version_ = last_ = version;
+    is_seen_ = true;
     return true;
   }
 
   bool present_ = false;
   std::int64_t value_ = 0;
-  std::int64_t version_ = 0;
-  std::int64_t last_ = 0;  // the highest that was told
+  std::int64_t version_ = 0;  // what the writer was told
+  bool is_seen_ = false;      // others have seen that it has this version
+  std::int64_t last_ = 0;     // the highest that was seen
 };
 
 namespace detail {

@@ -127,7 +127,8 @@ class Gate final : public support::PassingBackend {
 };
 /// One that takes a moment.
 struct Distant final : support::PassingBackend {
-  Distant() : PassingBackend(std::make_shared<atom::Memory>()) {}
+  Distant() : Distant(std::make_shared<atom::Memory>()) {}
+  explicit Distant(std::shared_ptr<atom::Backend> inner) : PassingBackend(std::move(inner)) {}
   atom::BatchResult execute(const atom::Lane& lane, atom::BatchMode mode, std::span<const atom::Command> commands,
                             std::span<atom::Outcome> outcomes, atom::Deadline deadline) override {
     std::this_thread::sleep_for(1ms);
@@ -679,14 +680,15 @@ TEST_CASE("what callers see of one state happened one after the other, whatever 
 
 // ---------------------------------------------------------------------------------------------------- deadlines
 
-/// How long it took, in parts of the deadline.
+/// Whether it takes as long as the deadline is away: a tenth more or less, and what other programs take of the
+/// processor.
 template <class Call>
-double parts_of(std::chrono::milliseconds deadline, Call call) {
+bool takes(std::chrono::milliseconds deadline, Call call) {
   const auto began = Clock::now();
   call();
-  return std::chrono::duration<double>(Clock::now() - began) / deadline;
+  const auto took = Clock::now() - began;
+  return took > 0.9 * deadline && took < 1.1 * deadline + 500ms;
 }
-constexpr double slack = 1.1 + 0.3;  // the second part: other programs want the processor as well
 
 TEST_CASE("a database that is down gives an error at the deadline that says so, and that nothing was done") {
   const auto backend = std::make_shared<FaultyBackend>(std::make_shared<atom::Memory>());
@@ -695,15 +697,12 @@ TEST_CASE("a database that is down gives an error at the deadline that says so, 
   State<Number> n = number(store);
   backend->set_down(true);
   std::optional<StateError> error;
-  const double took = parts_of(300ms, [&] { error = n.try_apply(current + 1).error(); });
-  CHECK(took > 0.9);
-  CHECK(took < slack);
+  CHECK(takes(300ms, [&] { error = n.try_apply(current + 1).error(); }));
   CHECK(error->code() == StateErrorCode::unavailable);
   CHECK(error->effect() == Effect::none);
   CHECK(error->retryable());
-  CHECK_THAT(error->message(), support::ContainsSubstring("$global:n") && support::ContainsSubstring("down"));
-  const double took_to_read = parts_of(300ms, [&] { error = n.try_load().error(); });
-  CHECK(took_to_read < slack);
+  CHECK_THAT(error->message(), support::ContainsSubstring("global:n") && support::ContainsSubstring("down"));
+  CHECK(takes(300ms, [&] { error = n.try_load().error(); }));
   CHECK(error->effect() == Effect::none);
   CHECK(events.count(StateEvent::Kind::retry) > 0);
   CHECK(store.stats().batches < 100);  // the delays grow
@@ -719,15 +718,13 @@ TEST_CASE("a database that does not answer gives an error at the deadline, and n
   gate->set_open(false);
   std::vector<StateError> errors;
   std::mutex mutex;
-  const double took = parts_of(300ms, [&] {
+  CHECK(takes(300ms, [&] {
     in_threads(8, [&](std::size_t) {
       const auto result = n.try_apply(current + 1);
       const std::lock_guard lock(mutex);
       errors.push_back(result.error());
     });
-  });
-  CHECK(took > 0.9);
-  CHECK(took < slack);
+  }));
   REQUIRE(errors.size() == 8);
   std::size_t unknown = 0;
   for (const StateError& error : errors) {
@@ -819,7 +816,7 @@ TEST_CASE("compare-and-swap that others always win ends at the deadline") {
   busy->others = &theirs;
   StateStore store(busy, {.deadline = 100ms});
   std::optional<StateError> error;
-  CHECK(parts_of(100ms, [&] { error = number(store).try_apply(current + 1).error(); }) < slack + 0.5);
+  CHECK(takes(100ms, [&] { error = number(store).try_apply(current + 1).error(); }));
   REQUIRE(error);
   CHECK(error->code() == StateErrorCode::conflict);
   CHECK(error->effect() == Effect::none);
@@ -879,10 +876,10 @@ TEST_CASE("a database that has lost what it acknowledged is found out, to the nu
 
 TEST_CASE("callers that waited together are each counted when their writes are lost") {
   const auto memory = std::make_shared<atom::Memory>();
-  const auto backend = std::make_shared<FaultyBackend>(memory);
+  const auto backend = std::make_shared<FaultyBackend>(memory, Faults{}, std::make_shared<Distant>(memory));
   backend->keep();
   Events events;
-  StateStore store(backend, {.on_event = events.listener()});
+  StateStore store(backend, {.deadline = 60s, .on_event = events.listener()});
   Increments increments(2);
   increments.run(store, 8, 20, 1);
   REQUIRE(backend->batches() < 160);
@@ -984,7 +981,7 @@ TEST_CASE("what a copy throws comes out where it was, and has no effect or says 
     }
     Moody::copies_until_it_throws = 0;
     CHECK(state.load().value == wanted);
-    CHECK(store.stats().retries == 0);
+    if (equations == 0) CHECK(store.stats().retries == 0);  // else it is the database that copies, and is asked again
   }
   CHECK(thrown > 0);
 }
@@ -1109,7 +1106,7 @@ TEST_CASE("close finds out what became of a batch in doubt") {
   const auto backend = std::make_shared<FaultyBackend>(std::make_shared<atom::Memory>());
   StateStore store(backend, {.deadline = 30ms});
   backend->script({Fault::answer_lost});
-  for (int i = 0; i < 100; ++i) backend->script({Fault::refused_for_now});
+  for (int i = 0; i < 60; ++i) backend->script({Fault::refused_for_now});
   CHECK(number(store).try_set(1).error().effect() == Effect::unknown);
   CHECK(store.close(20s));
 }
@@ -1120,7 +1117,7 @@ TEST_CASE("close ends at its deadline where the database does not answer") {
   gate->set_open(false);
   std::thread caller([&] { (void)number(store).try_set(1); });
   wait_for_operations(store, 1);
-  CHECK(parts_of(200ms, [&] { CHECK_FALSE(store.close(200ms)); }) < slack + 0.5);
+  CHECK(takes(200ms, [&] { CHECK_FALSE(store.close(200ms)); }));
   gate->set_open(true);
   caller.join();
 }
@@ -1213,7 +1210,7 @@ TEST_CASE("a batch of all or nothing is carried out once, whatever goes wrong") 
   SECTION("it is tried again") {
     backend->script({Fault::request_lost, Fault::answer_lost, Fault::refused_for_now, Fault::duplicated});
     REQUIRE(commit(0, one).has_value());
-    CHECK(events.count(StateEvent::Kind::retry) == 2);
+    CHECK(events.count(StateEvent::Kind::retry) == 3);
     backend->deliver_late_ones();
     CHECK(a.load() == 1);
   }

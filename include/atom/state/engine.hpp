@@ -244,6 +244,28 @@ class StateEngine {
 
   // ---- All or nothing
 
+  /// One after the other. (A mutex that one can wait for until a deadline is what ThreadSanitizer does not know.)
+  class UnitTurn {
+   public:
+    UnitTurn(StateEngine& engine, Deadline deadline) : engine_(engine) {
+      Lock lock(engine.unit_mutex_);
+      is_mine_ = engine.unit_is_free_.wait_until(lock, deadline, [&] { return !engine.unit_is_taken_; });
+      if (is_mine_) engine.unit_is_taken_ = true;
+    }
+    UnitTurn(const UnitTurn&) = delete;
+    UnitTurn& operator=(const UnitTurn&) = delete;
+    ~UnitTurn() {
+      if (!is_mine_) return;
+      const Lock lock(engine_.unit_mutex_);
+      engine_.unit_is_taken_ = false;
+      engine_.unit_is_free_.notify_one();
+    }
+    explicit operator bool() const noexcept { return is_mine_; }
+
+   private:
+    StateEngine& engine_;
+    bool is_mine_;
+  };
   std::optional<StateError> commit_in_lane(std::span<const Command> commands, std::span<Outcome> outcomes,
                                            Deadline deadline, bool& is_in_doubt, Aftermath& after);
   StateError unit_failure(const std::optional<StateError>& why, bool is_in_doubt) const;
@@ -260,7 +282,9 @@ class StateEngine {
   std::unique_ptr<StateFollower> follower_;
 
   // Of batches that are carried out as a whole.
-  std::timed_mutex unit_mutex_;
+  std::mutex unit_mutex_;
+  std::condition_variable unit_is_free_;
+  bool unit_is_taken_ = false;
   NumberedLane unit_lane_{1};
   std::vector<std::pair<atom::Scope, std::string>> unit_in_doubt_;  // the states of the last one
 };
@@ -626,7 +650,7 @@ inline void StateEngine::refuse_in_doubt(const StateError& why, Aftermath& after
 }
 inline void StateEngine::fail(std::optional<StateError> error, Aftermath& after) noexcept {
   ++row_->failures;
-  row_->next_attempt = Clock::now() + delay_after(row_->failures);
+  row_->next_attempt = Clock::now() + delay_after(row_->failures, core_.options.deadline);
   retries_.fetch_add(1, std::memory_order_relaxed);
   after.add(StateEvent::Kind::retry, error ? error->what() : "");
   row_->last_error = std::move(error);
@@ -654,8 +678,8 @@ inline StateResult<std::vector<Outcome>> StateEngine::commit(std::span<const Com
   if (auto refused = refusal()) return *std::move(refused);
   Aftermath after;
   auto result = [&]() -> StateResult<std::vector<Outcome>> {
-    const std::unique_lock lock(unit_mutex_, deadline);
-    if (!lock) return unit_failure(std::nullopt, false);
+    const UnitTurn turn(*this, deadline);
+    if (!turn) return unit_failure(std::nullopt, false);
     if (!unit_in_doubt_.empty()) {
       std::vector<Command> checks;
       for (const auto& [scope, key] : unit_in_doubt_) {
@@ -707,7 +731,7 @@ inline std::optional<StateError> StateEngine::commit_in_lane(std::span<const Com
     if (result.status == BatchStatus::not_applied && !result.error->retryable()) return result.error;
     retries_.fetch_add(1, std::memory_order_relaxed);
     after.add(StateEvent::Kind::retry, result.error->what());
-    const Deadline next = Clock::now() + delay_after(failures);
+    const Deadline next = Clock::now() + delay_after(failures, core_.options.deadline);
     if (next >= deadline) return result.error;
     std::this_thread::sleep_until(next);
   }
@@ -743,8 +767,8 @@ inline bool StateEngine::close(Deadline deadline) {
     }
     if (!is_done) give_up_late_ones(true);
   }
-  const std::unique_lock unit(unit_mutex_, deadline);
-  return is_done && unit;
+  const UnitTurn last(*this, deadline);
+  return is_done && last;
 }
 
 inline StateResult<bool> StateCore::erase(const NodeReference& node) {

@@ -13,6 +13,7 @@ atom_present() {
     catch2) atom_header catch2/catch.hpp || atom_header catch2/catch_all.hpp ;;
     libfmt-dev) atom_header fmt/core.h ;;
     libsimdjson-dev) atom_header simdjson.h ;;
+    libsqlite3-dev) atom_header sqlite3.h ;;
     libcpp-httplib-dev) atom_header httplib.h ;;
     libbenchmark-dev) atom_header benchmark/benchmark.h ;;
     libboost-dev | libboost1.81-dev) atom_header boost/signals2.hpp ;;

@@ -280,7 +280,7 @@ class Atom : public AtomBase, public detail::Observable<Atom<T>, T> {
     }
     return write(T(next), loud);
   }
-  bool write(T&& next, bool loud) {
+  bool write(detail::Sink<T> next, bool loud) {
     this->check_write();
     if constexpr (std::is_nothrow_move_assignable_v<T>) {
       // An own value that was written before, and nobody to tell: it may simply be assigned.
@@ -296,11 +296,11 @@ class Atom : public AtomBase, public detail::Observable<Atom<T>, T> {
       return write_with_care(std::move(next), loud);
     return replace(std::move(next), loud);
   }
-  ATOM_NOINLINE bool write_with_care(T&& next, bool loud) {
+  ATOM_NOINLINE bool write_with_care(detail::Sink<T> next, bool loud) {
     require_free();
     return replace(checked(std::move(next)), loud);
   }
-  ATOM_NOINLINE bool replace(T&& next, bool loud) {
+  ATOM_NOINLINE bool replace(detail::Sink<T> next, bool loud) {
     if (detail::same_value<T>(current(), next)) [[unlikely]]
       return false;
     const bool tell = loud && is_heard();

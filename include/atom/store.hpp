@@ -257,6 +257,7 @@ class AtomStore {
   friend class detail::PersistHook;
   friend class detail::Recorder;
   friend class detail::MailboxHook;
+  friend class detail::SessionHook;
 
   // use
   template <class A>

@@ -138,9 +138,10 @@ struct Distant final : support::PassingBackend {
 /// Does something again and again until its end.
 class Meanwhile {
  public:
-  explicit Meanwhile(std::function<void()> work) : thread_([this, work = std::move(work)] {
-    while (!ends_.load()) work();
-  }) {}
+  explicit Meanwhile(std::function<void()> work)
+      : thread_([this, work = std::move(work)] {
+          while (!ends_.load()) work();
+        }) {}
   Meanwhile(const Meanwhile&) = delete;
   Meanwhile& operator=(const Meanwhile&) = delete;
   ~Meanwhile() {
@@ -894,10 +895,8 @@ TEST_CASE("callers that waited together are each counted when their writes are l
 
 TEST_CASE("what was lost again and again is counted once each time") {
   const auto memory = std::make_shared<atom::Memory>();
-  const auto backend = std::make_shared<FaultyBackend>(memory, Faults{.seed = 3}
-                                                                   .with(Fault::set_back, 20)
-                                                                   .with(Fault::duplicated, 20)
-                                                                   .with(Fault::answer_lost, 20));
+  const auto backend = std::make_shared<FaultyBackend>(
+      memory, Faults{.seed = 3}.with(Fault::set_back, 20).with(Fault::duplicated, 20).with(Fault::answer_lost, 20));
   Events events;
   StateStore store(backend, {.deadline = 60s, .on_event = events.listener()});
   State<Number> n = number(store);
@@ -1144,8 +1143,9 @@ TEST_CASE("a store is of no use in a process that was forked from its own, and c
           const auto is_closed = [](const auto& result) {
             return !result && result.error().code() == StateErrorCode::closed;
           };
-          return is_closed(n.try_set(2)) && is_closed(n.try_load()) && is_closed(n.try_apply_async(current + 1).wait()) &&
-                 is_closed(n.try_load_async().wait()) && !store->close(1s);
+          return is_closed(n.try_set(2)) && is_closed(n.try_load()) &&
+                 is_closed(n.try_apply_async(current + 1).wait()) && is_closed(n.try_load_async().wait()) &&
+                 !store->close(1s);
         }) == 0);
 #ifndef __SANITIZE_THREAD__
   CHECK(exit_code_of_child([&] {

@@ -211,6 +211,7 @@ TEST_CASE("with a database an asynchronous operation goes on where the executor 
 }
 
 TEST_CASE("without an executor it goes on in a thread of the store") {
+  std::unique_ptr<Task<void>> task;  // it ends after the thread of the store, which is the one that runs it
   StateStore store(std::make_shared<atom::Memory>());
   std::atomic<bool> done{false};
   Number result = 0;
@@ -218,8 +219,8 @@ TEST_CASE("without an executor it goes on in a thread of the store") {
     result = co_await all_of_them(number(store));
     done = true;
   };
-  auto task = work();
-  task.start();
+  task = std::make_unique<Task<void>>(work());
+  task->start();
   REQUIRE(soon([&] { return done.load(); }));
   CHECK(result == right);
 }
@@ -251,7 +252,9 @@ TEST_CASE("an operation that nobody waits for is carried out all the same") {
   const auto memory = std::make_shared<atom::Memory>();
   {
     StateStore store(memory);
-    { const auto dropped = number(store).apply_async(current + 1); }
+    {
+      const auto dropped = number(store).apply_async(current + 1);
+    }
     (void)number(store).apply_async(current + 1);
     (void)number(store, "other").set_async(7);
   }
@@ -262,11 +265,10 @@ TEST_CASE("an operation that nobody waits for is carried out all the same") {
 
 TEST_CASE("asynchronous operations on one state are carried out in their order") {
   const auto backend =
-      std::make_shared<FaultyBackend>(std::make_shared<atom::Memory>(),
-                                      support::Faults{.seed = 2}
-                                          .with(Fault::request_lost, 100)
-                                          .with(Fault::answer_lost, 100)
-                                          .with(Fault::refused_for_now, 100));
+      std::make_shared<FaultyBackend>(std::make_shared<atom::Memory>(), support::Faults{.seed = 2}
+                                                                            .with(Fault::request_lost, 100)
+                                                                            .with(Fault::answer_lost, 100)
+                                                                            .with(Fault::refused_for_now, 100));
   StateStore store(backend, {.deadline = 60s});
   State<Number> n = number(store);
   for (int round = 0; round < 20; ++round) {
@@ -310,6 +312,9 @@ TEST_CASE("a coroutine that is destroyed while it waits is not resumed") {
 
 TEST_CASE("an asynchronous operation gets its error at its deadline, also while others lead or block") {
   const auto backend = std::make_shared<Blocked>();
+  std::unique_ptr<Task<void>> task;
+  std::atomic<bool> done{false};
+  std::optional<StateError> error;
   StateStore store(backend, {.deadline = 200ms});
   backend->block(true);
   SECTION("its own thread does") {
@@ -324,16 +329,14 @@ TEST_CASE("an asynchronous operation gets its error at its deadline, also while 
   SECTION("a caller does, that waits longer") {
     std::thread caller([&] { (void)number(store).try_set(1); });
     REQUIRE(soon([&] { return backend->arrived > 0; }));
-    std::atomic<bool> done{false};
-    std::optional<StateError> error;
     const auto work = [&]() -> Task<void> {
       const auto result = co_await number(store, "other").try_apply_async(current + 1);
       error = result.error();
       done = true;
     };
-    auto task = work();
+    task = std::make_unique<Task<void>>(work());
     const auto began = std::chrono::steady_clock::now();
-    task.start();
+    task->start();
     CHECK(std::chrono::steady_clock::now() - began < 100ms);
     REQUIRE(soon([&] { return done.load(); }));
     CHECK(std::chrono::steady_clock::now() - began < 400ms);
@@ -345,6 +348,7 @@ TEST_CASE("an asynchronous operation gets its error at its deadline, also while 
 }
 
 TEST_CASE("a coroutine may wait in its thread for another operation") {
+  std::unique_ptr<Task<void>> task;  // it ends after the thread of the store, which is the one that runs it
   StateStore store(std::make_shared<atom::Memory>());
   std::atomic<bool> done{false};
   Number result = 0;
@@ -355,8 +359,8 @@ TEST_CASE("a coroutine may wait in its thread for another operation") {
     result = n.apply_async(current + 1).wait() + n.load_async().wait();
     done = true;
   };
-  auto task = work();
-  task.start();
+  task = std::make_unique<Task<void>>(work());
+  task->start();
   REQUIRE(soon([&] { return done.load(); }));
   CHECK(result == 6);
 }
@@ -365,6 +369,7 @@ TEST_CASE("threads and coroutines count together") {
   const auto backend = std::make_shared<FaultyBackend>(
       std::make_shared<atom::Memory>(),
       support::Faults{}.with(Fault::request_lost, 30).with(Fault::answer_lost, 30).with(Fault::duplicated, 30));
+  std::vector<Task<void>> tasks;
   StateStore store(backend, {.deadline = 60s});
   constexpr int coroutines = 50;
   constexpr int each = 20;
@@ -383,7 +388,6 @@ TEST_CASE("threads and coroutines count together") {
     }
     ++done;
   };
-  std::vector<Task<void>> tasks;
   for (int i = 0; i < coroutines; ++i) tasks.push_back(work());
   support::in_threads(5, [&](std::size_t thread) {
     State<Number> n = number(store);
@@ -422,6 +426,7 @@ TEST_CASE("a task may outlive its store, and says what came of it") {
 }
 
 TEST_CASE("an executor that takes nothing keeps no coroutine from going on") {
+  std::unique_ptr<Task<void>> task;
   StateStore store(std::make_shared<atom::Memory>(),
                    {.executor = [](const std::function<void()>&) { throw std::runtime_error("full"); }});
   std::atomic<bool> done{false};
@@ -429,8 +434,8 @@ TEST_CASE("an executor that takes nothing keeps no coroutine from going on") {
     co_await number(store).set_async(1);
     done = true;
   };
-  auto task = work();
-  task.start();
+  task = std::make_unique<Task<void>>(work());
+  task->start();
   CHECK(soon([&] { return done.load(); }));
 }
 

@@ -133,7 +133,7 @@ class JsonWriter {
   template <class Number>
   void floating(Number value) {
     using Limits = std::numeric_limits<Number>;
-    if (!(value >= Limits::lowest() && value <= Limits::max())) [[unlikely]]
+    if (!(value >= Limits::lowest() && value <= (Limits::max)())) [[unlikely]]
       return leave_out();
     need(40);
     // With at most two decimals and 14 digits, hundredths are the shortest digits that read back. They are quick to

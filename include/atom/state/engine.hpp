@@ -17,13 +17,12 @@
 #include <atom/state/detail/cache.hpp>
 #include <atom/state/detail/core.hpp>
 #include <atom/state/detail/follower.hpp>
+#include <atom/state/detail/home_process.hpp>
 #include <atom/state/detail/lane.hpp>
 #include <atom/state/detail/operation.hpp>
 #include <atom/state/detail/typed_operation.hpp>
 #include <atom/state/error.hpp>
 #include <atom/state/options.hpp>
-
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -90,6 +89,10 @@ class StateEngine {
   /// No new operations from now on; waits for those that are there until the deadline. Whether all were done.
   bool close(Deadline deadline);
 
+  /// For what has no order: reading, and values as text.
+  Backend& backend() noexcept { return *backend_; }
+  const BackendTraits& traits() const noexcept { return traits_; }
+
   StateStats stats() const noexcept {
     return {.batches = batches_.load(std::memory_order_relaxed),
             .operations = operations_.load(std::memory_order_relaxed),
@@ -97,7 +100,7 @@ class StateEngine {
   }
   /// Whether this process was forked from the one that the engine belongs to, whose threads are not here and whose
   /// mutexes may be locked for ever.
-  bool is_foreign() const noexcept { return ::getpid() != process_; }
+  bool is_foreign() const noexcept { return !home_.is_here(); }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -109,8 +112,8 @@ class StateEngine {
     std::mutex mutex;
     NumberedLane lane{0};
     OperationQueue waiting;
-    OperationQueue reads;          // asynchronous ones
-    OperationQueue gathered;       // of which a batch is being made, or that are being read: as it is but for the leader
+    OperationQueue reads;     // asynchronous ones
+    OperationQueue gathered;  // of which a batch is being made, or that are being read: as it is but for the leader
     std::unique_ptr<Batch> batch;  // the one that is under way
     bool is_led = false;           // a thread sends
     std::condition_variable idle;  // for who closes
@@ -273,7 +276,7 @@ class StateEngine {
   StateCore& core_;
   std::shared_ptr<Backend> backend_;
   const BackendTraits traits_;
-  const ::pid_t process_ = ::getpid();
+  const HomeProcess home_;
   StateCache cache_;
   StateBatcher batcher_;
   std::atomic<bool> is_closed_{false};
@@ -360,13 +363,12 @@ inline void StateEngine::give_up(OperationPointer operation, std::optional<State
   StateOperation::Verdict verdict;
   try {
     const Effect effect = is_sent ? Effect::unknown : Effect::none;
-    std::string message = "state \"" + state_id(operation->node->scope->scope, operation->node->key()) + "\": ";
+    std::string message = "state \"" + message_id(*operation->node) + "\": ";
     if (why) {
       verdict.error = StateError(why->code(), message + reason(*why), effect, why->retryable());
     } else if (row_->last_error) {
       message += "no answer from " + std::string(traits_.name) + " before the deadline; the last error was: ";
-      verdict.error =
-          StateError(row_->last_error->code(), message + reason(*row_->last_error), effect, true);
+      verdict.error = StateError(row_->last_error->code(), message + reason(*row_->last_error), effect, true);
     } else if (operation->conflicts_ > 0) {
       message += "others wrote it each time before the deadline";
       verdict.error = StateError(StateErrorCode::conflict, message, effect, true);
@@ -399,9 +401,8 @@ inline void StateEngine::note_quarantine(Aftermath& after) noexcept {
   Batch* const batch = row_->batch.get();
   if (!batch || !batch->is_in_doubt || batch->is_noted) return;
   bool is_waited_for = false;
-  batch->each([&](const OperationPointer& operation) {
-    is_waited_for = is_waited_for || operation->stage_ != Stage::done;
-  });
+  batch->each(
+      [&](const OperationPointer& operation) { is_waited_for = is_waited_for || operation->stage_ != Stage::done; });
   if (is_waited_for) return;
   batch->is_noted = true;
   after.add(StateEvent::Kind::in_doubt, row_->last_error ? row_->last_error->what() : "no answer before the deadline");
@@ -542,8 +543,7 @@ inline void StateEngine::send(Lock& lock, Aftermath& after, Deadline limit) noex
   }
   const Deadline deadline = std::min(limit, earliest_deadline());
   lock.unlock();
-  BatchResult result =
-      execute(row_->lane.lane(), BatchMode::independent, batch.commands, batch.outcomes, deadline);
+  BatchResult result = execute(row_->lane.lane(), BatchMode::independent, batch.commands, batch.outcomes, deadline);
   if (result.status == BatchStatus::done) batcher_.take_outcomes(batch);
   lock.lock();
   settle(std::move(result), after);
@@ -687,7 +687,8 @@ inline StateResult<std::vector<Outcome>> StateEngine::commit(std::span<const Com
       }
       bool is_in_doubt = true;
       std::vector<Outcome> outcomes(checks.size());
-      if (auto error = commit_in_lane(checks, outcomes, deadline, is_in_doubt, after)) return unit_failure(error, false);
+      if (auto error = commit_in_lane(checks, outcomes, deadline, is_in_doubt, after))
+        return unit_failure(error, false);
       unit_lane_.acknowledge(0);
       unit_in_doubt_.clear();
       after.was_lost = true;
@@ -707,8 +708,8 @@ inline StateResult<std::vector<Outcome>> StateEngine::commit(std::span<const Com
       }
       return unit_failure(error, is_in_doubt);
     }
-    const bool has_effect =
-        std::none_of(outcomes.begin(), outcomes.end(), [](const Outcome& outcome) { return outcome.error.has_value(); });
+    const bool has_effect = std::none_of(outcomes.begin(), outcomes.end(),
+                                         [](const Outcome& outcome) { return outcome.error.has_value(); });
     unit_lane_.acknowledge(has_effect ? commands.size() : 0);
     return outcomes;
   }();

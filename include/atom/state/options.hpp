@@ -15,6 +15,11 @@
 
 namespace atom::inline v0_1 {
 
+namespace detail {
+/// So that no clock overflows, here or in a database.
+inline constexpr std::chrono::milliseconds longest_time_to_live = std::chrono::hours(24 * 365 * 100);
+}  // namespace detail
+
 /// Which state, and what it is created with. Where it is there already, labels and time to live are what they were.
 struct StateOptions {
   /// 1 to 256 bytes of UTF-8.
@@ -23,7 +28,7 @@ struct StateOptions {
   AnyScope scope = {};
   /// `states.purge` deletes by these.
   std::vector<std::string> labels = {};
-  /// Time to live, from the last write; 0: for ever.
+  /// Time to live, from the last write; 0: for ever. More than a hundred years are a hundred.
   std::chrono::milliseconds ttl = {};
   /// Reading starts its time anew, too.
   bool sliding = {};
@@ -36,6 +41,7 @@ struct StateEvent {
     retry,           ///< The database did not answer, or not as it should; it is asked again.
     in_doubt,        ///< Writes were given up at their deadline that may have taken effect. It is found out later.
     history_lost,    ///< The database has lost writes that it had acknowledged.
+    dropped,         ///< A session has ended with changes that were not committed.
     feed_down,       ///< Changes by others are not told for a while; what was missed is caught up with.
     undecodable,     ///< What is stored does not read as the type of the state; it is left alone.
   };

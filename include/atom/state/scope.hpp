@@ -237,12 +237,26 @@ inline std::optional<StateError> check_key(std::string_view key) {
   return std::nullopt;
 }
 
-/// One text for both, and another one for any other pair: no scope has a colon, so the first one ends it. The key is
-/// escaped as a segment is, but keeps its dots.
-inline std::string state_id(const atom::Scope& scope, std::string_view key) {
-  std::string id = scope.text() + ':';
+/// The scope as a message names it: without the id of a client or a user, which may be all that it takes to be one.
+inline std::string scope_in_message(const atom::Scope& scope) {
+  const ScopeKind kind = scope.kind();
+  if (kind != ScopeKind::client && kind != ScopeKind::user) return scope.text();
+  return std::string(scope_prefixes[static_cast<std::size_t>(kind)]) + '*';
+}
+
+/// Both in one text. The key is escaped as a segment is, but keeps its dots.
+inline std::string join_names(std::string id, std::string_view key) {
+  id += ':';
   escape(id, key, '.');
   return id;
+}
+/// One text for both, and another one for any other pair: no scope has a colon, so the first one ends it.
+inline std::string state_id(const atom::Scope& scope, std::string_view key) {
+  return join_names(scope.text(), key);
+}
+/// The same for messages.
+inline std::string id_in_message(const atom::Scope& scope, std::string_view key) {
+  return join_names(scope_in_message(scope), key);
 }
 
 }  // namespace detail

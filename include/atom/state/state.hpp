@@ -94,7 +94,8 @@ class State {
   }
   /// Of the value that `get` gives: greater after each write; 0: there is none, and `get` gives the default.
   std::int64_t version() const {
-    return seen(core_staleness(), [](const auto& now) { return now.version; }).value();
+    if (auto error = refresh(core_staleness())) throw *std::move(error);
+    return core().version(*node_);
   }
   /// Whether there is a value, be it 0, false, or empty.
   bool has_value() const { return version() > 0; }
@@ -288,13 +289,15 @@ class State {
                       "the store of the state \"" + std::string(node_->key()) + "\" is closed or gone");
   }
 
+  /// Makes sure that what is known is no older than `staleness`.
+  std::optional<StateError> refresh(std::chrono::milliseconds staleness) const {
+    if (auto closed = closed_error()) return closed;
+    return core().engine ? core().engine->refresh(node_, staleness, core().deadline()) : std::nullopt;
+  }
   /// What `use` makes of what there is, which is no older than `staleness`.
   template <class Use>
   StateResult<std::invoke_result_t<Use, const Seen&>> seen(std::chrono::milliseconds staleness, Use use) const {
-    if (auto closed = closed_error()) return *std::move(closed);
-    if (core().engine) {
-      if (auto error = core().engine->refresh(node_, staleness, core().deadline())) return *std::move(error);
-    }
+    if (auto error = refresh(staleness)) return *std::move(error);
     detail::SeenValue now = core().look(*node_);
     return use(Seen{std::static_pointer_cast<const T>(std::move(now.value)), std::max<std::int64_t>(now.version, 0)});
   }
@@ -316,8 +319,8 @@ class State {
   bool has_database() const noexcept { return !node_->has(Node::closed) && core().engine; }
   template <class R, class Operation, class... Args>
   StateTask<R> start(Args&&... args) const {
-    return StateTask<R>::start(
-        *core().engine, std::make_shared<Operation>(node_, core().deadline(), std::forward<Args>(args)...));
+    return StateTask<R>::start(*core().engine,
+                               std::make_shared<Operation>(node_, core().deadline(), std::forward<Args>(args)...));
   }
   template <class R>
   StateTask<R> get_async() const {
@@ -377,8 +380,10 @@ class State {
       if (*written) return T(*shared);
       staleness = {};
       if (core().engine && std::chrono::steady_clock::now() >= deadline) {
-        return StateError(StateErrorCode::conflict,
-                          "state \"" + id() + "\": others wrote it each time before the deadline", Effect::none, true);
+        return StateError(
+            StateErrorCode::conflict,
+            "state \"" + detail::id_in_message(scope(), key()) + "\": others wrote it each time before the deadline",
+            Effect::none, true);
       }
     }
   }

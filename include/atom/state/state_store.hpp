@@ -32,7 +32,9 @@
 
 namespace atom::inline v0_1 {
 
+class Session;
 class StateStore;
+struct SessionOptions;
 
 /// A state whose type is not known: what a list is made of.
 class AnyState {
@@ -185,6 +187,16 @@ class StateStore {
   /// Deletes the states of a scope, and all that lie below it. How many had a value.
   std::size_t delete_scope(const Scope& scope);
 
+  // ---- Several together: see session.hpp, which must be included
+
+  /// Calls `fn(session)` with a Session of this scope and commits it; where somebody else has written meanwhile, does
+  /// so again with fresh values, until the deadline. So `fn` may run more than once; what it throws comes out, and
+  /// nothing is written. Returns what it returned.
+  template <class F>
+  auto transact(const Scope& scope, F&& fn, const SessionOptions& options);
+  template <class F>
+  auto transact(const Scope& scope, F&& fn);
+
   // ---- The end, and what goes on
 
   /// Ends what waits for a database, until the deadline: from now on operations are refused. Whether nothing was left.
@@ -198,6 +210,7 @@ class StateStore {
 
  private:
   friend class StatesOfRequest;
+  friend class Session;
 
   static StateResult<Scope> resolve(const StateOptions& options, const RequestContext& context) {
     if (auto bad = detail::check_key(options.key)) return *std::move(bad);
@@ -205,10 +218,7 @@ class StateStore {
   }
   StateResult<detail::NodeReference> attach(const detail::TypeOps& type, const void* initial, const Scope& scope,
                                             const StateOptions& options);
-  detail::OwnedNode make_node(const StateOptions& options, const detail::TypeOps& type, const void* initial);
-  static bool is_there(const detail::StateNode& node) noexcept {
-    return node.version() > 0 && !detail::StateTable::has_ended(node);
-  }
+  bool is_there(detail::StateNode& node) noexcept { return core_.version(node) > 0; }
 
   Listed<AnyState> list_in(const Scope* scope, const ListOptions& options);
   std::int64_t version_in_database(const Scope& scope, std::string_view key);
@@ -231,33 +241,13 @@ inline StateResult<detail::NodeReference> StateStore::attach(const detail::TypeO
   }
   try {
     detail::NodeReference node =
-        core_.table.obtain(scope, options.key, [&] { return make_node(options, type, initial); });
+        core_.table.obtain(scope, options.key, [&] { return detail::make_state_node(core_, options, type, initial); });
     if (node->type().same_type(type)) return node;
-    return mismatch("state \"" + detail::state_id(scope, options.key) + "\" is " + std::string(node->type().name) +
+    return mismatch("state \"" + detail::id_in_message(scope, options.key) + "\" is " + std::string(node->type().name) +
                     ", and is asked for as " + std::string(type.name));
   } catch (const StateError& error) {
     return error;
   }
-}
-
-inline detail::OwnedNode StateStore::make_node(const StateOptions& options, const detail::TypeOps& type,
-                                               const void* initial) {
-  detail::OwnedNode node(detail::StateNode::make(options.key, type, initial));
-  if (options.ttl.count() > 0) {
-    detail::StateExtras& extras = extras_of(*node);
-    extras.time_to_live = options.ttl.count();
-    extras.sliding = options.sliding;
-    node->add(detail::StateNode::timed);
-  }
-  if (!options.labels.empty()) {
-    extras_of(*node).labels = options.labels;
-    node->add(detail::StateNode::labelled);
-  }
-  if (engine_) {
-    extras_of(*node);
-    node->add(detail::StateNode::remote);
-  }
-  return node;
 }
 
 // --------------------------------------------------------------------------------------------------------------- many
@@ -300,7 +290,7 @@ inline Listed<Scope> StateStore::scopes(const ListOptions& options) {
     for (const Scope& scope : core_.table.scopes([&](const Scope& other) { return other.text() > options.after; })) {
       if (all.items.size() > options.limit) break;
       const auto nodes = core_.table.nodes(scope);
-      const bool has_value = std::any_of(nodes.begin(), nodes.end(), [](const auto& node) { return is_there(*node); });
+      const bool has_value = std::any_of(nodes.begin(), nodes.end(), [&](const auto& node) { return is_there(*node); });
       if (has_value) all.items.push_back(scope);
     }
   }

@@ -54,7 +54,7 @@ bool is_unlocked(const NodeReference& node) {
       .get();
 }
 
-/// Values that look, when they are destroyed, whether a lock is held.
+/// Values that look, when they are destroyed, whether a lock is held. The node must not have one at its own end.
 class Values {
  public:
   explicit Values(const NodeReference& node) : node_(node) {}
@@ -112,6 +112,7 @@ TEST_CASE("a value that was replaced while it was told is destroyed when nothing
   });
   core.write(*node, values.make(), std::nullopt);
   CHECK(values.destroyed == 1);
+  core.write(*node, nullptr, std::nullopt);
   CHECK(values.unlocked);
 }
 
@@ -130,6 +131,7 @@ TEST_CASE("a value whose time is over is destroyed when nothing is locked") {
   atom::detail::extras_of(*node).ends = 1;
   core.write(*node, values.make(), std::nullopt);
   CHECK(values.destroyed == 2);
+  core.write(*node, nullptr, std::nullopt);
   CHECK(values.unlocked);
 }
 

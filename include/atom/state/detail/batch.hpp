@@ -35,16 +35,16 @@ struct Taker {
 struct Share {
   NodeReference node;
   Command::Kind kind;
-  std::int64_t known;                          // the version of what was known
+  std::int64_t known;  // the version of what was known
   std::optional<std::int64_t> expected = {};
   std::vector<Taker> takers = {};
-  SharedValue next = {};                       // of a write, the value
-  bool is_guessed = false;                     // on what was known: if that is old, it is all done again
-  bool is_closed = false;                      // what comes later waits for the next batch
-  StoredValue stored = {};                     // what it starts from or becomes, as text
+  SharedValue next = {};    // of a write, the value
+  bool is_guessed = false;  // on what was known: if that is old, it is all done again
+  bool is_closed = false;   // what comes later waits for the next batch
+  StoredValue stored = {};  // what it starts from or becomes, as text
   std::vector<const AnyEquation*> equations = {};
-  bool is_left = false;                        // nobody waits for it any more: see Lane
-  bool is_news = false;                        // to be told when it is done
+  bool is_left = false;  // nobody waits for it any more: see Lane
+  bool is_news = false;  // to be told when it is done
 };
 
 struct Batch {
@@ -63,13 +63,29 @@ struct Batch {
   }
 };
 
+/// A value as text, as it is to be stored; `id` is for the error.
+inline std::optional<StateError> write_value(const BackendTraits& traits, const std::string& id, const TypeOps& type,
+                                             const void* value, StoredValue& to) {
+  const auto failed = [&](StateErrorCode code, const std::string& why) {
+    return StateError(code, "state \"" + id + "\": " + why);
+  };
+  JsonWriter writer;
+  type.write(value, writer);
+  if (!writer.left_out().empty()) return failed(StateErrorCode::not_finite, "a number in its value is not finite");
+  to = {std::string(writer.text()), type.version};
+  if (to.text.size() <= traits.most_value_bytes) return std::nullopt;
+  return failed(StateErrorCode::too_large, "its value has " + std::to_string(to.text.size()) + " bytes as text, and " +
+                                               std::string(traits.name) + " takes " +
+                                               std::to_string(traits.most_value_bytes));
+}
+
 class StateBatcher {
  public:
   StateBatcher(StateCore& core, StateCache& cache, const Backend& backend)
       : core_(core), cache_(cache), backend_(backend), traits_(backend.traits()) {}
 
-  /// A batch of those that wait, as far as they go into one; each is marked with its place. Of one state they keep their
-  /// order. Empty, if all have failed.
+  /// A batch of those that wait, as far as they go into one; each is marked with its place. Of one state they keep
+  /// their order. Empty, if all have failed.
   std::unique_ptr<Batch> make(const OperationQueue& operations) {
     auto batch = std::make_unique<Batch>();
     batch->made = StateTable::milliseconds_now();
@@ -113,8 +129,8 @@ class StateBatcher {
 
   /// Of an equation, a comparison.
   static StateError failure(StateErrorCode code, const StateNode& node) {
-    return {code, "state \"" + state_id(node.scope->scope, node.key()) + "\": " + std::string(to_string(code)),
-            Effect::none, code == StateErrorCode::conflict};
+    return {code, "state \"" + message_id(node) + "\": " + std::string(to_string(code)), Effect::none,
+            code == StateErrorCode::conflict};
   }
 
  private:
@@ -202,7 +218,7 @@ class StateBatcher {
       failed = failure(*problem, *share.node);
     } else if (!operation->equation()) {
       // It must be possible to store it, even if the next one replaces it at once.
-      failed = write_down(*share.node, next.get(), stored);
+      failed = write(*share.node, next.get(), stored);
     }
     share.takers.push_back({operation, std::move(failed)});
     if (share.takers.back().failed) return;
@@ -252,7 +268,7 @@ class StateBatcher {
     std::optional<StateError> error;
     attempt(first, [&] {
       const SharedValue value = share.kind == Command::Kind::write ? share.next : share.node->initial();
-      error = write_down(*share.node, value.get(), share.stored);
+      error = write(*share.node, value.get(), share.stored);
     });
     const bool has_thrown = first.place_ == StateOperation::Place::failed;
     if (!error && !has_thrown) return true;
@@ -285,18 +301,8 @@ class StateBatcher {
     });
     return first->place_ == StateOperation::Place::taken;
   }
-  std::optional<StateError> write_down(const StateNode& node, const void* value, StoredValue& to) const {
-    const auto failed = [&](StateErrorCode code, const std::string& why) {
-      return StateError(code, "state \"" + state_id(node.scope->scope, node.key()) + "\": " + why);
-    };
-    JsonWriter writer;
-    node.type().write(value, writer);
-    if (!writer.left_out().empty()) return failed(StateErrorCode::not_finite, "a number in its value is not finite");
-    to = {std::string(writer.text()), node.type().version};
-    if (to.text.size() <= traits_.most_value_bytes) return std::nullopt;
-    return failed(StateErrorCode::too_large, "its value has " + std::to_string(to.text.size()) +
-                                                 " bytes as text, and " + std::string(traits_.name) + " takes " +
-                                                 std::to_string(traits_.most_value_bytes));
+  std::optional<StateError> write(const StateNode& node, const void* value, StoredValue& to) const {
+    return write_value(traits_, message_id(node), node.type(), value, to);
   }
   static Command command_of(const Share& share) {
     const StateNode& node = *share.node;
@@ -392,7 +398,7 @@ class StateBatcher {
     return {error.code(), reason(error), effect, error.retryable()};
   }
   static std::string with_id(const StateNode& node, const char* text) {
-    return "state \"" + state_id(node.scope->scope, node.key()) + "\": " + text;
+    return "state \"" + message_id(node) + "\": " + text;
   }
 
   StateCore& core_;

@@ -30,8 +30,8 @@ inline std::chrono::microseconds delay_after(unsigned failures, std::chrono::mic
   thread_local std::minstd_rand chance(
       static_cast<unsigned>(std::hash<std::thread::id>()(std::this_thread::get_id()) ^
                             static_cast<std::size_t>(std::chrono::steady_clock::now().time_since_epoch().count())));
-  const std::int64_t most = std::min<std::int64_t>({200'000, std::int64_t{1000} << std::min(failures, 8u),
-                                                    std::max<std::int64_t>(deadline.count() / 8, 1)});
+  const std::int64_t most = std::min<std::int64_t>(
+      {200'000, std::int64_t{1000} << std::min(failures, 8u), std::max<std::int64_t>(deadline.count() / 8, 1)});
   return std::chrono::microseconds(std::uniform_int_distribution<std::int64_t>(0, most)(chance));
 }
 
@@ -41,10 +41,13 @@ inline std::string reason(const StateError& error) {
   text.resize(text.size() - std::string_view(" ()").size() - to_string(error.effect()).size());
   return text;
 }
+/// What a message calls it.
+inline std::string message_id(const StateNode& node) {
+  return id_in_message(node.scope->scope, node.key());
+}
 /// The same error, which says of which state it is.
 inline StateError with_name(const StateError& error, const StateNode& node) {
-  return {error.code(), "state \"" + state_id(node.scope->scope, node.key()) + "\": " + reason(error), error.effect(),
-          error.retryable()};
+  return {error.code(), "state \"" + message_id(node) + "\": " + reason(error), error.effect(), error.retryable()};
 }
 
 class StateCache {
@@ -121,7 +124,8 @@ class StateCache {
         done(i, value.error(), false);
         continue;
       }
-      const bool is_news = core_.accept(node, *std::move(value), outcomes[i].version, StateCore::Asked{known[i], false});
+      const bool is_news =
+          core_.accept(node, *std::move(value), outcomes[i].version, StateCore::Asked{known[i], false});
       is_as_of(node, began);
       done(i, std::nullopt, is_news);
     }

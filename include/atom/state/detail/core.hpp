@@ -14,6 +14,8 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -27,6 +29,36 @@ class StateEngine;
 
 /// When waiting ends.
 using Deadline = std::chrono::steady_clock::time_point;
+
+/// What sessions of one route used last time, to be read at once the next time.
+class Routes {
+ public:
+  struct Used {
+    std::optional<atom::Scope> scope;  // nothing: the session's own
+    std::string key;
+    bool operator==(const Used&) const = default;
+  };
+  std::vector<Used> used_by(const std::string& route) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = routes_.find(route);
+    return found == routes_.end() ? std::vector<Used>() : found->second;
+  }
+  void remember(const std::string& route, std::vector<Used> used) {
+    if (used.size() > most_states) used.resize(most_states);
+    const std::lock_guard lock(mutex_);
+    const auto found = routes_.find(route);
+    if (found != routes_.end()) {
+      found->second = std::move(used);
+    } else if (routes_.size() < most_routes) {  // a route may hold what comes from outside
+      routes_.emplace(route, std::move(used));
+    }
+  }
+
+ private:
+  static constexpr std::size_t most_routes = 1000, most_states = 64;
+  mutable std::mutex mutex_;
+  std::map<std::string, std::vector<Used>> routes_;
+};
 
 /// A value as it was at one moment.
 struct SeenValue {
@@ -56,15 +88,26 @@ class StateCore {
     const std::int64_t version = node.raw_version();
     if (!node.has(StateNode::inside)) {
       SharedValue value = node.shared();
-      node.unlock();
       touch(node, version);
+      node.unlock();
       return {std::move(value), version};
     }
     alignas(std::uint64_t) std::byte copy[64];
     node.copy_to(copy);
-    node.unlock();
     touch(node, version);
+    node.unlock();
     return {copy_value(node.type(), copy), version};
+  }
+
+  /// Of the value; 0: there is none. Asking is not reading.
+  std::int64_t version(StateNode& node) noexcept {
+    if (!node.has(StateNode::timed)) return node.version();
+    SharedValue gone;
+    node.lock();  // so that whoever reads meanwhile brings nothing back that was over here
+    end_if_over(node, gone);
+    const std::int64_t version = node.version();
+    node.unlock();
+    return version;
   }
 
   /// Makes `next` the value, if the version is still `expected` (or whatever it is); an empty one ends it. The version
@@ -95,6 +138,51 @@ class StateCore {
       tell(node, *node.extras.load(std::memory_order_acquire), order);
     }
     return now;
+  }
+
+  /// One step of several that take effect together.
+  struct Step {
+    NodeReference node;
+    SharedValue next;       // null: the value ends, if there is one
+    std::int64_t expected;  // as `SeenValue::version`
+    std::int64_t version = 0;
+  };
+  /// Takes all the steps, or none if the version of one is not as expected: that one, or null. No two are of one node.
+  Step* write_all(std::vector<Step>& steps) {
+    std::sort(steps.begin(), steps.end(), [](const Step& a, const Step& b) { return &*a.node < &*b.node; });
+    std::vector<SharedValue> gone(2 * steps.size());
+    std::vector<std::unique_lock<std::mutex>> orders(steps.size());
+    lock_all(steps, orders);
+    Step* conflict = nullptr;
+    for (std::size_t i = 0; i < steps.size() && !conflict; ++i) {
+      end_if_over(*steps[i].node, gone[i]);
+      if (steps[i].node->raw_version() != steps[i].expected) conflict = &steps[i];
+    }
+    for (std::size_t i = 0; i < steps.size() && !conflict; ++i) {
+      StateNode& node = *steps[i].node;
+      SharedValue& before = gone[steps.size() + i];
+      if (steps[i].next) {
+        steps[i].version = version_after(node.raw_version());
+        before = steps[i].next;
+        node.put(before, steps[i].version);
+        start_time(node);
+      } else if (node.raw_version() > 0) {
+        end(node, before);
+      }
+    }
+    for (const Step& step : steps) step.node->unlock();
+    if (conflict) return conflict;
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      StateNode& node = *steps[i].node;
+      if (!orders[i] || !add_news(node, steps[i].next ? steps[i].next : node.initial())) orders[i] = {};
+    }
+    for (auto& order : orders) {
+      if (order) order.unlock();
+    }
+    for (const Step& step : steps) {
+      if (step.node->has(StateNode::heard)) tell_news(*step.node);
+    }
+    return nullptr;
   }
 
   /// When the database was asked.
@@ -184,6 +272,7 @@ class StateCore {
 
   const StoreOptions options;
   StateTable table;
+  Routes routes;
   StateEngine* engine = nullptr;  // null: no database
 
  private:
@@ -194,6 +283,22 @@ class StateCore {
       node.lock();
       if (order || !node.has(StateNode::heard)) return;
       node.unlock();  // somebody has begun to listen just now
+    }
+  }
+  /// All of them, each order before any node, both by address.
+  static void lock_all(std::vector<Step>& steps, std::vector<std::unique_lock<std::mutex>>& orders) {
+    for (;;) {
+      for (std::size_t i = 0; i < steps.size(); ++i) {
+        if (steps[i].node->has(StateNode::heard)) orders[i] = std::unique_lock(extras_of(*steps[i].node).mutex);
+      }
+      bool all = true;
+      for (std::size_t i = 0; i < steps.size(); ++i) {
+        steps[i].node->lock();
+        all = all && (orders[i] || !steps[i].node->has(StateNode::heard));
+      }
+      if (all) return;
+      for (const Step& step : steps) step.node->unlock();
+      for (auto& order : orders) order = {};  // somebody has begun to listen just now
     }
   }
   void end(StateNode& node, SharedValue& before, std::int64_t version = 0) noexcept {
@@ -235,6 +340,29 @@ class StateCore {
     report(StateEvent::Kind::listener_threw, &node, "a listener of the state has thrown", std::current_exception());
   }
 };
+
+inline OwnedNode make_state_node(const StateCore& core, const StateOptions& options, const TypeOps& type,
+                                 const void* initial) {
+  OwnedNode node(StateNode::make(options.key, type, initial));
+  if (options.ttl.count() > 0) {
+    StateExtras& extras = extras_of(*node);
+    extras.time_to_live = std::min<std::chrono::milliseconds>(options.ttl, longest_time_to_live).count();
+    extras.sliding = options.sliding;
+    node->add(StateNode::timed);
+  }
+  if (!options.labels.empty()) {
+    std::vector<std::string>& labels = extras_of(*node).labels;
+    labels = options.labels;
+    std::sort(labels.begin(), labels.end());
+    labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
+    node->add(StateNode::labelled);
+  }
+  if (core.engine) {
+    extras_of(*node);
+    node->add(StateNode::remote);
+  }
+  return node;
+}
 
 inline void NodeReference::release(StateNode& node) noexcept {
   if (!node.has(StateNode::closed)) return node.scope->core.table.release(node);

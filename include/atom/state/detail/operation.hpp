@@ -18,8 +18,8 @@
 
 namespace atom::inline v0_1::detail {
 
-/// What one caller wants done with one state, and what comes of it. The caller and the engine share it, as either may be
-/// through with it first: a caller gives up at its deadline, and one that does not wait may have gone long before.
+/// What one caller wants done with one state, and what comes of it. The caller and the engine share it, as either may
+/// be through with it first: a caller gives up at its deadline, and one that does not wait may have gone long before.
 class StateOperation {
  public:
   enum class Kind : std::uint8_t {
@@ -95,9 +95,9 @@ class StateOperation {
   // Under the mutex of the engine:
   enum class Stage : std::uint8_t { waits, gathered, sent, done };
   Stage stage_ = Stage::waits;
-  unsigned asleep_ = 0;            // threads that wait, in `wake_`
-  bool is_asynchronous_ = false;   // if by nobody, the sender minds it
-  std::condition_variable wake_;   // it is done, or its thread is to lead
+  unsigned asleep_ = 0;           // threads that wait, in `wake_`
+  bool is_asynchronous_ = false;  // if by nobody, the sender minds it
+  std::condition_variable wake_;  // it is done, or its thread is to lead
   std::shared_ptr<StateOperation> next_;
   std::shared_ptr<StateOperation> next_done_;
 

@@ -171,15 +171,15 @@ class StateTable {
       entry = new ScopeEntry{core_, scope};
       part.scopes.insert(*entry);
     }
+    made->scope = entry;
     try {
       entry->states.reserve_one();
-      enter_labels(*made, *entry);
+      enter_labels(*made);  // others can see it from here on
     } catch (...) {
       leave_labels(*made);
       forget_if_empty(part, *entry);
       throw;
     }
-    made->scope = entry;
     entry->states.insert(*made);
     NodeReference node(made.release());
     sweep(part, gone);
@@ -302,13 +302,12 @@ class StateTable {
     return node;
   }
   [[noreturn]] void too_many(const Scope& scope) const {
-    throw StateError(StateErrorCode::too_large, "scope \"" + scope.text() + "\" has " +
+    throw StateError(StateErrorCode::too_large, "scope \"" + scope_in_message(scope) + "\" has " +
                                                     std::to_string(most_per_scope_) +
                                                     " states, and no more are allowed in one");
   }
-  void enter_labels(StateNode& node, ScopeEntry& entry) {
+  void enter_labels(StateNode& node) {
     if (!node.has(StateNode::labelled)) return;
-    node.scope = &entry;
     const std::lock_guard lock(labels_mutex_);
     for (const std::string& label : extras_of(node).labels) by_label_[label].insert(&node);
   }

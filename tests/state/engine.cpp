@@ -342,6 +342,47 @@ TEST_CASE("a value that the database does not take fails alone") {
   CHECK(text.load().size() < codes.size());
 }
 
+TEST_CASE("an element for which a list has no room fails alone") {
+  struct Small final : support::PassingBackend {
+    using PassingBackend::PassingBackend;
+    atom::BackendTraits traits() const noexcept override {
+      atom::BackendTraits traits = inner().traits();
+      traits.most_value_bytes = 100;
+      return traits;
+    }
+  };
+  const auto gate = std::make_shared<Gate>();
+  StateStore store(std::make_shared<Small>(gate), {.deadline = 20s});
+  using List = std::vector<std::string>;
+  auto list = store.get_state<List>({}, {.key = "list", .scope = Scope::global()});
+  list.set({"first"});
+  gate->set_open(false);
+  std::vector<std::optional<StateErrorCode>> codes(9);
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    threads.emplace_back([&, i] {
+      const auto result = list.try_apply(atom::append(std::string(i % 3 == 0 ? 200 : 2, 'a')));
+      if (!result) codes[i] = result.error().code();
+    });
+  }
+  wait_for_operations(store, 10);
+  gate->set_open(true);
+  for (std::thread& thread : threads) thread.join();
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    CHECK(codes[i] == (i % 3 == 0 ? std::optional(StateErrorCode::too_large) : std::nullopt));
+  }
+  CHECK(list.load().size() == 7);
+}
+
+TEST_CASE("an error on what is known here is none if that is old") {
+  const auto memory = std::make_shared<atom::Memory>();
+  StateStore store(memory);
+  StateStore other(memory);
+  number(store).set(most);
+  number(other).set(1);
+  CHECK(number(store).apply(current + 1) == 2);
+}
+
 TEST_CASE("an erase or a set_if is carried out where it comes among the others") {
   const auto gate = std::make_shared<Gate>();
   StateStore store(gate);
@@ -532,69 +573,6 @@ TEST_CASE("update(fn) loses no update") {
 
 // --------------------------------------------------------------------------------------------- one after the other
 
-/// A number with a version that grows with each write, or with several that were one command.
-class GrowingState {
- public:
-  std::optional<GrowingState> after(const support::Call& call) const {
-    using enum support::Call::Kind;
-    GrowingState next = *this;
-    const bool is_known = call.end != support::Call::never;
-    bool fits = true;
-    switch (call.kind) {
-      case get:
-        fits = call.result == value_;
-        break;
-      case load:
-        fits = call.result == value_ && next.has_version(call.version);
-        break;
-      case set:
-        next.write(call.argument);
-        break;
-      case add:
-        next.write(value_ + call.argument);
-        fits = call.result == next.value_;
-        break;
-      case set_if: {
-        const bool result = call.result != 0 || !is_known;
-        const bool can_fail = !present_ ? call.expected != 0 : version_ == untold || call.expected != version_;
-        if (result ? !next.has_version(call.expected) : !can_fail) return std::nullopt;
-        if (result) next.write(call.argument);
-        break;
-      }
-      case erase:
-        fits = (call.result != 0) == present_;
-        next.present_ = false;
-        next.value_ = 0;
-        break;
-    }
-    if (!fits && is_known) return std::nullopt;
-    return next;
-  }
-  friend bool operator==(const GrowingState&, const GrowingState&) = default;
-  std::size_t hash() const noexcept {
-    return static_cast<std::size_t>(value_ * 31 + version_ * 7 + last_) * 2 + (present_ ? 1 : 0);
-  }
-
- private:
-  static constexpr std::int64_t untold = -1;
-  void write(std::int64_t value) {
-    present_ = true;
-    value_ = value;
-    version_ = untold;
-  }
-  bool has_version(std::int64_t version) {
-    if (!present_) return version == 0;
-    if (version_ != untold) return version == version_;
-    if (version <= last_) return false;
-    version_ = last_ = version;
-    return true;
-  }
-  bool present_ = false;
-  std::int64_t value_ = 0;
-  std::int64_t version_ = 0;
-  std::int64_t last_ = 0;
-};
-
 support::Calls record(StateStore& store, const std::string& key, std::size_t threads, std::size_t each,
                       std::uint64_t seed) {
   std::vector<support::Calls> recorded(threads);
@@ -672,7 +650,7 @@ TEST_CASE("what callers see of one state happened one after the other, whatever 
         calls.begin(), calls.end(), [](const support::Call& call) { return call.end == support::Call::never; }));
     batches += backend->batches();
     CAPTURE(seed, equations, support::to_string(calls));
-    REQUIRE(support::is_linearizable<GrowingState>(calls));
+    REQUIRE(support::is_linearizable<support::CombinedState>(calls));
     REQUIRE(backend->most_at_once() == 1);
   }
   CHECK(unknown > 0);

@@ -137,6 +137,74 @@ class SequentialState {
   std::int64_t last_ = 0;  // the highest that was told
 };
 
+/// The same, where writes that wait together become one (as with a database): they have one version, and that of a
+/// value which is replaced at once is told to nobody. So a version grows with each write, by whatever it is; the one
+/// that `set` returns is of use for `set_if` alone.
+class CombinedState {
+ public:
+  std::optional<CombinedState> after(const Call& call) const {
+    using enum Call::Kind;
+    CombinedState next = *this;
+    const bool is_known = call.end != Call::never;
+    bool fits = true;
+    switch (call.kind) {
+      case get:
+        fits = call.result == value_;
+        break;
+      case load:
+        fits = call.result == value_ && next.has_version(call.version);
+        break;
+      case set:
+        next.write(call.argument);
+        break;
+      case add:
+        next.write(value_ + call.argument);
+        fits = call.result == next.value_;
+        break;
+      case set_if: {
+        const bool succeeds = call.result != 0 || !is_known;
+        const bool can_fail = version_ == untold || call.expected != version_;
+        if (succeeds ? !next.has_version(call.expected) : !can_fail) return std::nullopt;
+        if (succeeds) next.write(call.argument);
+        break;
+      }
+      case erase:
+        fits = (call.result != 0) == present_;
+        next.present_ = false;
+        next.value_ = next.version_ = 0;
+        break;
+    }
+    if (!fits && is_known) return std::nullopt;
+    return next;
+  }
+  friend bool operator==(const CombinedState&, const CombinedState&) = default;
+  std::size_t hash() const noexcept {
+    const auto mix = [](std::size_t a, std::int64_t b) { return a * 1000003 + std::hash<std::int64_t>()(b); };
+    return mix(mix(mix(present_ ? 1 : 0, value_), version_), last_);
+  }
+
+ private:
+  static constexpr std::int64_t untold = -1;
+
+  void write(std::int64_t value) {
+    present_ = true;
+    value_ = value;
+    version_ = untold;
+  }
+  /// Whether it may be the version; then it is.
+  bool has_version(std::int64_t version) {
+    if (version_ != untold) return version == version_;
+    if (version <= last_) return false;
+    version_ = last_ = version;
+    return true;
+  }
+
+  bool present_ = false;
+  std::int64_t value_ = 0;
+  std::int64_t version_ = 0;
+  std::int64_t last_ = 0;  // the highest that was told
+};
+
 namespace detail {
 
 template <class Model>

@@ -127,7 +127,8 @@ class Gate final : public support::PassingBackend {
 };
 /// One that takes a moment.
 struct Distant final : support::PassingBackend {
-  Distant() : PassingBackend(std::make_shared<atom::Memory>()) {}
+  Distant() : Distant(std::make_shared<atom::Memory>()) {}
+  explicit Distant(std::shared_ptr<atom::Backend> inner) : PassingBackend(std::move(inner)) {}
   atom::BatchResult execute(const atom::Lane& lane, atom::BatchMode mode, std::span<const atom::Command> commands,
                             std::span<atom::Outcome> outcomes, atom::Deadline deadline) override {
     std::this_thread::sleep_for(1ms);
@@ -137,9 +138,10 @@ struct Distant final : support::PassingBackend {
 /// Does something again and again until its end.
 class Meanwhile {
  public:
-  explicit Meanwhile(std::function<void()> work) : thread_([this, work = std::move(work)] {
-    while (!ends_.load()) work();
-  }) {}
+  explicit Meanwhile(std::function<void()> work)
+      : thread_([this, work = std::move(work)] {
+          while (!ends_.load()) work();
+        }) {}
   Meanwhile(const Meanwhile&) = delete;
   Meanwhile& operator=(const Meanwhile&) = delete;
   ~Meanwhile() {
@@ -340,6 +342,47 @@ TEST_CASE("a value that the database does not take fails alone") {
   CHECK(text.load().size() < codes.size());
 }
 
+TEST_CASE("an element for which a list has no room fails alone") {
+  struct Small final : support::PassingBackend {
+    using PassingBackend::PassingBackend;
+    atom::BackendTraits traits() const noexcept override {
+      atom::BackendTraits traits = inner().traits();
+      traits.most_value_bytes = 100;
+      return traits;
+    }
+  };
+  const auto gate = std::make_shared<Gate>();
+  StateStore store(std::make_shared<Small>(gate), {.deadline = 20s});
+  using List = std::vector<std::string>;
+  auto list = store.get_state<List>({}, {.key = "list", .scope = Scope::global()});
+  list.set({"first"});
+  gate->set_open(false);
+  std::vector<std::optional<StateErrorCode>> codes(9);
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    threads.emplace_back([&, i] {
+      const auto result = list.try_apply(atom::append(std::string(i % 3 == 0 ? 200 : 2, 'a')));
+      if (!result) codes[i] = result.error().code();
+    });
+  }
+  wait_for_operations(store, 10);
+  gate->set_open(true);
+  for (std::thread& thread : threads) thread.join();
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    CHECK(codes[i] == (i % 3 == 0 ? std::optional(StateErrorCode::too_large) : std::nullopt));
+  }
+  CHECK(list.load().size() == 7);
+}
+
+TEST_CASE("an error on what is known here is none if that is old") {
+  const auto memory = std::make_shared<atom::Memory>();
+  StateStore store(memory);
+  StateStore other(memory);
+  number(store).set(most);
+  number(other).set(1);
+  CHECK(number(store).apply(current + 1) == 2);
+}
+
 TEST_CASE("an erase or a set_if is carried out where it comes among the others") {
   const auto gate = std::make_shared<Gate>();
   StateStore store(gate);
@@ -530,69 +573,6 @@ TEST_CASE("update(fn) loses no update") {
 
 // --------------------------------------------------------------------------------------------- one after the other
 
-/// A number with a version that grows with each write, or with several that were one command.
-class GrowingState {
- public:
-  std::optional<GrowingState> after(const support::Call& call) const {
-    using enum support::Call::Kind;
-    GrowingState next = *this;
-    const bool is_known = call.end != support::Call::never;
-    bool fits = true;
-    switch (call.kind) {
-      case get:
-        fits = call.result == value_;
-        break;
-      case load:
-        fits = call.result == value_ && next.has_version(call.version);
-        break;
-      case set:
-        next.write(call.argument);
-        break;
-      case add:
-        next.write(value_ + call.argument);
-        fits = call.result == next.value_;
-        break;
-      case set_if: {
-        const bool result = call.result != 0 || !is_known;
-        const bool can_fail = !present_ ? call.expected != 0 : version_ == untold || call.expected != version_;
-        if (result ? !next.has_version(call.expected) : !can_fail) return std::nullopt;
-        if (result) next.write(call.argument);
-        break;
-      }
-      case erase:
-        fits = (call.result != 0) == present_;
-        next.present_ = false;
-        next.value_ = 0;
-        break;
-    }
-    if (!fits && is_known) return std::nullopt;
-    return next;
-  }
-  friend bool operator==(const GrowingState&, const GrowingState&) = default;
-  std::size_t hash() const noexcept {
-    return static_cast<std::size_t>(value_ * 31 + version_ * 7 + last_) * 2 + (present_ ? 1 : 0);
-  }
-
- private:
-  static constexpr std::int64_t untold = -1;
-  void write(std::int64_t value) {
-    present_ = true;
-    value_ = value;
-    version_ = untold;
-  }
-  bool has_version(std::int64_t version) {
-    if (!present_) return version == 0;
-    if (version_ != untold) return version == version_;
-    if (version <= last_) return false;
-    version_ = last_ = version;
-    return true;
-  }
-  bool present_ = false;
-  std::int64_t value_ = 0;
-  std::int64_t version_ = 0;
-  std::int64_t last_ = 0;
-};
-
 support::Calls record(StateStore& store, const std::string& key, std::size_t threads, std::size_t each,
                       std::uint64_t seed) {
   std::vector<support::Calls> recorded(threads);
@@ -670,7 +650,7 @@ TEST_CASE("what callers see of one state happened one after the other, whatever 
         calls.begin(), calls.end(), [](const support::Call& call) { return call.end == support::Call::never; }));
     batches += backend->batches();
     CAPTURE(seed, equations, support::to_string(calls));
-    REQUIRE(support::is_linearizable<GrowingState>(calls));
+    REQUIRE(support::is_linearizable<support::CombinedState>(calls));
     REQUIRE(backend->most_at_once() == 1);
   }
   CHECK(unknown > 0);
@@ -679,14 +659,15 @@ TEST_CASE("what callers see of one state happened one after the other, whatever 
 
 // ---------------------------------------------------------------------------------------------------- deadlines
 
-/// How long it took, in parts of the deadline.
+/// Whether it takes as long as the deadline is away: a tenth more or less, and what other programs take of the
+/// processor.
 template <class Call>
-double parts_of(std::chrono::milliseconds deadline, Call call) {
+bool takes(std::chrono::milliseconds deadline, Call call) {
   const auto began = Clock::now();
   call();
-  return std::chrono::duration<double>(Clock::now() - began) / deadline;
+  const auto took = Clock::now() - began;
+  return took > 0.9 * deadline && took < 1.1 * deadline + 500ms;
 }
-constexpr double slack = 1.1 + 0.3;  // the second part: other programs want the processor as well
 
 TEST_CASE("a database that is down gives an error at the deadline that says so, and that nothing was done") {
   const auto backend = std::make_shared<FaultyBackend>(std::make_shared<atom::Memory>());
@@ -695,15 +676,12 @@ TEST_CASE("a database that is down gives an error at the deadline that says so, 
   State<Number> n = number(store);
   backend->set_down(true);
   std::optional<StateError> error;
-  const double took = parts_of(300ms, [&] { error = n.try_apply(current + 1).error(); });
-  CHECK(took > 0.9);
-  CHECK(took < slack);
+  CHECK(takes(300ms, [&] { error = n.try_apply(current + 1).error(); }));
   CHECK(error->code() == StateErrorCode::unavailable);
   CHECK(error->effect() == Effect::none);
   CHECK(error->retryable());
-  CHECK_THAT(error->message(), support::ContainsSubstring("$global:n") && support::ContainsSubstring("down"));
-  const double took_to_read = parts_of(300ms, [&] { error = n.try_load().error(); });
-  CHECK(took_to_read < slack);
+  CHECK_THAT(error->message(), support::ContainsSubstring("global:n") && support::ContainsSubstring("down"));
+  CHECK(takes(300ms, [&] { error = n.try_load().error(); }));
   CHECK(error->effect() == Effect::none);
   CHECK(events.count(StateEvent::Kind::retry) > 0);
   CHECK(store.stats().batches < 100);  // the delays grow
@@ -719,15 +697,13 @@ TEST_CASE("a database that does not answer gives an error at the deadline, and n
   gate->set_open(false);
   std::vector<StateError> errors;
   std::mutex mutex;
-  const double took = parts_of(300ms, [&] {
+  CHECK(takes(300ms, [&] {
     in_threads(8, [&](std::size_t) {
       const auto result = n.try_apply(current + 1);
       const std::lock_guard lock(mutex);
       errors.push_back(result.error());
     });
-  });
-  CHECK(took > 0.9);
-  CHECK(took < slack);
+  }));
   REQUIRE(errors.size() == 8);
   std::size_t unknown = 0;
   for (const StateError& error : errors) {
@@ -819,7 +795,7 @@ TEST_CASE("compare-and-swap that others always win ends at the deadline") {
   busy->others = &theirs;
   StateStore store(busy, {.deadline = 100ms});
   std::optional<StateError> error;
-  CHECK(parts_of(100ms, [&] { error = number(store).try_apply(current + 1).error(); }) < slack + 0.5);
+  CHECK(takes(100ms, [&] { error = number(store).try_apply(current + 1).error(); }));
   REQUIRE(error);
   CHECK(error->code() == StateErrorCode::conflict);
   CHECK(error->effect() == Effect::none);
@@ -879,10 +855,10 @@ TEST_CASE("a database that has lost what it acknowledged is found out, to the nu
 
 TEST_CASE("callers that waited together are each counted when their writes are lost") {
   const auto memory = std::make_shared<atom::Memory>();
-  const auto backend = std::make_shared<FaultyBackend>(memory);
+  const auto backend = std::make_shared<FaultyBackend>(memory, Faults{}, std::make_shared<Distant>(memory));
   backend->keep();
   Events events;
-  StateStore store(backend, {.on_event = events.listener()});
+  StateStore store(backend, {.deadline = 60s, .on_event = events.listener()});
   Increments increments(2);
   increments.run(store, 8, 20, 1);
   REQUIRE(backend->batches() < 160);
@@ -897,10 +873,8 @@ TEST_CASE("callers that waited together are each counted when their writes are l
 
 TEST_CASE("what was lost again and again is counted once each time") {
   const auto memory = std::make_shared<atom::Memory>();
-  const auto backend = std::make_shared<FaultyBackend>(memory, Faults{.seed = 3}
-                                                                   .with(Fault::set_back, 20)
-                                                                   .with(Fault::duplicated, 20)
-                                                                   .with(Fault::answer_lost, 20));
+  const auto backend = std::make_shared<FaultyBackend>(
+      memory, Faults{.seed = 3}.with(Fault::set_back, 20).with(Fault::duplicated, 20).with(Fault::answer_lost, 20));
   Events events;
   StateStore store(backend, {.deadline = 60s, .on_event = events.listener()});
   State<Number> n = number(store);
@@ -984,7 +958,7 @@ TEST_CASE("what a copy throws comes out where it was, and has no effect or says 
     }
     Moody::copies_until_it_throws = 0;
     CHECK(state.load().value == wanted);
-    CHECK(store.stats().retries == 0);
+    if (equations == 0) CHECK(store.stats().retries == 0);  // else it is the database that copies, and is asked again
   }
   CHECK(thrown > 0);
 }
@@ -1109,7 +1083,7 @@ TEST_CASE("close finds out what became of a batch in doubt") {
   const auto backend = std::make_shared<FaultyBackend>(std::make_shared<atom::Memory>());
   StateStore store(backend, {.deadline = 30ms});
   backend->script({Fault::answer_lost});
-  for (int i = 0; i < 100; ++i) backend->script({Fault::refused_for_now});
+  for (int i = 0; i < 60; ++i) backend->script({Fault::refused_for_now});
   CHECK(number(store).try_set(1).error().effect() == Effect::unknown);
   CHECK(store.close(20s));
 }
@@ -1120,7 +1094,7 @@ TEST_CASE("close ends at its deadline where the database does not answer") {
   gate->set_open(false);
   std::thread caller([&] { (void)number(store).try_set(1); });
   wait_for_operations(store, 1);
-  CHECK(parts_of(200ms, [&] { CHECK_FALSE(store.close(200ms)); }) < slack + 0.5);
+  CHECK(takes(200ms, [&] { CHECK_FALSE(store.close(200ms)); }));
   gate->set_open(true);
   caller.join();
 }
@@ -1147,8 +1121,9 @@ TEST_CASE("a store is of no use in a process that was forked from its own, and c
           const auto is_closed = [](const auto& result) {
             return !result && result.error().code() == StateErrorCode::closed;
           };
-          return is_closed(n.try_set(2)) && is_closed(n.try_load()) && is_closed(n.try_apply_async(current + 1).wait()) &&
-                 is_closed(n.try_load_async().wait()) && !store->close(1s);
+          return is_closed(n.try_set(2)) && is_closed(n.try_load()) &&
+                 is_closed(n.try_apply_async(current + 1).wait()) && is_closed(n.try_load_async().wait()) &&
+                 !store->close(1s);
         }) == 0);
 #ifndef __SANITIZE_THREAD__
   CHECK(exit_code_of_child([&] {
@@ -1213,7 +1188,7 @@ TEST_CASE("a batch of all or nothing is carried out once, whatever goes wrong") 
   SECTION("it is tried again") {
     backend->script({Fault::request_lost, Fault::answer_lost, Fault::refused_for_now, Fault::duplicated});
     REQUIRE(commit(0, one).has_value());
-    CHECK(events.count(StateEvent::Kind::retry) == 2);
+    CHECK(events.count(StateEvent::Kind::retry) == 3);
     backend->deliver_late_ones();
     CHECK(a.load() == 1);
   }

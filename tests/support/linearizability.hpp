@@ -60,8 +60,7 @@ inline std::string to_string(const Calls& calls) {
 }
 
 /// What a state does whose calls come one after the other: a number, 0 where there is none, and its version, which is
-/// greater after each write. Where several sets were made one write, those that were replaced at once were told a
-/// version that nobody sees, which may be that of the value before.
+/// one more with each write and never comes again.
 class SequentialState {
  public:
   /// The state after a call, or nothing if the call could not have had this result.
@@ -79,8 +78,7 @@ class SequentialState {
         break;
       case set:
         next.write(call.argument);
-        if (is_known) next.version_ = call.version;
-        fits = call.version >= last_;
+        fits = next.has_version(call.version);
         break;
       case add:
         next.write(value_ + call.argument);
@@ -107,7 +105,82 @@ class SequentialState {
   friend bool operator==(const SequentialState&, const SequentialState&) = default;
   std::size_t hash() const noexcept {
     const auto mix = [](std::size_t a, std::int64_t b) { return a * 1000003 + std::hash<std::int64_t>()(b); };
-    return mix(mix(mix(std::size_t{present_} + 2 * std::size_t{is_seen_}, value_), version_), last_);
+    return mix(mix(mix(present_ ? 1 : 0, value_), version_), last_);
+  }
+
+ private:
+  static constexpr std::int64_t untold = -1;
+
+  void write(std::int64_t value) {
+    version_ = present_ && version_ != untold ? version_ + 1 : untold;
+    present_ = true;
+    value_ = value;
+    if (version_ != untold) last_ = version_;
+  }
+  void end() {
+    present_ = false;
+    value_ = 0;
+    version_ = 0;
+  }
+  /// Whether it may be the version; then it is.
+  bool has_version(std::int64_t version) {
+    if (!present_) return version == 0;
+    if (version_ != untold) return version == version_;
+    if (version <= last_) return false;
+    version_ = last_ = version;
+    return true;
+  }
+
+  bool present_ = false;
+  std::int64_t value_ = 0;
+  std::int64_t version_ = 0;
+  std::int64_t last_ = 0;  // the highest that was told
+};
+
+/// The same, where writes that wait together become one (as with a database): they have one version, and that of a
+/// value which is replaced at once is told to nobody. So a version grows with each write, by whatever it is; the one
+/// that `set` returns is of use for `set_if` alone.
+class CombinedState {
+ public:
+  std::optional<CombinedState> after(const Call& call) const {
+    using enum Call::Kind;
+    CombinedState next = *this;
+    const bool is_known = call.end != Call::never;
+    bool fits = true;
+    switch (call.kind) {
+      case get:
+        fits = call.result == value_;
+        break;
+      case load:
+        fits = call.result == value_ && next.has_version(call.version);
+        break;
+      case set:
+        next.write(call.argument);
+        break;
+      case add:
+        next.write(value_ + call.argument);
+        fits = call.result == next.value_;
+        break;
+      case set_if: {
+        const bool succeeds = call.result != 0 || !is_known;
+        const bool can_fail = version_ == untold || call.expected != version_;
+        if (succeeds ? !next.has_version(call.expected) : !can_fail) return std::nullopt;
+        if (succeeds) next.write(call.argument);
+        break;
+      }
+      case erase:
+        fits = (call.result != 0) == present_;
+        next.present_ = false;
+        next.value_ = next.version_ = 0;
+        break;
+    }
+    if (!fits && is_known) return std::nullopt;
+    return next;
+  }
+  friend bool operator==(const CombinedState&, const CombinedState&) = default;
+  std::size_t hash() const noexcept {
+    const auto mix = [](std::size_t a, std::int64_t b) { return a * 1000003 + std::hash<std::int64_t>()(b); };
+    return mix(mix(mix(present_ ? 1 : 0, value_), version_), last_);
   }
 
  private:
@@ -117,29 +190,19 @@ class SequentialState {
     present_ = true;
     value_ = value;
     version_ = untold;
-    is_seen_ = false;
-  }
-  void end() {
-    present_ = false;
-    is_seen_ = false;
-    value_ = 0;
-    version_ = 0;
   }
   /// Whether it may be the version; then it is.
   bool has_version(std::int64_t version) {
-    if (!present_) return version == 0;
-    if (is_seen_) return version == version_;
-    if (version <= last_ || (version_ != untold && version != version_)) return false;
+    if (version_ != untold) return version == version_;
+    if (version <= last_) return false;
     version_ = last_ = version;
-    is_seen_ = true;
     return true;
   }
 
   bool present_ = false;
   std::int64_t value_ = 0;
-  std::int64_t version_ = 0;  // what the writer was told
-  bool is_seen_ = false;      // others have seen that it has this version
-  std::int64_t last_ = 0;     // the highest that was seen
+  std::int64_t version_ = 0;
+  std::int64_t last_ = 0;  // the highest that was told
 };
 
 namespace detail {

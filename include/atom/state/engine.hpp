@@ -17,13 +17,13 @@
 #include <atom/state/detail/cache.hpp>
 #include <atom/state/detail/core.hpp>
 #include <atom/state/detail/follower.hpp>
+#include <atom/state/detail/home_process.hpp>
 #include <atom/state/detail/lane.hpp>
 #include <atom/state/detail/operation.hpp>
 #include <atom/state/detail/typed_operation.hpp>
+#include <atom/state/detail/unit_lane.hpp>
 #include <atom/state/error.hpp>
 #include <atom/state/options.hpp>
-
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -48,7 +48,8 @@ class StateEngine {
   StateEngine(StateCore& core, std::shared_ptr<Backend> backend)
       : core_(core),
         backend_(std::move(backend)),
-        traits_(backend_->traits()),
+        calls_(*backend_),
+        units_(calls_, core.options.deadline),
         cache_(core, *backend_),
         batcher_(core, cache_, *backend_),
         row_(std::make_unique<Row>()),
@@ -71,7 +72,13 @@ class StateEngine {
 
   /// Carries out a batch of its own, all or nothing, and returns what came of each command; one that failed is why the
   /// others were not carried out. What is cached is the caller's business.
-  StateResult<std::vector<Outcome>> commit(std::span<const Command> commands, Deadline deadline);
+  StateResult<std::vector<Outcome>> commit(std::span<const Command> commands, Deadline deadline) {
+    if (auto refused = refusal()) return *std::move(refused);
+    Aftermath after;
+    auto result = units_.commit(commands, deadline, after.events);
+    finish(after);
+    return result;
+  }
 
   /// Sees to it that what is cached of the node is no older than `staleness`; zero: reads it anew.
   std::optional<StateError> refresh(const NodeReference& node, std::chrono::milliseconds staleness, Deadline deadline) {
@@ -92,16 +99,16 @@ class StateEngine {
 
   /// For what has no order: reading, and values as text.
   Backend& backend() noexcept { return *backend_; }
-  const BackendTraits& traits() const noexcept { return traits_; }
+  const BackendTraits& traits() const noexcept { return calls_.traits(); }
 
   StateStats stats() const noexcept {
-    return {.batches = batches_.load(std::memory_order_relaxed),
+    return {.batches = calls_.batches(),
             .operations = operations_.load(std::memory_order_relaxed),
-            .retries = retries_.load(std::memory_order_relaxed)};
+            .retries = calls_.retries()};
   }
   /// Whether this process was forked from the one that the engine belongs to, whose threads are not here and whose
   /// mutexes may be locked for ever.
-  bool is_foreign() const noexcept { return ::getpid() != process_; }
+  bool is_foreign() const noexcept { return !home_.is_here(); }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -134,19 +141,7 @@ class StateEngine {
     std::unique_ptr<Batch> batch;
     std::vector<NodeReference> news;
     OperationQueue dropped;  // they end without the lock, as values of the user's end with them
-    std::vector<StateEvent> events;
-    bool was_lost = false;  // something of what is cached, perhaps
-
-    void add(StateEvent::Kind kind, const char* message, std::uint64_t lost = 0) noexcept {
-      try {
-        events.push_back({.kind = kind, .message = message, .lost = lost});
-      } catch (...) {  // no memory: it is not told
-      }
-    }
-    void add_loss(std::uint64_t operations) noexcept {
-      was_lost = true;
-      add(StateEvent::Kind::history_lost, "the database has lost operations that it had acknowledged", operations);
-    }
+    LaneEvents events;
   };
 
   // ---- Waiting
@@ -177,10 +172,13 @@ class StateEngine {
       }
       refused = StateError(StateErrorCode::closed, "the store is closed");
     }
-    operation->verdict_.error = std::move(refused);
-    operation->stage_ = Stage::done;
-    operation->is_done_.store(true, std::memory_order_release);
+    refuse(*operation, *std::move(refused));
     return false;
+  }
+  static void refuse(StateOperation& operation, StateError why) noexcept {
+    operation.verdict_.error = std::move(why);
+    operation.stage_ = Stage::done;
+    operation.is_done_.store(true, std::memory_order_release);
   }
   /// It is done. Its caller may be gone as soon as the lock is let go.
   void end(const OperationPointer& operation, StateOperation::Verdict verdict) noexcept {
@@ -239,40 +237,28 @@ class StateEngine {
   bool read(Lock& lock, Aftermath& after, Deadline limit) noexcept;
   void gather(Lock& lock, Aftermath& after) noexcept;
   void send(Lock& lock, Aftermath& after, Deadline limit) noexcept;
-  BatchResult execute(const Lane& lane, BatchMode mode, std::span<const Command> commands, std::span<Outcome> outcomes,
-                      Deadline deadline) noexcept;
   void settle(BatchResult result, Aftermath& after) noexcept;
   void refuse_in_doubt(const StateError& why, Aftermath& after) noexcept;
   void fail(std::optional<StateError> error, Aftermath& after) noexcept;
   void finish(Aftermath& after) noexcept;
 
-  // ---- All or nothing
-
-  std::optional<StateError> commit_in_lane(std::span<const Command> commands, std::span<Outcome> outcomes,
-                                           Deadline deadline, bool& is_in_doubt, Aftermath& after);
-  StateError unit_failure(const std::optional<StateError>& why, bool is_in_doubt) const;
-
   StateCore& core_;
   std::shared_ptr<Backend> backend_;
-  const BackendTraits traits_;
-  const ::pid_t process_ = ::getpid();
+  const HomeProcess home_;
+  BackendCalls calls_;
+  UnitLane units_;  // of batches that are carried out as a whole
   StateCache cache_;
   StateBatcher batcher_;
   std::atomic<bool> is_closed_{false};
-  std::atomic<std::uint64_t> batches_{0}, operations_{0}, retries_{0};
+  std::atomic<std::uint64_t> operations_{0};
   std::unique_ptr<Row> row_;
   std::unique_ptr<StateFollower> follower_;
-
-  // Of batches that are carried out as a whole.
-  std::timed_mutex unit_mutex_;
-  NumberedLane unit_lane_{1};
-  std::vector<std::pair<atom::Scope, std::string>> unit_in_doubt_;  // the states of the last one
 };
 
 // ------------------------------------------------------------------------------------------------------------- waiting
 
 inline void StateEngine::wait(const OperationPointer& operation) {
-  if (is_foreign()) return;
+  if (is_foreign()) return refuse(*operation, *refusal());
   Lock lock(row_->mutex);
   while (operation->stage_ != Stage::done) {
     if (row_->is_led) {
@@ -340,17 +326,17 @@ inline void StateEngine::give_up(OperationPointer operation, std::optional<State
   StateOperation::Verdict verdict;
   try {
     const Effect effect = is_sent ? Effect::unknown : Effect::none;
-    std::string message = "state \"" + state_id(operation->node->scope->scope, operation->node->key()) + "\": ";
+    std::string message = "state \"" + message_id(*operation->node) + "\": ";
     if (why) {
       verdict.error = StateError(why->code(), message + reason(*why), effect, why->retryable());
     } else if (row_->last_error) {
-      message += "no answer from " + std::string(traits_.name) + " before the deadline; the last error was: ";
+      message += "no answer from " + std::string(traits().name) + " before the deadline; the last error was: ";
       verdict.error = StateError(row_->last_error->code(), message + reason(*row_->last_error), effect, true);
     } else if (operation->conflicts_ > 0) {
       message += "others wrote it each time before the deadline";
       verdict.error = StateError(StateErrorCode::conflict, message, effect, true);
     } else {
-      message += "no answer from " + std::string(traits_.name) + " before the deadline";
+      message += "no answer from " + std::string(traits().name) + " before the deadline";
       verdict.error = StateError(StateErrorCode::timed_out, message, effect, true);
     }
   } catch (...) {
@@ -382,7 +368,8 @@ inline void StateEngine::note_quarantine(Aftermath& after) noexcept {
       [&](const OperationPointer& operation) { is_waited_for = is_waited_for || operation->stage_ != Stage::done; });
   if (is_waited_for) return;
   batch->is_noted = true;
-  after.add(StateEvent::Kind::in_doubt, row_->last_error ? row_->last_error->what() : "no answer before the deadline");
+  after.events.add(StateEvent::Kind::in_doubt,
+                   row_->last_error ? row_->last_error->what() : "no answer before the deadline");
 }
 
 // ------------------------------------------------------------------------------------------------------------- leading
@@ -520,31 +507,12 @@ inline void StateEngine::send(Lock& lock, Aftermath& after, Deadline limit) noex
   }
   const Deadline deadline = std::min(limit, earliest_deadline());
   lock.unlock();
-  BatchResult result = execute(row_->lane.lane(), BatchMode::independent, batch.commands, batch.outcomes, deadline);
+  BatchResult result =
+      calls_.execute(row_->lane.lane(), BatchMode::independent, batch.commands, batch.outcomes, deadline);
   if (result.status == BatchStatus::done) batcher_.take_outcomes(batch);
   lock.lock();
   settle(std::move(result), after);
 }
-/// It answers for the backend, too, if that throws.
-inline BatchResult StateEngine::execute(const Lane& lane, BatchMode mode, std::span<const Command> commands,
-                                        std::span<Outcome> outcomes, Deadline deadline) noexcept {
-  batches_.fetch_add(1, std::memory_order_relaxed);
-  BatchResult result{.status = BatchStatus::in_doubt};
-  try {
-    result = backend_->execute(lane, mode, commands, outcomes, deadline);
-    if (result.status != BatchStatus::done && !result.error) {
-      result.error = StateError(StateErrorCode::unavailable, "it gives no reason", Effect::none, true);
-    }
-  } catch (const std::exception& exception) {
-    try {
-      result.error = StateError(StateErrorCode::unavailable, exception.what(), Effect::unknown, true);
-    } catch (...) {  // no memory for a reason
-    }
-  } catch (...) {
-  }
-  return result;
-}
-
 // -------------------------------------------------------------------------------------------------- what came of it
 
 inline void StateEngine::settle(BatchResult result, Aftermath& after) noexcept {
@@ -572,7 +540,7 @@ inline void StateEngine::settle(BatchResult result, Aftermath& after) noexcept {
             end(taker.operation, std::move(operation.draft_));
           }
         }
-        after.was_lost = after.was_lost || share.is_left;
+        after.events.was_lost = after.events.was_lost || share.is_left;
       }
       row.lane.acknowledge(acknowledged);
       row.failures = 0;
@@ -603,7 +571,7 @@ inline void StateEngine::settle(BatchResult result, Aftermath& after) noexcept {
       if (row.lane.lane().after_loss) {  // it was told to go on all the same
         fail(std::move(result.error), after);
       } else {
-        after.add_loss(row.lane.lose(result.last_known));
+        after.events.add_loss(row.lane.lose(result.last_known));
       }
       break;
   }
@@ -627,99 +595,26 @@ inline void StateEngine::refuse_in_doubt(const StateError& why, Aftermath& after
 }
 inline void StateEngine::fail(std::optional<StateError> error, Aftermath& after) noexcept {
   ++row_->failures;
-  row_->next_attempt = Clock::now() + delay_after(row_->failures);
-  retries_.fetch_add(1, std::memory_order_relaxed);
-  after.add(StateEvent::Kind::retry, error ? error->what() : "");
+  row_->next_attempt = Clock::now() + delay_after(row_->failures, core_.options.deadline);
+  calls_.count_retry();
+  after.events.add(StateEvent::Kind::retry, error ? error->what() : "");
   row_->last_error = std::move(error);
 }
 
 inline void StateEngine::finish(Aftermath& after) noexcept {
-  for (StateEvent& event : after.events) core_.report(std::move(event));
+  for (const StateEvent& event : after.events.all) core_.report(event);
   if (after.batch) {
     for (const Share& share : after.batch->shares) {
       if (share.is_news) core_.tell_news(*share.node);
     }
   }
   for (const NodeReference& node : after.news) core_.tell_news(*node);
-  if (!after.was_lost) return;
+  if (!after.events.was_lost) return;
   try {
     cache_.all_is_old();
     follower_->look_again();
   } catch (...) {  // no memory: what is cached is old soon anyway
   }
-}
-
-// ------------------------------------------------------------------------------------------------- all or nothing
-
-inline StateResult<std::vector<Outcome>> StateEngine::commit(std::span<const Command> commands, Deadline deadline) {
-  if (auto refused = refusal()) return *std::move(refused);
-  Aftermath after;
-  auto result = [&]() -> StateResult<std::vector<Outcome>> {
-    const std::unique_lock lock(unit_mutex_, deadline);
-    if (!lock) return unit_failure(std::nullopt, false);
-    if (!unit_in_doubt_.empty()) {
-      std::vector<Command> checks;
-      for (const auto& [scope, key] : unit_in_doubt_) {
-        checks.push_back({.kind = Command::Kind::check, .name = {scope, key}});
-      }
-      bool is_in_doubt = true;
-      std::vector<Outcome> outcomes(checks.size());
-      if (auto error = commit_in_lane(checks, outcomes, deadline, is_in_doubt, after))
-        return unit_failure(error, false);
-      unit_lane_.acknowledge(0);
-      unit_in_doubt_.clear();
-      after.was_lost = true;
-    }
-    std::vector<std::pair<atom::Scope, std::string>> names;
-    for (const Command& command : commands) names.emplace_back(command.name.scope, command.name.key);
-    std::vector<Outcome> outcomes(commands.size());
-    bool is_in_doubt = false;
-    unit_lane_.next();
-    auto error = commit_in_lane(commands, outcomes, deadline, is_in_doubt, after);
-    if (error) {
-      if (is_in_doubt) {
-        unit_in_doubt_ = std::move(names);
-        after.add(StateEvent::Kind::in_doubt, error->what());
-      } else {
-        unit_lane_.give_back();
-      }
-      return unit_failure(error, is_in_doubt);
-    }
-    const bool has_effect = std::none_of(outcomes.begin(), outcomes.end(),
-                                         [](const Outcome& outcome) { return outcome.error.has_value(); });
-    unit_lane_.acknowledge(has_effect ? commands.size() : 0);
-    return outcomes;
-  }();
-  finish(after);
-  return result;
-}
-/// Until it is done, or will not be. `is_in_doubt` is left as it is known then.
-inline std::optional<StateError> StateEngine::commit_in_lane(std::span<const Command> commands,
-                                                             std::span<Outcome> outcomes, Deadline deadline,
-                                                             bool& is_in_doubt, Aftermath& after) {
-  for (unsigned failures = 1;; ++failures) {
-    BatchResult result = execute(unit_lane_.lane(), BatchMode::all_or_nothing, commands, outcomes, deadline);
-    if (result.status == BatchStatus::done) return std::nullopt;
-    if (result.status == BatchStatus::gap && !unit_lane_.lane().after_loss) {
-      after.add_loss(unit_lane_.lose(result.last_known));
-      continue;
-    }
-    is_in_doubt = is_in_doubt || result.status == BatchStatus::in_doubt;
-    if (!result.error) result.error = StateError(StateErrorCode::unavailable, "it gives no reason", Effect::none, true);
-    if (result.status == BatchStatus::not_applied && !result.error->retryable()) return result.error;
-    retries_.fetch_add(1, std::memory_order_relaxed);
-    after.add(StateEvent::Kind::retry, result.error->what());
-    const Deadline next = Clock::now() + delay_after(failures);
-    if (next >= deadline) return result.error;
-    std::this_thread::sleep_until(next);
-  }
-}
-inline StateError StateEngine::unit_failure(const std::optional<StateError>& why, bool is_in_doubt) const {
-  const Effect effect = is_in_doubt ? Effect::unknown : Effect::none;
-  if (why && !why->retryable()) return {why->code(), reason(*why), effect, false};
-  std::string message = "no answer from " + std::string(traits_.name) + " before the deadline";
-  if (why) message += "; the last error was: " + reason(*why);
-  return {why ? why->code() : StateErrorCode::timed_out, message, effect, true};
 }
 
 // --------------------------------------------------------------------------------------------------------- the end
@@ -745,8 +640,7 @@ inline bool StateEngine::close(Deadline deadline) {
     }
     if (!is_done) give_up_late_ones(true);
   }
-  const std::unique_lock unit(unit_mutex_, deadline);
-  return is_done && unit;
+  return units_.wait(deadline) && is_done;
 }
 
 inline StateResult<bool> StateCore::erase(const NodeReference& node) {

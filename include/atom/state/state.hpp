@@ -73,6 +73,9 @@ class State {
     return *share();
   }
   StateResult<T> try_get() const {
+    if constexpr (detail::inside_node<T>) {
+      if (!node_->has(not_simple_to_read)) return node_->template read<T>();
+    }
     return seen(core_staleness(), [](const auto& now) { return T(*now.value); });
   }
   /// The same, without copying it.
@@ -125,20 +128,13 @@ class State {
   /// not_finite.
   template <equation_for<T> E>
   T apply(const E& equation) {
-    if constexpr (detail::inside_node<T>) {
-      const Locked locked(*node_);
-      if (locked.is_simple()) [[likely]] {
-        T value = node_->template value<T>();
-        if (!apply_to(equation, value)) [[likely]] {
-          locked.put(core(), value);
-          return value;
-        }
-      }
-    }
+    if (const std::optional<T> now = apply_simply(equation)) [[likely]]
+      return *now;
     return try_apply(equation).value();
   }
   template <equation_for<T> E>
   StateResult<T> try_apply(const E& equation) {
+    if (std::optional<T> now = apply_simply(equation)) return *std::move(now);
     if (auto closed = closed_error()) return *std::move(closed);
     if (!core().engine) return change([&](const T& old) { return evaluate(equation, old); });
     return run(std::make_shared<detail::ApplyOperation<T>>(node_, core().deadline(), equation));
@@ -170,11 +166,11 @@ class State {
 
   StateTask<T> get_async() const { return get_async<T>(); }
   StateTask<StateResult<T>> try_get_async() const { return get_async<StateResult<T>>(); }
-  StateTask<T> load_async() const { return load_async<T>(value_of_read); }
-  StateTask<StateResult<T>> try_load_async() const { return load_async<StateResult<T>>(value_of_read); }
-  StateTask<Versioned<T>> load_versioned_async() const { return load_async<Versioned<T>>(all_of_read); }
+  StateTask<T> load_async() const { return load_async<T, T>(); }
+  StateTask<StateResult<T>> try_load_async() const { return load_async<StateResult<T>, T>(); }
+  StateTask<Versioned<T>> load_versioned_async() const { return load_async<Versioned<T>, Versioned<T>>(); }
   StateTask<StateResult<Versioned<T>>> try_load_versioned_async() const {
-    return load_async<StateResult<Versioned<T>>>(all_of_read);
+    return load_async<StateResult<Versioned<T>>, Versioned<T>>();
   }
 
   StateTask<std::int64_t> set_async(T next) { return set_async<std::int64_t>(std::move(next)); }
@@ -262,6 +258,21 @@ class State {
    private:
     Node& node_;
   };
+  /// What came of it, if it could be done where it lies.
+  template <class E>
+  std::optional<T> apply_simply([[maybe_unused]] const E& equation) {
+    if constexpr (detail::inside_node<T>) {
+      const Locked locked(*node_);
+      if (locked.is_simple()) [[likely]] {
+        T value = node_->template value<T>();
+        if (!apply_to(equation, value)) [[likely]] {
+          locked.put(core(), value);
+          return value;
+        }
+      }
+    }
+    return std::nullopt;
+  }
   struct Seen {
     std::shared_ptr<const T> value;
     std::int64_t version;  // 0: there is none
@@ -305,36 +316,25 @@ class State {
 
   // R is what waiting for it gives.
 
-  static constexpr auto result_of = [](const auto& operation) { return operation.result(); };
-  static constexpr auto all_of_read = [](const detail::ReadOperation<T>& read) { return read.result(); };
-  static constexpr auto value_of_read = [](const detail::ReadOperation<T>& read) -> StateResult<T> {
-    StateResult<Versioned<T>> all = read.result();
-    if (!all) return all.error();
-    return std::move(all->value);
-  };
-
   bool has_database() const noexcept { return !node_->has(Node::closed) && core().engine; }
   template <class R, class Operation, class... Args>
   StateTask<R> start(Args&&... args) const {
-    return StateTask<R>::start(
-        *core().engine, std::make_shared<Operation>(node_, core().deadline(), std::forward<Args>(args)...), result_of);
+    return StateTask<R>::start(*core().engine,
+                               std::make_shared<Operation>(node_, core().deadline(), std::forward<Args>(args)...));
   }
   template <class R>
   StateTask<R> get_async() const {
-    if (has_database() && !core().engine->is_fresh(*node_, core_staleness())) return load_async<R>(value_of_read);
+    if (has_database() && !core().engine->is_fresh(*node_, core_staleness())) return load_async<R, T>();
     return StateTask<R>::of([&] { return try_get(); });
   }
-  template <class R, class Take>
-  StateTask<R> load_async(Take take) const {
-    if (has_database()) {
-      return StateTask<R>::start(*core().engine, std::make_shared<detail::ReadOperation<T>>(node_, core().deadline()),
-                                 take);
-    }
+  template <class R, class Result>
+  StateTask<R> load_async() const {
+    if (has_database()) return start<R, detail::ReadOperation<T, Result>>();
     return StateTask<R>::of([&] {
-      if constexpr (std::is_same_v<Take, decltype(all_of_read)>) {
-        return try_load_versioned();
-      } else {
+      if constexpr (std::is_same_v<Result, T>) {
         return try_load();
+      } else {
+        return try_load_versioned();
       }
     });
   }

@@ -92,14 +92,13 @@ class [[nodiscard]] StateTask {
     }
     return task;
   }
-  /// Begins it. Its result is what `take(operation)` makes of it.
-  template <class Operation, class Take>
-  static StateTask start(detail::StateEngine& engine, std::shared_ptr<Operation> operation, Take) {
-    static_assert(std::is_empty_v<Take>);
+  /// Begins it.
+  template <class Operation>
+  static StateTask start(detail::StateEngine& engine, std::shared_ptr<Operation> operation) {
     StateTask task;
     engine.start(operation);
     task.pending_ = {&engine, std::move(operation), [](const detail::StateOperation& done) -> Result {
-                       return Take{}(static_cast<const Operation&>(done));
+                       return static_cast<const Operation&>(done).result();
                      }};
     return task;
   }

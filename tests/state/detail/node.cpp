@@ -82,7 +82,7 @@ void comes_back() {
     CHECK(*std::static_pointer_cast<const Bytes<size>>(node->initial()) == start);
     SharedValue gone;
     node->lock();
-    node->clear(gone, 7);
+    node->clear(gone, node->raw_version());
     node->unlock();
     CHECK(node->template read<Bytes<size>>(&version) == start);
     CHECK(version == 0);
@@ -117,7 +117,7 @@ TEST_CASE("a shared value comes back as it was, and the default after it") {
   CHECK(text() == "value");
   CHECK(*std::static_pointer_cast<const std::string>(value) == "default");
   CHECK(*std::static_pointer_cast<const std::string>(node->initial()) == "default");
-  node->clear(value, 7);
+  node->clear(value, node->raw_version());
   CHECK(text() == "default");
   CHECK(*std::static_pointer_cast<const std::string>(value) == "value");
   CHECK(node->version() == 0);

@@ -28,7 +28,7 @@ namespace atom::inline v0_1::detail {
 /// One who wants a part of a share.
 struct Taker {
   OperationPointer operation;
-  std::optional<StateErrorCode> failed = {};  // on the value that it was run on
+  std::optional<StateError> failed = {};  // on the value that it was run on, which it has left as it was
 };
 
 /// What a batch does with one state, for all who want something of it, in their order.
@@ -38,11 +38,10 @@ struct Share {
   std::int64_t known;  // the version of what was known
   std::optional<std::int64_t> expected = {};
   std::vector<Taker> takers = {};
-  SharedValue next = {};                      // of a write, the value
-  bool is_guessed = false;                    // on what was known: if that is old, it is all done again
-  bool is_closed = false;                     // what comes later waits for the next batch
-  std::optional<StateError> unwritable = {};  // why the value cannot be written, if the guess was right
-  StoredValue stored = {};                    // what it starts from or becomes, as text
+  SharedValue next = {};    // of a write, the value
+  bool is_guessed = false;  // on what was known: if that is old, it is all done again
+  bool is_closed = false;   // what comes later waits for the next batch
+  StoredValue stored = {};  // what it starts from or becomes, as text
   std::vector<const AnyEquation*> equations = {};
   bool is_left = false;  // nobody waits for it any more: see Lane
   bool is_news = false;  // to be told when it is done
@@ -130,8 +129,8 @@ class StateBatcher {
 
   /// Of an equation, a comparison.
   static StateError failure(StateErrorCode code, const StateNode& node) {
-    return {code, "state \"" + state_id(node.scope->scope, node.key()) + "\": " + std::string(to_string(code)),
-            Effect::none, code == StateErrorCode::conflict};
+    return {code, "state \"" + message_id(node) + "\": " + std::string(to_string(code)), Effect::none,
+            code == StateErrorCode::conflict};
   }
 
  private:
@@ -210,10 +209,21 @@ class StateBatcher {
     return all.size() < all.capacity() ? all.capacity() : 2 * all.size() + 1;
   }
   /// Runs it on what the ones before it make of the value. If that throws, the share is as before.
-  static void add(Share& share, const OperationPointer& operation) {
+  void add(Share& share, const OperationPointer& operation) {
     share.takers.reserve(grown(share.takers));
-    const std::optional<StateErrorCode> failed = operation->run(share.next);
-    share.takers.push_back({operation, failed});
+    SharedValue next = share.next;
+    StoredValue stored;
+    std::optional<StateError> failed;
+    if (const auto problem = operation->run(next)) {
+      failed = failure(*problem, *share.node);
+    } else if (!operation->equation()) {
+      // It must be possible to store it, even if the next one replaces it at once.
+      failed = write(*share.node, next.get(), stored);
+    }
+    share.takers.push_back({operation, std::move(failed)});
+    if (share.takers.back().failed) return;
+    share.next = std::move(next);
+    share.stored = std::move(stored);
   }
   /// It is to be evaluated here, on what is known, and written if that has not changed.
   void guess(Share& share) {
@@ -250,46 +260,49 @@ class StateBatcher {
   }
   /// Whether there is something to send.
   bool write_down(Share& share) {
-    if (share.kind == Command::Kind::erase) return true;
+    if (share.kind == Command::Kind::erase || !share.stored.text.empty()) return true;
     const bool all_failed = std::all_of(share.takers.begin(), share.takers.end(),
                                         [](const Taker& taker) { return taker.failed.has_value(); });
-    if (share.kind == Command::Kind::write && all_failed) {  // if the guess was right
-      share.kind = Command::Kind::check;
-      return true;
-    }
+    if (share.kind == Command::Kind::write && all_failed) return has_failed(share);
     StateOperation& first = *share.takers.front().operation;
+    std::optional<StateError> error;
     attempt(first, [&] {
       const SharedValue value = share.kind == Command::Kind::write ? share.next : share.node->initial();
-      share.unwritable = write_value(traits_, id_in_message(share.node->scope->scope, share.node->key()),
-                                     share.node->type(), value.get(), share.stored);
+      error = write(*share.node, value.get(), share.stored);
     });
     const bool has_thrown = first.place_ == StateOperation::Place::failed;
-    if (!has_thrown && !share.unwritable) return true;
-    share.stored = {};
-    if (share.takers.size() > 1) {  // it is the fault of one of them: they go alone
-      if (has_thrown) first.place_ = StateOperation::Place::taken;
-      first.draft_ = {};
-      return leave_all_but_first(share) && write_down(share);
-    }
+    if (!error && !has_thrown) return true;
+    if (share.takers.size() > 1) return leave_all_but_first(share) && write_down(share);  // whose fault is it?
     if (has_thrown) return false;
+    share.takers.front().failed = std::move(error);
+    return has_failed(share);
+  }
+  /// If that was on a guess, it is to be seen whether the guess was right.
+  static bool has_failed(Share& share) {
     if (share.is_guessed) {
       share.kind = Command::Kind::check;
       return true;
     }
-    first.draft_.error = std::move(share.unwritable);
-    first.place_ = StateOperation::Place::failed;
+    for (Taker& taker : share.takers) {
+      taker.operation->draft_.error = std::move(taker.failed);
+      taker.operation->place_ = StateOperation::Place::failed;
+    }
     return false;
   }
   /// Makes it a share of its first operation, and the others wait. Whether it could.
   bool leave_all_but_first(Share& share) {
     const OperationPointer first = share.takers.front().operation;
     leave(share);
+    first->draft_ = {};
     attempt(*first, [&] {
       share = begin(first);
       share.is_closed = true;
       first->place_ = StateOperation::Place::taken;
     });
     return first->place_ == StateOperation::Place::taken;
+  }
+  std::optional<StateError> write(const StateNode& node, const void* value, StoredValue& to) const {
+    return write_value(traits_, message_id(node), node.type(), value, to);
   }
   static Command command_of(const Share& share) {
     const StateNode& node = *share.node;
@@ -336,11 +349,7 @@ class StateBatcher {
       StateOperation::Verdict& draft = taker.operation->draft_;
       const bool is_replaced = last && &taker != last && share.kind == Command::Kind::write;
       draft.version = outcome.version - (is_replaced ? 1 : 0);
-      if (taker.failed) {
-        draft.error = failure(*taker.failed, node);
-      } else if (share.unwritable) {
-        draft.error = share.unwritable;
-      }
+      draft.error = taker.failed;
     }
   }
   void know(Share& share, SharedValue value, std::int64_t version, bool wrote) {
@@ -349,7 +358,9 @@ class StateBatcher {
   /// What the equations have made of the value that was there.
   static SharedValue run_all(Share& share, const SharedValue& before) {
     SharedValue value = before ? before : share.node->initial();
-    for (Taker& taker : share.takers) taker.failed = taker.operation->run(value);
+    for (Taker& taker : share.takers) {
+      if (const auto problem = taker.operation->run(value)) taker.failed = failure(*problem, *share.node);
+    }
     return value;
   }
   static const Taker* last_to_write(const Share& share) noexcept {
@@ -387,7 +398,7 @@ class StateBatcher {
     return {error.code(), reason(error), effect, error.retryable()};
   }
   static std::string with_id(const StateNode& node, const char* text) {
-    return "state \"" + state_id(node.scope->scope, node.key()) + "\": " + text;
+    return "state \"" + message_id(node) + "\": " + text;
   }
 
   StateCore& core_;

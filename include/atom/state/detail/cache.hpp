@@ -25,13 +25,14 @@
 namespace atom::inline v0_1::detail {
 
 /// How long to wait before something is tried again that has failed so many times in a row: by chance, up to twice as
-/// long each time.
-inline std::chrono::microseconds delay_after(unsigned failures) {
+/// long each time. Of a deadline there is time left for several attempts.
+inline std::chrono::microseconds delay_after(unsigned failures, std::chrono::microseconds deadline) {
   thread_local std::minstd_rand chance(
       static_cast<unsigned>(std::hash<std::thread::id>()(std::this_thread::get_id()) ^
                             static_cast<std::size_t>(std::chrono::steady_clock::now().time_since_epoch().count())));
-  const unsigned most = std::min(200'000u, 1000u << std::min(failures, 8u));
-  return std::chrono::microseconds(std::uniform_int_distribution<unsigned>(0, most)(chance));
+  const std::int64_t most = std::min<std::int64_t>(
+      {200'000, std::int64_t{1000} << std::min(failures, 8u), std::max<std::int64_t>(deadline.count() / 8, 1)});
+  return std::chrono::microseconds(std::uniform_int_distribution<std::int64_t>(0, most)(chance));
 }
 
 /// What its message says before the effect.
@@ -40,10 +41,13 @@ inline std::string reason(const StateError& error) {
   text.resize(text.size() - std::string_view(" ()").size() - to_string(error.effect()).size());
   return text;
 }
+/// What a message calls it.
+inline std::string message_id(const StateNode& node) {
+  return id_in_message(node.scope->scope, node.key());
+}
 /// The same error, which says of which state it is.
 inline StateError with_name(const StateError& error, const StateNode& node) {
-  return {error.code(), "state \"" + state_id(node.scope->scope, node.key()) + "\": " + reason(error), error.effect(),
-          error.retryable()};
+  return {error.code(), "state \"" + message_id(node) + "\": " + reason(error), error.effect(), error.retryable()};
 }
 
 class StateCache {
@@ -94,7 +98,7 @@ class StateCache {
       if (none) error = with_name(*none, *node);
       if (is_news) core_.tell_news(*node);
       if (!error || !error->retryable()) return error;
-      const auto next = std::chrono::steady_clock::now() + delay_after(failures);
+      const auto next = std::chrono::steady_clock::now() + delay_after(failures, core_.options.deadline);
       if (next >= deadline) return error;
       std::this_thread::sleep_until(next);
     }

@@ -94,7 +94,7 @@ class StateFollower final : public FeedSink {
       if (!error) continue;
       core_.report(StateEvent::Kind::feed_down, nullptr, error->what());
       std::unique_lock lock(mutex_);
-      changed_.wait_for(lock, delay_after(failures), [&] { return ends_.load(); });
+      changed_.wait_for(lock, delay_after(failures, core_.options.deadline), [&] { return ends_.load(); });
     }
   }
   template <class Work>

@@ -1,15 +1,23 @@
-// The numbers of the batches that go down one lane, and how much of what was acknowledged a database has lost.
+// What lanes have in common: the numbers of their batches, how much of what was acknowledged a database has lost, how
+// one is sent, and what whoever runs the program is told of that.
 #pragma once
 
 #include <atom/config.hpp>
 #include <atom/state/backend.hpp>
+#include <atom/state/error.hpp>
+#include <atom/state/options.hpp>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <optional>
 #include <random>
+#include <span>
+#include <utility>
+#include <vector>
 
 namespace atom::inline v0_1::detail {
 
@@ -49,6 +57,57 @@ class NumberedLane {
 
   Lane lane_;
   std::array<std::uint64_t, remembered> acknowledged_{};
+};
+
+/// To be told when nothing is locked any more.
+struct LaneEvents {
+  std::vector<StateEvent> all;
+  bool was_lost = false;  // something of what is cached, perhaps
+
+  void add(StateEvent::Kind kind, const char* message, std::uint64_t lost = 0) noexcept {
+    try {
+      all.push_back({.kind = kind, .message = message, .lost = lost});
+    } catch (...) {  // no memory: it is not told
+    }
+  }
+  void add_loss(std::uint64_t operations) noexcept {
+    was_lost = true;
+    add(StateEvent::Kind::history_lost, "the database has lost operations that it had acknowledged", operations);
+  }
+};
+
+/// A backend that throws nothing, and counts.
+class BackendCalls {
+ public:
+  explicit BackendCalls(Backend& backend) noexcept : backend_(backend), traits_(backend.traits()) {}
+
+  const BackendTraits& traits() const noexcept { return traits_; }
+  BatchResult execute(const Lane& lane, BatchMode mode, std::span<const Command> commands, std::span<Outcome> outcomes,
+                      Deadline deadline) noexcept {
+    batches_.fetch_add(1, std::memory_order_relaxed);
+    BatchResult result{.status = BatchStatus::in_doubt};
+    try {
+      result = backend_.execute(lane, mode, commands, outcomes, deadline);
+      if (result.status != BatchStatus::done && !result.error) {
+        result.error = StateError(StateErrorCode::unavailable, "it gives no reason", Effect::none, true);
+      }
+    } catch (const std::exception& exception) {
+      try {
+        result.error = StateError(StateErrorCode::unavailable, exception.what(), Effect::unknown, true);
+      } catch (...) {  // no memory for a reason
+      }
+    } catch (...) {
+    }
+    return result;
+  }
+  void count_retry() noexcept { retries_.fetch_add(1, std::memory_order_relaxed); }
+  std::uint64_t batches() const noexcept { return batches_.load(std::memory_order_relaxed); }
+  std::uint64_t retries() const noexcept { return retries_.load(std::memory_order_relaxed); }
+
+ private:
+  Backend& backend_;
+  const BackendTraits traits_;
+  std::atomic<std::uint64_t> batches_{0}, retries_{0};
 };
 
 }  // namespace atom::inline v0_1::detail

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 namespace atom::inline v0_1 {
@@ -24,7 +25,8 @@ struct Versioned {
 
 namespace detail {
 
-template <class T>
+/// Result: T, or Versioned<T>.
+template <class T, class Result>
 class ReadOperation final : public StateOperation {
  public:
   ReadOperation(NodeReference of, Deadline until) noexcept : StateOperation(std::move(of), Kind::read, until) {}
@@ -32,9 +34,13 @@ class ReadOperation final : public StateOperation {
     seen_ = std::static_pointer_cast<const T>(value);
     return std::nullopt;
   }
-  StateResult<Versioned<T>> result() const {
+  StateResult<Result> result() const {
     if (verdict().error) return *verdict().error;
-    return Versioned<T>{*seen_, verdict().version};
+    if constexpr (std::is_same_v<Result, T>) {
+      return T(*seen_);
+    } else {
+      return Result{*seen_, verdict().version};
+    }
   }
 
  private:

@@ -1,0 +1,455 @@
+// Operations on states that a coroutine or a thread waits for later, or that nobody waits for.
+#include <atom/backend/memory.hpp>
+#include <atom/state/state_store.hpp>
+#include <atom/state/task.hpp>
+
+#include "support/allocations.hpp"
+#include "support/catch.hpp"
+#include "support/faulty_backend.hpp"
+#include "support/task.hpp"
+#include "support/threads.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <numeric>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace task_test {
+namespace {
+
+using namespace std::chrono_literals;
+using atom::current;
+using atom::Effect;
+using atom::Scope;
+using atom::State;
+using atom::StateError;
+using atom::StateErrorCode;
+using atom::StateResult;
+using atom::StateStore;
+using atom::StateTask;
+using support::Fault;
+using support::FaultyBackend;
+using support::Task;
+using Number = std::int64_t;
+
+State<Number> number(StateStore& store, const std::string& key = "n") {
+  return store.get_state<Number>(0, {.key = key, .scope = Scope::global()});
+}
+template <class Is>
+bool soon(Is is) {
+  for (int i = 0; i < 5000 && !is(); ++i) std::this_thread::sleep_for(1ms);
+  return is();
+}
+
+/// A database that answers when it is told to.
+class Blocked final : public support::PassingBackend {
+ public:
+  Blocked() : PassingBackend(std::make_shared<atom::Memory>()) {}
+  atom::BatchResult execute(const atom::Lane& lane, atom::BatchMode mode, std::span<const atom::Command> commands,
+                            std::span<atom::Outcome> outcomes, atom::Deadline deadline) override {
+    if (!pass(deadline)) {
+      return {atom::BatchStatus::in_doubt, StateError(StateErrorCode::timed_out, "blocked", Effect::unknown, true)};
+    }
+    return inner().execute(lane, mode, commands, outcomes, deadline);
+  }
+  std::optional<StateError> read(std::span<const atom::StateName> names, std::span<atom::Outcome> outcomes,
+                                 atom::Deadline deadline) override {
+    if (!pass(deadline)) return StateError(StateErrorCode::timed_out, "blocked", Effect::none, true);
+    ++reads;
+    return inner().read(names, outcomes, deadline);
+  }
+  void block(bool block) {
+    const std::lock_guard lock(mutex_);
+    is_blocked_ = block;
+    changed_.notify_all();
+  }
+  std::atomic<int> arrived{0};
+  std::atomic<int> reads{0};
+
+ private:
+  bool pass(atom::Deadline deadline) {
+    std::unique_lock lock(mutex_);
+    ++arrived;
+    return changed_.wait_until(lock, deadline, [&] { return !is_blocked_; });
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool is_blocked_ = false;
+};
+
+/// A loop of events, in one thread.
+class Loop {
+ public:
+  std::function<void(std::function<void()>)> executor() {
+    return [this](std::function<void()> work) {
+      const std::lock_guard lock(mutex_);
+      work_.push_back(std::move(work));
+      changed_.notify_one();
+    };
+  }
+  template <class Is>
+  void run_until(Is is) {
+    while (!is()) {
+      std::unique_lock lock(mutex_);
+      if (!changed_.wait_for(lock, 20s, [&] { return !work_.empty(); })) return;
+      const std::function<void()> work = std::move(work_.front());
+      work_.pop_front();
+      lock.unlock();
+      work();
+    }
+  }
+  std::size_t size() {
+    const std::lock_guard lock(mutex_);
+    return work_.size();
+  }
+  void run_one() {
+    std::unique_lock lock(mutex_);
+    const std::function<void()> work = std::move(work_.front());
+    work_.pop_front();
+    lock.unlock();
+    work();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::function<void()>> work_;
+};
+
+// ------------------------------------------------------------------------------------------------------- in memory
+
+Task<Number> all_of_them(State<Number> n) {
+  co_await n.set_async(5);
+  const Number added = co_await n.apply_async(current + 1);
+  const Number updated = co_await n.update_async([](Number now) { return now * 2; });
+  const auto loaded = co_await n.load_versioned_async();
+  const bool written = co_await n.set_if_async(100, loaded.version);
+  const bool written_late = co_await n.set_if_async(101, loaded.version);
+  const Number got = co_await n.get_async();
+  const bool erased = co_await n.erase_async();
+  const Number gone = co_await n.load_async();
+  co_return added * 1'000'000 + updated * 10'000 + got * 10 + (written ? 1 : 0) + (written_late ? 2 : 0) +
+      (erased ? 4 : 0) + gone;
+}
+constexpr Number right = 6 * 1'000'000 + 12 * 10'000 + 100 * 10 + 1 + 4;
+
+TEST_CASE("in memory an asynchronous operation is done at once") {
+  StateStore store;
+  auto task = all_of_them(number(store));
+  task.start();
+  REQUIRE(task.done());
+  CHECK(task.result() == right);
+  StateTask<Number> pending = number(store).apply_async(current + 1);
+  CHECK(pending.is_ready());
+  CHECK(pending.wait() == 1);
+}
+
+TEST_CASE("in memory an asynchronous operation on a small value allocates nothing") {
+  StateStore store;
+  State<Number> n = number(store);
+  n.set(0);
+  const support::Allocations allocations;
+  for (int i = 0; i < 10; ++i) (void)n.try_apply_async(current + 1).wait();
+  (void)n.set_async(1).wait();
+  (void)n.get_async().wait();
+  CHECK(allocations.count() == 0);
+}
+
+TEST_CASE("what goes wrong comes out where it is waited for") {
+  std::shared_ptr<atom::Memory> memory;
+  if (GENERATE(false, true)) memory = std::make_shared<atom::Memory>();
+  auto store = memory ? std::make_unique<StateStore>(memory) : std::make_unique<StateStore>();
+  State<Number> n = number(*store);
+  n.set(INT64_MAX);
+  StateTask<Number> task = n.apply_async(current + 1);
+  CHECK_THROWS_AS(task.wait(), StateError);
+  const StateResult<Number> result = n.try_apply_async(current + 1).wait();
+  REQUIRE_FALSE(result.has_value());
+  CHECK(result.error().code() == StateErrorCode::overflow);
+  StateTask<Number> throws = n.update_async([](Number) -> Number { throw std::runtime_error("mine"); });
+  CHECK_THROWS_WITH(throws.wait(), "mine");
+  StateTask<StateResult<Number>> also = n.try_update_async([](Number) -> Number { throw std::runtime_error("mine"); });
+  CHECK_THROWS_WITH(also.wait(), "mine");
+  CHECK(n.load() == INT64_MAX);
+  store = nullptr;
+  CHECK(n.try_apply_async(current + 1).wait().error().code() == StateErrorCode::closed);
+  CHECK(n.try_load_async().wait().error().code() == StateErrorCode::closed);
+}
+
+// ------------------------------------------------------------------------------------------------- with a database
+
+TEST_CASE("with a database an asynchronous operation goes on where the executor says") {
+  Loop loop;
+  StateStore store(std::make_shared<atom::Memory>(), {.executor = loop.executor()});
+  std::set<std::thread::id> threads;
+  const auto work = [&]() -> Task<Number> {
+    State<Number> n = number(store);
+    const Number result = co_await all_of_them(n);
+    threads.insert(std::this_thread::get_id());
+    co_await n.apply_async(current + 1);
+    threads.insert(std::this_thread::get_id());
+    co_return result;
+  };
+  auto task = work();
+  task.start();
+  loop.run_until([&] { return task.done(); });
+  CHECK(task.result() == right);
+  CHECK(threads == std::set{std::this_thread::get_id()});
+}
+
+TEST_CASE("without an executor it goes on in a thread of the store") {
+  std::unique_ptr<Task<void>> task;  // it ends after the thread of the store, which is the one that runs it
+  StateStore store(std::make_shared<atom::Memory>());
+  std::atomic<bool> done{false};
+  Number result = 0;
+  const auto work = [&]() -> Task<void> {
+    result = co_await all_of_them(number(store));
+    done = true;
+  };
+  task = std::make_unique<Task<void>>(work());
+  task->start();
+  REQUIRE(soon([&] { return done.load(); }));
+  CHECK(result == right);
+}
+
+TEST_CASE("beginning an operation blocks nothing, and many that wait are few batches") {
+  const auto backend = std::make_shared<Blocked>();
+  StateStore store(backend, {.deadline = 20s});
+  State<Number> n = number(store);
+  n.set(0);
+  backend->block(true);
+  std::vector<StateTask<Number>> tasks;
+  for (int i = 0; i < 1000; ++i) tasks.push_back(n.apply_async(current + 1));
+  std::vector<StateTask<Number>> reads;
+  for (int i = 0; i < 10; ++i) reads.push_back(n.load_async());
+  CHECK_FALSE(tasks.back().is_ready());
+  REQUIRE(soon([&] { return backend->arrived >= 2; }));
+  backend->block(false);
+  std::vector<Number> results;
+  for (auto& task : tasks) results.push_back(task.wait());
+  std::vector<Number> wanted(1000);
+  std::iota(wanted.begin(), wanted.end(), 1);
+  CHECK(results == wanted);
+  for (auto& read : reads) CHECK(read.wait() <= 1000);
+  CHECK(store.stats().batches <= 5);
+  CHECK(backend->reads <= 3);
+}
+
+TEST_CASE("an operation that nobody waits for is carried out all the same") {
+  const auto memory = std::make_shared<atom::Memory>();
+  {
+    StateStore store(memory);
+    {
+      const auto dropped = number(store).apply_async(current + 1);
+    }
+    (void)number(store).apply_async(current + 1);
+    (void)number(store, "other").set_async(7);
+  }
+  StateStore store(memory);
+  CHECK(number(store).load() == 2);
+  CHECK(number(store, "other").load() == 7);
+}
+
+TEST_CASE("asynchronous operations on one state are carried out in their order") {
+  const auto backend =
+      std::make_shared<FaultyBackend>(std::make_shared<atom::Memory>(), support::Faults{.seed = 2}
+                                                                            .with(Fault::request_lost, 100)
+                                                                            .with(Fault::answer_lost, 100)
+                                                                            .with(Fault::refused_for_now, 100));
+  StateStore store(backend, {.deadline = 60s});
+  State<Number> n = number(store);
+  for (int round = 0; round < 20; ++round) {
+    (void)n.set_async(0);
+    for (int i = 0; i < 9; ++i) {
+      (void)n.apply_async(current + 1);
+      (void)n.apply_async(current * 2);
+      if (i % 3 == 0) (void)n.erase_async();
+    }
+    Number wanted = 0;
+    for (int i = 0; i < 9; ++i) wanted = i % 3 == 0 ? 0 : (wanted + 1) * 2;
+    REQUIRE(n.apply_async(current + 0).wait() == wanted);
+  }
+}
+
+TEST_CASE("a coroutine that is destroyed while it waits is not resumed") {
+  const auto backend = std::make_shared<Blocked>();
+  Loop loop;
+  StateStore store(backend, {.executor = loop.executor()});
+  bool went_on = false;
+  const auto work = [&]() -> Task<void> {
+    co_await number(store).set_async(5);
+    went_on = true;
+  };
+  backend->block(true);
+  auto task = std::make_unique<Task<void>>(work());
+  task->start();
+  SECTION("before the operation is done") {
+    task.reset();
+    backend->block(false);
+  }
+  SECTION("when it is to be resumed") {
+    backend->block(false);
+    REQUIRE(soon([&] { return loop.size() > 0; }));
+    task.reset();
+    loop.run_one();
+  }
+  CHECK(soon([&] { return number(store).load() == 5; }));
+  CHECK_FALSE(went_on);
+}
+
+TEST_CASE("an asynchronous operation gets its error at its deadline, also while others lead or block") {
+  const auto backend = std::make_shared<Blocked>();
+  std::unique_ptr<Task<void>> task;
+  std::atomic<bool> done{false};
+  std::optional<StateError> error;
+  StateStore store(backend, {.deadline = 200ms});
+  backend->block(true);
+  SECTION("its own thread does") {
+    StateTask<StateResult<Number>> sent = number(store).try_apply_async(current + 1);
+    REQUIRE(soon([&] { return backend->arrived > 0; }));
+    StateTask<StateResult<Number>> waits = number(store, "other").try_apply_async(current + 1);
+    StateTask<StateResult<Number>> reads = number(store).try_load_async();
+    CHECK(sent.wait().error().effect() == Effect::unknown);
+    CHECK(waits.wait().error().effect() == Effect::none);
+    CHECK(reads.wait().error().effect() == Effect::none);
+  }
+  SECTION("a caller does, that waits longer") {
+    std::thread caller([&] { (void)number(store).try_set(1); });
+    REQUIRE(soon([&] { return backend->arrived > 0; }));
+    const auto work = [&]() -> Task<void> {
+      const auto result = co_await number(store, "other").try_apply_async(current + 1);
+      error = result.error();
+      done = true;
+    };
+    task = std::make_unique<Task<void>>(work());
+    const auto began = std::chrono::steady_clock::now();
+    task->start();
+    CHECK(std::chrono::steady_clock::now() - began < 100ms);
+    REQUIRE(soon([&] { return done.load(); }));
+    CHECK(std::chrono::steady_clock::now() - began < 400ms);
+    CHECK(error->effect() == Effect::none);
+    caller.join();
+  }
+  backend->block(false);
+  CHECK(number(store).apply_async(current + 1).wait() > 0);
+}
+
+TEST_CASE("a coroutine may wait in its thread for another operation") {
+  std::unique_ptr<Task<void>> task;  // it ends after the thread of the store, which is the one that runs it
+  StateStore store(std::make_shared<atom::Memory>());
+  std::atomic<bool> done{false};
+  Number result = 0;
+  const auto work = [&]() -> Task<void> {
+    State<Number> n = number(store);
+    co_await n.set_async(1);  // now in the thread of the store
+    n.apply(current + 1);
+    result = n.apply_async(current + 1).wait() + n.load_async().wait();
+    done = true;
+  };
+  task = std::make_unique<Task<void>>(work());
+  task->start();
+  REQUIRE(soon([&] { return done.load(); }));
+  CHECK(result == 6);
+}
+
+TEST_CASE("threads and coroutines count together") {
+  const auto backend = std::make_shared<FaultyBackend>(
+      std::make_shared<atom::Memory>(),
+      support::Faults{}.with(Fault::request_lost, 30).with(Fault::answer_lost, 30).with(Fault::duplicated, 30));
+  std::vector<Task<void>> tasks;
+  StateStore store(backend, {.deadline = 60s});
+  constexpr int coroutines = 50;
+  constexpr int each = 20;
+  std::atomic<int> done{0};
+  std::mutex mutex;
+  std::multiset<Number> results;
+  const auto note = [&](Number result) {
+    const std::lock_guard lock(mutex);
+    results.insert(result);
+  };
+  const auto work = [&]() -> Task<void> {
+    State<Number> n = number(store);
+    for (int i = 0; i < each; ++i) {
+      note(co_await n.apply_async(current + 1));
+      (void)co_await n.load_async();
+    }
+    ++done;
+  };
+  for (int i = 0; i < coroutines; ++i) tasks.push_back(work());
+  support::in_threads(5, [&](std::size_t thread) {
+    State<Number> n = number(store);
+    if (thread == 0) {
+      for (auto& task : tasks) task.start();
+    }
+    for (int i = 0; i < each; ++i) note(thread % 2 ? n.apply(current + 1) : n.apply_async(current + 1).wait());
+  });
+  REQUIRE(soon([&] { return done == coroutines; }));
+  std::vector<Number> wanted((coroutines + 5) * each);
+  std::iota(wanted.begin(), wanted.end(), 1);
+  CHECK(std::vector<Number>(results.begin(), results.end()) == wanted);
+}
+
+TEST_CASE("a task may outlive its store, and says what came of it") {
+  const auto backend = std::make_shared<Blocked>();
+  std::optional<StateTask<StateResult<Number>>> first;
+  std::optional<StateTask<StateResult<Number>>> second;
+  std::optional<StateTask<StateResult<Number>>> read;
+  bool is_closed = false;
+  {
+    StateStore store(backend, {.deadline = 30s});
+    backend->block(true);
+    first = number(store).try_apply_async(current + 1);
+    REQUIRE(soon([&] { return backend->arrived > 0; }));
+    second = number(store).try_apply_async(current + 1);
+    read = number(store).try_load_async();
+    is_closed = store.close(50ms);
+    CHECK_FALSE(is_closed);
+    backend->block(false);
+  }
+  CHECK(first->wait().error().code() == StateErrorCode::closed);
+  CHECK(first->wait().error().effect() == Effect::unknown);
+  CHECK(second->wait().error().effect() == Effect::none);
+  CHECK(read->wait().error().effect() == Effect::none);
+}
+
+TEST_CASE("an executor that takes nothing keeps no coroutine from going on") {
+  std::unique_ptr<Task<void>> task;
+  StateStore store(std::make_shared<atom::Memory>(),
+                   {.executor = [](const std::function<void()>&) { throw std::runtime_error("full"); }});
+  std::atomic<bool> done{false};
+  const auto work = [&]() -> Task<void> {
+    co_await number(store).set_async(1);
+    done = true;
+  };
+  task = std::make_unique<Task<void>>(work());
+  task->start();
+  CHECK(soon([&] { return done.load(); }));
+}
+
+TEST_CASE("a read that is not needed is not made") {
+  const auto backend = std::make_shared<Blocked>();
+  StateStore store(backend, {.staleness = 1h});
+  State<Number> n = number(store);
+  CHECK(n.get_async().wait() == 0);
+  CHECK(backend->reads == 1);
+  CHECK(n.get_async().is_ready());
+  n.set(3);
+  CHECK(n.get_async().wait() == 3);
+  CHECK(backend->reads == 1);
+}
+
+}  // namespace
+}  // namespace task_test

@@ -8,12 +8,17 @@
 
 #include "support/catch.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <ostream>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
+#include <vector>
 
 namespace contract {
 
@@ -40,6 +45,52 @@ bool eventually(Condition condition) {
   }
   return true;
 }
+
+/// What a listener was told, one after the other. With a database another thread may do the telling, and later: what is
+/// not yet as it should be is waited for.
+template <class T>
+class Heard {
+ public:
+  void push_back(T what) {
+    const std::lock_guard lock(mutex_);
+    all_.push_back(std::move(what));
+  }
+  void clear() {
+    const std::lock_guard lock(mutex_);
+    all_.clear();
+  }
+  /// Does not wait.
+  bool empty() const { return now().empty(); }
+  friend bool operator==(const Heard& heard, const std::vector<T>& wanted) {
+    return eventually([&] { return heard.now() == wanted || heard.now().size() > wanted.size(); }) &&
+           heard.now() == wanted;
+  }
+  friend std::ostream& operator<<(std::ostream& out, const Heard& heard) {
+    for (const T& what : heard.now()) out << what << ' ';
+    return out;
+  }
+
+ private:
+  std::vector<T> now() const {
+    const std::lock_guard lock(mutex_);
+    return all_;
+  }
+  mutable std::mutex mutex_;
+  std::vector<T> all_;
+};
+
+/// How often, likewise.
+class Count {
+ public:
+  void operator++() { ++count_; }
+  friend bool operator==(const Count& count, int wanted) {
+    return eventually([&] { return count.count_ >= wanted; }) && count.count_ == wanted;
+  }
+  friend std::ostream& operator<<(std::ostream& out, const Count& count) { return out << count.count_; }
+
+ private:
+  std::atomic<int> count_{0};
+};
 
 /// The code of the StateError that it throws, which had no effect.
 template <class F>

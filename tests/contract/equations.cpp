@@ -58,7 +58,7 @@ TEST_CASE("an overflow is an error and leaves the state as it was", "[case84]") 
   const auto states = contract::open();
   State<std::int64_t> state = number(*states);
   const std::int64_t version = state.set(most);
-  int heard = 0;
+  contract::Count heard;
   CHECK(code_thrown_by([&] { return state.apply(current + 1); }) == StateErrorCode::overflow);
   const auto hears = state.on_change([&] { ++heard; });
   CHECK(code_thrown_by([&] { return state.apply(current + 1); }) == StateErrorCode::overflow);
@@ -154,11 +154,11 @@ TEST_CASE("where one of several fields cannot be changed, none is", "[case80][ca
 TEST_CASE("a list gets another element, and a listener hears of it", "[case74][case80]") {
   const auto states = contract::open();
   State<std::vector<int>> list = states->get_state<std::vector<int>>({}, {.key = "list", .scope = Scope::client("1")});
-  std::size_t heard = 0;
-  const auto hears = list.on_change([&](const std::vector<int>& now) { heard = now.size(); });
+  contract::Heard<std::size_t> heard;
+  const auto hears = list.on_change([&](const std::vector<int>& now) { heard.push_back(now.size()); });
   CHECK(list.apply(atom::append(1)) == std::vector<int>{1});
   CHECK(list.apply(atom::append(2)) == std::vector<int>{1, 2});
-  CHECK(heard == 2);
+  CHECK(heard == std::vector<std::size_t>{1, 2});
 }
 
 }  // namespace

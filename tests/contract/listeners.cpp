@@ -19,6 +19,9 @@ using atom::StateEvent;
 using atom::StateSubscription;
 using contract::number;
 
+using contract::Count;
+using contract::Heard;
+
 using Values = std::vector<std::int64_t>;
 using Log = std::vector<std::string>;
 
@@ -27,7 +30,7 @@ using Log = std::vector<std::string>;
 TEST_CASE("each change is told with the value that it makes", "[case74]") {
   const auto states = contract::open();
   State<std::int64_t> state = number(*states);
-  Values heard;
+  Heard<std::int64_t> heard;
   const StateSubscription hears = number(*states).on_change([&](const std::int64_t& now) { heard.push_back(now); });
   state.set(1);
   state.apply(atom::current + 1);
@@ -41,7 +44,7 @@ TEST_CASE("each change is told with the value that it makes", "[case74]") {
 TEST_CASE("the end of a value is told as the default", "[case69][case74]") {
   const auto states = contract::open();
   State<std::string> state = states->get_state<std::string>("none", {.key = "text", .scope = Scope{"s"}});
-  Log heard;
+  Heard<std::string> heard;
   const StateSubscription hears = state.on_change([&](const std::string& now) { heard.push_back(now); });
   state.set("a");
   state.erase();
@@ -56,7 +59,7 @@ TEST_CASE("the end of a value is told as the default", "[case69][case74]") {
 TEST_CASE("a listener need not take the value", "[case74]") {
   const auto states = contract::open();
   State<std::int64_t> state = number(*states);
-  int heard = 0;
+  Count heard;
   const StateSubscription hears = state.on_change([&] { ++heard; });
   state.set(1);
   state.set(2);
@@ -68,14 +71,14 @@ TEST_CASE("no other state hears of a change", "[case74]") {
   const auto get = [&](const Scope& scope, const std::string& key) {
     return states->get_state<std::int64_t>(0, {.key = key, .scope = scope});
   };
-  int heard = 0;
+  Count heard;
   std::vector<StateSubscription> others;
   for (const Scope& scope :
        {Scope{"s.t"}, Scope{"t"}, Scope::global(), Scope::client("s"), Scope::component("s"), Scope::user("s")}) {
     others.push_back(get(scope, "n").on_change([&] { ++heard; }));
   }
   others.push_back(get(Scope{"s"}, "m").on_change([&] { ++heard; }));
-  int heard_here = 0;
+  Count heard_here;
   const StateSubscription hears = get(Scope{"s"}, "n").on_change([&] { ++heard_here; });
   get(Scope{"s"}, "n").set(1);
   CHECK(heard == 0);
@@ -85,7 +88,7 @@ TEST_CASE("no other state hears of a change", "[case74]") {
 TEST_CASE("the value is there already when it is told, and whoever is told may read it", "[case74]") {
   const auto states = contract::open();
   State<std::int64_t> state = number(*states);
-  Values seen;
+  Heard<std::int64_t> seen;
   const StateSubscription hears = state.on_change([&] {
     seen.push_back(state.get());
     seen.push_back(state.load());
@@ -98,7 +101,7 @@ TEST_CASE("the value is there already when it is told, and whoever is told may r
 TEST_CASE("listeners are told in the order in which they came", "[case74]") {
   const auto states = contract::open();
   State<std::int64_t> state = number(*states);
-  Log log;
+  Heard<std::string> log;
   const StateSubscription a = state.on_change([&] { log.push_back("a"); });
   StateSubscription b = state.on_change([&] { log.push_back("b"); });
   const StateSubscription c = state.on_change([&] { log.push_back("c"); });
@@ -111,7 +114,7 @@ TEST_CASE("listeners are told in the order in which they came", "[case74]") {
 }
 
 TEST_CASE("a listener that throws stops nobody, and on_event hears of it", "[case74]") {
-  Log events;
+  Heard<std::string> events;
   const auto states = contract::open({.on_event = [&](const StateEvent& event) {
     if (event.kind != StateEvent::Kind::listener_threw) return;
     try {
@@ -121,7 +124,7 @@ TEST_CASE("a listener that throws stops nobody, and on_event hears of it", "[cas
     }
   }});
   State<std::int64_t> state = number(*states);
-  Values heard;
+  Heard<std::int64_t> heard;
   const StateSubscription throws = state.on_change([](std::int64_t now) {
     if (now == 1) throw std::runtime_error("no");
   });
@@ -151,8 +154,8 @@ TEST_CASE("without on_event, or if that throws, too, nothing comes out of a writ
 TEST_CASE("a listener that writes is told of that next, and everybody hears both in their order", "[case74]") {
   const auto states = contract::open();
   State<std::int64_t> state = number(*states);
-  Values first;
-  Values last;
+  Heard<std::int64_t> first;
+  Heard<std::int64_t> last;
   const StateSubscription before = state.on_change([&](std::int64_t now) { first.push_back(now); });
   const StateSubscription writes = state.on_change([&](std::int64_t now) {
     if (now < 5) state.set(now + 1);
@@ -174,14 +177,13 @@ TEST_CASE("listeners of two states that write each other's state come to an end"
     if (now < 10) a.set(now + 1);
   });
   a.set(1);
-  CHECK(b.load() == 10);
-  CHECK(a.load() == 9);
+  CHECK(contract::eventually([&] { return a.load() == 9 && b.load() == 10; }));
 }
 
 TEST_CASE("a listener that is added while others are told hears the next change first", "[case74]") {
   const auto states = contract::open();
   State<std::int64_t> state = number(*states);
-  Values heard;
+  Heard<std::int64_t> heard;
   std::vector<StateSubscription> added;
   const StateSubscription adds =
       state.on_change([&] { added.push_back(state.on_change([&](std::int64_t now) { heard.push_back(now); })); });
@@ -194,7 +196,7 @@ TEST_CASE("a listener that is added while others are told hears the next change 
 TEST_CASE("a listener hears no change that was made before it came", "[case74]") {
   const auto states = contract::open();
   State<std::int64_t> state = number(*states);
-  Values heard;
+  Heard<std::int64_t> heard;
   std::optional<StateSubscription> added;
   const StateSubscription adds = state.on_change([&](std::int64_t now) {
     if (now != 1) return;
@@ -210,7 +212,7 @@ TEST_CASE("a listener hears no change that was made before it came", "[case74]")
 TEST_CASE("a listener hears nothing that is older than what it can read when it comes", "[case74]") {
   const auto states = contract::open();
   State<std::int64_t> state = number(*states);
-  Values heard;
+  Heard<std::int64_t> heard;
   std::optional<StateSubscription> added;
   StateSubscription only;
   only = state.on_change([&](std::int64_t now) {
@@ -228,7 +230,7 @@ TEST_CASE("a listener hears nothing that is older than what it can read when it 
 TEST_CASE("a listener may end itself", "[case91]") {
   const auto states = contract::open();
   State<std::int64_t> state = number(*states);
-  Log log;
+  Heard<std::string> log;
   StateSubscription own;
   const StateSubscription first = state.on_change([&] { log.push_back("first"); });
   own = state.on_change([&] {
@@ -246,7 +248,7 @@ TEST_CASE("a listener may end itself", "[case91]") {
 TEST_CASE("a listener that another one ends is not called any more, at once", "[case91]") {
   const auto states = contract::open();
   State<std::int64_t> state = number(*states);
-  Log log;
+  Heard<std::string> log;
   StateSubscription before;
   StateSubscription after;
   before = state.on_change([&] { log.push_back("before"); });
@@ -266,7 +268,7 @@ TEST_CASE("a listener that another one ends is not called any more, at once", "[
 TEST_CASE("a listener may own its subscription, and others", "[case91]") {
   const auto states = contract::open();
   State<std::int64_t> state = number(*states);
-  int heard = 0;
+  Count heard;
   auto other = std::make_shared<StateSubscription>(state.on_change([&] { ++heard; }));
   auto own = std::make_shared<StateSubscription>();
   *own = state.on_change([&heard, own, other = std::move(other)] {
@@ -307,7 +309,7 @@ TEST_CASE("what a listener owns may use the state when it ends", "[case91]") {
 TEST_CASE("a subscription ends with its handle", "[case91]") {
   const auto states = contract::open();
   State<std::int64_t> state = number(*states);
-  int heard = 0;
+  Count heard;
   {
     const StateSubscription hears = state.on_change([&] { ++heard; });
     CHECK(hears.active());
@@ -320,7 +322,7 @@ TEST_CASE("a subscription ends with its handle", "[case91]") {
 TEST_CASE("a subscription may be moved, replaced, and ended twice", "[case91]") {
   const auto states = contract::open();
   State<std::int64_t> state = number(*states);
-  Log log;
+  Heard<std::string> log;
   StateSubscription a = state.on_change([&] { log.push_back("a"); });
   StateSubscription moved = std::move(a);
   CHECK_FALSE(a.active());
@@ -340,7 +342,7 @@ TEST_CASE("a subscription may be moved, replaced, and ended twice", "[case91]") 
 
 TEST_CASE("a subscription needs no handle to its state", "[case91]") {
   const auto states = contract::open();
-  Values heard;
+  Heard<std::int64_t> heard;
   const StateSubscription hears = number(*states).on_change([&](std::int64_t now) { heard.push_back(now); });
   number(*states).set(1);
   number(*states).erase();
@@ -355,7 +357,7 @@ TEST_CASE("subscriptions and handles may outlive the store; then an operation is
   State<std::int64_t> unheard = number(*states, "unheard");
   unheard.set(1);
   state.set(1);
-  int heard = 0;
+  Count heard;
   StateSubscription a = state.on_change([&] { ++heard; });
   const StateSubscription b = text.on_change([&] { ++heard; });
   states = nullptr;

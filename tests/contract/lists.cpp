@@ -187,7 +187,7 @@ TEST_CASE("a scope is deleted with all that lies below it, and nothing beside it
   create(*states, Scope{"shop-2"}, "d");
   State<std::int64_t> held = states->get_state<std::int64_t>(1, {.key = "b", .scope = Scope{"shop.cart"}});
   const auto never_written = states->get_state(0, {.key = "n", .scope = Scope{"shop"}});
-  std::vector<std::int64_t> heard;
+  contract::Heard<std::int64_t> heard;
   const auto hears = held.on_change([&](std::int64_t now) { heard.push_back(now); });
   CHECK(states->delete_scope(Scope{"shop"}) == 2);
   CHECK(ids(states->list()) == Names{"shop-2:d", "shopping:c"});
@@ -221,7 +221,7 @@ TEST_CASE("a state with two of the labels is purged once, and its listeners hear
   State<std::int64_t> state =
       states->create_state<std::int64_t>(7, {.key = "a", .scope = Scope{"s"}, .labels = {"one", "two"}});
   state.set(1);
-  std::vector<std::int64_t> heard;
+  contract::Heard<std::int64_t> heard;
   const auto hears = state.on_change([&](std::int64_t now) { heard.push_back(now); });
   CHECK(states->purge({"one", "two"}) == 1);
   CHECK_FALSE(state.has_value());

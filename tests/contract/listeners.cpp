@@ -352,12 +352,18 @@ TEST_CASE("subscriptions and handles may outlive the store; then an operation is
   auto states = contract::open();
   State<std::int64_t> state = number(*states);
   State<std::string> text = states->get_state<std::string>("", {.key = "text", .scope = Scope::global()});
+  State<std::int64_t> unheard = number(*states, "unheard");
+  unheard.set(1);
   state.set(1);
   int heard = 0;
   StateSubscription a = state.on_change([&] { ++heard; });
   const StateSubscription b = text.on_change([&] { ++heard; });
   states = nullptr;
   using atom::StateErrorCode;
+  CHECK(contract::code_thrown_by([&] { return unheard.set(2); }) == StateErrorCode::closed);
+  CHECK(contract::code_thrown_by([&] { return unheard.get(); }) == StateErrorCode::closed);
+  CHECK(contract::code_thrown_by([&] { return unheard.apply(atom::current + 1); }) == StateErrorCode::closed);
+  CHECK(contract::code_thrown_by([&] { return unheard.version(); }) == StateErrorCode::closed);
   CHECK(contract::code_thrown_by([&] { return state.set(2); }) == StateErrorCode::closed);
   CHECK(contract::code_thrown_by([&] { return state.apply(atom::current + 1); }) == StateErrorCode::closed);
   CHECK(contract::code_thrown_by([&] { return state.update([](std::int64_t n) { return n; }); }) ==

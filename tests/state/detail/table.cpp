@@ -26,6 +26,7 @@ using atom::detail::OwnedNode;
 using atom::detail::PointerTable;
 using atom::detail::StateCore;
 using atom::detail::StateNode;
+using atom::detail::StateTable;
 
 // ---- The hash table
 
@@ -153,6 +154,15 @@ TEST_CASE("states whose time is over do not pile up, though nobody looks at them
   }
   CHECK(scopes(core) < 500);
   CHECK(core.table.nodes(Scope{"s"}).size() < 500);
+}
+
+TEST_CASE("a state whose time is over is not swept out while somebody holds it") {
+  StateCore core({});
+  const NodeReference held = obtain(core, Scope{"s"}, "held", true);
+  write(core, held);
+  REQUIRE(StateTable::has_ended(*held));
+  for (int i = 0; i < 100; ++i) write(core, obtain(core, Scope{"s"}, std::to_string(i)));
+  CHECK(&*core.table.find(Scope{"s"}, "held") == &*held);
 }
 
 TEST_CASE("a new state in a large scope looks at a few others only") {

@@ -1308,14 +1308,14 @@ MUTANTS = [
         "state/detail/lane.hpp",
         "      acknowledged_[number % remembered] = 0;\n    }",
         "    }",
-        ["state/engine.cpp"],
+        ["state/detail/lane.cpp", "state/engine.cpp"],
     ),
     Mutant(
         "a loss is not counted",
         "state/detail/lane.hpp",
         "      lost += acknowledged_[number % remembered];\n",
         "",
-        ["state/engine.cpp"],
+        ["state/detail/lane.cpp", "state/engine.cpp"],
     ),
     Mutant(
         "what a database has lost stays in the cache",

@@ -1369,7 +1369,7 @@ TEST_CASE("after a gap in what it is told a store reads what somebody listens to
   SECTION("that an error makes") {
     feed->tell([](atom::FeedSink&) { return StateError(StateErrorCode::unavailable, "feed", Effect::none, true); });
     CHECK(soon([&] { return heard == 5; }));
-    CHECK(events.count(StateEvent::Kind::feed_down) == 1);
+    CHECK(soon([&] { return events.count(StateEvent::Kind::feed_down) == 1; }));
   }
   SECTION("also if that has to be tried again") {
     feed->reads_fail = true;

@@ -78,12 +78,15 @@ class Blocked final : public support::PassingBackend {
   }
   std::atomic<int> arrived{0};
   std::atomic<int> reads{0};
+  std::atomic<bool> keeps_deadlines{true};
 
  private:
   bool pass(atom::Deadline deadline) {
     std::unique_lock lock(mutex_);
     ++arrived;
-    return changed_.wait_until(lock, deadline, [&] { return !is_blocked_; });
+    const auto is_open = [&] { return !is_blocked_; };
+    if (!keeps_deadlines) changed_.wait(lock, is_open);
+    return changed_.wait_until(lock, deadline, is_open);
   }
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -326,7 +329,17 @@ TEST_CASE("an asynchronous operation gets its error at its deadline, also while 
     CHECK(waits.wait().error().effect() == Effect::none);
     CHECK(reads.wait().error().effect() == Effect::none);
   }
-  SECTION("a caller does, that waits longer") {
+  SECTION("a caller does, with a database that keeps no deadline") {
+    backend->keeps_deadlines = false;
+    std::thread caller([&] { (void)number(store).try_set(1); });
+    REQUIRE(soon([&] { return backend->arrived > 0; }));
+    StateTask<StateResult<Number>> waits = number(store, "other").try_apply_async(current + 1);
+    CHECK(soon([&] { return waits.is_ready(); }));
+    backend->block(false);
+    caller.join();
+    CHECK(waits.wait().error().effect() == Effect::none);
+  }
+  SECTION("a caller does, that began before") {
     std::thread caller([&] { (void)number(store).try_set(1); });
     REQUIRE(soon([&] { return backend->arrived > 0; }));
     const auto work = [&]() -> Task<void> {
@@ -345,6 +358,20 @@ TEST_CASE("an asynchronous operation gets its error at its deadline, also while 
   }
   backend->block(false);
   CHECK(number(store).apply_async(current + 1).wait() > 0);
+}
+
+TEST_CASE("what nobody waits for any more keeps the thread of the store from nothing") {
+  const auto backend = std::make_shared<Blocked>();
+  StateStore store(backend, {.deadline = 30ms});
+  for (int i = 0; i < 20; ++i) {
+    backend->block(true);
+    StateTask<StateResult<std::int64_t>> sent = number(store).try_set_async(1);
+    StateTask<StateResult<std::int64_t>> waits = number(store, "other").try_set_async(1);
+    REQUIRE(soon([&] { return sent.is_ready() && waits.is_ready(); }));
+    StateTask<StateResult<std::int64_t>> next = number(store).try_set_async(2);
+    REQUIRE(soon([&] { return next.is_ready(); }));
+    backend->block(false);
+  }
 }
 
 TEST_CASE("a coroutine may wait in its thread for another operation") {

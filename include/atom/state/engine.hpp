@@ -386,7 +386,9 @@ inline void StateEngine::lead(Lock& lock, Aftermath& after, Deadline limit) noex
     lock.lock();
     give_up_late_ones();
   }
-  const bool has_time = Clock::now() < limit;
+  // What nobody waits for any more must not keep this thread, for which there is no limit then.
+  const Deadline last = std::min(limit, earliest_deadline());
+  const bool has_time = last != Deadline::max() && Clock::now() < limit;
   const bool has_read = has_time && (row.reads.empty() || read(lock, after, limit));
   if (has_read && !row.batch && !row.waiting.empty()) gather(lock, after);
   if (has_read && row.batch) send(lock, after, limit);

@@ -67,14 +67,14 @@ class State {
   /// `StoreOptions::staleness` at most.
   T get() const {
     if constexpr (detail::inside_node<T>) {
-      if (!node_->has(not_simple_to_read)) [[likely]]
+      if (is_simple_to_read()) [[likely]]
         return node_->template read<T>();
     }
     return *share();
   }
   StateResult<T> try_get() const {
     if constexpr (detail::inside_node<T>) {
-      if (!node_->has(not_simple_to_read)) return node_->template read<T>();
+      if (is_simple_to_read()) return node_->template read<T>();
     }
     return seen(core_staleness(), [](const auto& now) { return T(*now.value); });
   }
@@ -278,6 +278,12 @@ class State {
     std::int64_t version;  // 0: there is none
   };
 
+  /// Whether what lies in the node may be taken as it is.
+  bool is_simple_to_read() const noexcept {
+    if (!node_->has(not_simple_to_read)) [[likely]]
+      return true;
+    return !node_->has(Node::timed | Node::closed) && core().engine->is_fresh(*node_, core().options.staleness);
+  }
   detail::StateCore& core() const noexcept { return node_->scope->core; }
   std::chrono::milliseconds core_staleness() const noexcept {
     return node_->has(Node::closed) ? std::chrono::milliseconds() : core().options.staleness;

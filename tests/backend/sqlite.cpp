@@ -125,6 +125,34 @@ TEST_CASE("sqlite: several are read at once") {
   CHECK(outcomes[2].value->text == "3");
 }
 
+TEST_CASE("sqlite: a time to live is begun anew by reading with one, and neither made nor brought back") {
+  File file;
+  const std::int64_t hour = 3'600'000;
+  const auto end_of = [&](const std::string& key) {
+    const std::string end = raw(file.path, "select expires_at from atom_state where key = '" + key + "'");
+    return end == "null" ? 0 : std::stoll(end);
+  };
+  const auto read = [&](const char* key) {
+    const atom::StateName name{shop, key, hour};
+    Outcome outcome;
+    REQUIRE_FALSE(file.sqlite->read({&name, 1}, {&outcome, 1}, soon()));
+    return outcome.version;
+  };
+  file.client.run(Batch().write(shop, "a", "1", {.ttl = hour / 2}).write(shop, "b", "1", {.ttl = hour / 2}));
+  file.client.run(Batch().write(shop, "ever", "1").write(shop, "over", "1", {.ttl = 1}));
+  const std::int64_t version = file.client.read(shop, "a").version;
+  const std::int64_t before = end_of("a");
+  CHECK(read("a") == version);
+  CHECK(end_of("a") - before > 1000 * hour / 4);
+  CHECK(end_of("b") < before + 1000 * hour / 4);
+  CHECK(file.client.read(shop, "a").version == version);
+  CHECK(read("ever") > 0);
+  CHECK(end_of("ever") == 0);
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  CHECK(read("over") == 0);
+  CHECK(file.client.read(shop, "over").version == 0);
+}
+
 TEST_CASE("sqlite: a version that is not the expected one is a conflict, with what is there") {
   File file;
   Client& client = file.client;

@@ -90,7 +90,8 @@ TEST_CASE("a list comes in parts, none twice and none left out", "[case69]") {
   all = ids(states->list());
   CHECK(all.size() == 50);
   CHECK(states->list().next.empty());
-  for (const std::size_t limit : {1u, 3u, 7u, 10u, 25u, 49u, 50u, 51u}) {
+  for (const std::size_t limit : {std::size_t{1}, std::size_t{3}, std::size_t{7}, std::size_t{10}, std::size_t{25},
+                                  std::size_t{49}, std::size_t{50}, std::size_t{51}, static_cast<std::size_t>(-1)}) {
     CHECK(ids_in_parts(*states, limit, {}) == all);
     CHECK(ids_in_parts(*states, limit, {.below = true}, Scope{"a"}) == ids(states->list(Scope{"a"}, {.below = true})));
     CHECK(ids_in_parts(*states, limit, {}, Scope{"a"}) == ids(states->list(Scope{"a"})));

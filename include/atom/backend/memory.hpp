@@ -79,7 +79,10 @@ class Memory : public TextBackend {
     const std::lock_guard lock(mutex_);
     for (std::size_t i = 0; i < names.size(); ++i) {
       outcomes[i] = {};
-      if (const Row* const row = find(names[i])) outcomes[i] = {.version = row->version, .value = row->value};
+      Row* const row = find(names[i]);
+      if (!row) continue;
+      outcomes[i] = {.version = row->version, .value = row->value};
+      if (names[i].ttl > 0 && row->ends != Deadline::max()) row->ends = end_of(names[i].ttl);
     }
     return std::nullopt;
   }
@@ -169,6 +172,9 @@ class Memory : public TextBackend {
   };
 
   static Scope scope_of(const Name& name) { return Scope::from_database(name.first).value(); }
+  static Deadline end_of(std::int64_t ttl) {
+    return ttl > 0 ? Clock::now() + std::chrono::milliseconds(ttl) : Deadline::max();
+  }
   static bool is_alive(const Row& row) { return row.ends > Clock::now(); }
   Row* find(const StateName& name) {
     const auto row = rows_.find(Name(name.scope.text(), name.key));
@@ -192,7 +198,7 @@ class Memory : public TextBackend {
       row.version = outcome.version = is_new ? ++last_version_ : outcome.version + 1;
       last_version_ = std::max(last_version_, row.version);
       if (is_new) row.labels.assign(command.labels.begin(), command.labels.end());
-      row.ends = command.ttl > 0 ? Clock::now() + std::chrono::milliseconds(command.ttl) : Deadline::max();
+      row.ends = end_of(command.ttl);
       changes_.push_back({name, row.version, row.value});
     } else if (command.kind == Command::Kind::erase && outcome.version != 0) {
       rows_.erase(name);

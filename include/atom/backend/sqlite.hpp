@@ -96,7 +96,7 @@ class Sqlite : public TextBackend {
 
   std::optional<StateError> read(std::span<const StateName> names, std::span<Outcome> outcomes,
                                  Deadline deadline) override {
-    return attempt([&] {
+    auto error = attempt([&] {
       const Lease reader = borrow(readers_, deadline);
       std::optional<Transaction> snapshot;
       if (names.size() > 1) snapshot.emplace(*reader, Transaction::Kind::read);
@@ -106,6 +106,7 @@ class Sqlite : public TextBackend {
         if (rows.next() && !is_over(rows)) outcomes[i] = {.version = rows.integer(0), .value = value_of(rows)};
       }
     });
+    return error ? error : touch(names, outcomes, deadline);
   }
   StateResult<std::vector<FoundState>> list(const Range& range, Deadline deadline) override {
     std::vector<FoundState> found;
@@ -120,7 +121,7 @@ class Sqlite : public TextBackend {
             "select version, expires_at, format, value, scope, key from atom_state"
             " where (scope, key) > (?1, ?2) and scope <= ?3 and (expires_at is null or expires_at > ?4)"
             " order by scope, key limit ?5",
-            scope, key, last, now(), static_cast<std::int64_t>(range.limit - found.size()));
+            scope, key, last, now(), limit_of(range.limit - found.size()));
         while (rows.next()) found.push_back(state_of(rows));
       }
     });
@@ -134,7 +135,7 @@ class Sqlite : public TextBackend {
       Rows rows = reader->query(
           "select distinct scope from atom_state where scope > ?1 and (expires_at is null or expires_at > ?2)"
           " order by scope limit ?3",
-          after, now(), static_cast<std::int64_t>(limit));
+          after, now(), limit_of(limit));
       while (rows.next()) found.push_back(Scope::from_database(rows.text(0)).value());
     });
     if (error) return *std::move(error);
@@ -240,6 +241,10 @@ class Sqlite : public TextBackend {
     return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
         .count();
   }
+  static std::int64_t limit_of(std::size_t count) noexcept {
+    constexpr auto most = std::numeric_limits<std::int64_t>::max();
+    return count < static_cast<std::size_t>(most) ? static_cast<std::int64_t>(count) : most;
+  }
   static bool is_over(const Rows& rows) { return !rows.is_null(1) && rows.integer(1) <= now(); }
   static StoredValue value_of(const Rows& rows) {
     return {std::string(rows.text(3)), static_cast<int>(rows.integer(2))};
@@ -254,6 +259,24 @@ class Sqlite : public TextBackend {
     const std::string& text = scope->text();
     if (!below) return {{text, text}};
     return {{text, text}, {text + '.', text + '/'}};
+  }
+
+  /// Begins the time to live anew of what was found, where it is wanted.
+  std::optional<StateError> touch(std::span<const StateName> names, std::span<const Outcome> found, Deadline deadline) {
+    const auto is_wanted = [&](std::size_t i) { return names[i].ttl > 0 && found[i].version > 0; };
+    std::size_t first = 0;
+    while (first < names.size() && !is_wanted(first)) ++first;
+    if (first == names.size()) return std::nullopt;
+    return attempt([&] {
+      const Lease writer = borrow(writers_, deadline);
+      Transaction transaction(*writer, Transaction::Kind::write);
+      for (std::size_t i = first; i < names.size(); ++i) {
+        if (!is_wanted(i)) continue;
+        writer->run("update atom_state set expires_at = ?3 where scope = ?1 and key = ?2 and expires_at > ?4",
+                    names[i].scope.text(), names[i].key, end_of(names[i].ttl), now());
+      }
+      transaction.commit();
+    });
   }
 
   // ---- A batch
@@ -273,7 +296,8 @@ class Sqlite : public TextBackend {
       }
       if (sequence < last) throw StateError(StateErrorCode::refused, "SQLite: the batch is older than its lane");
       if (sequence > last + 1 && !lane.after_loss) {
-        return {BatchStatus::gap, StateError(StateErrorCode::history_lost, "SQLite: batches are missing")};
+        return {BatchStatus::gap, StateError(StateErrorCode::history_lost, "SQLite: batches are missing"),
+                static_cast<std::uint64_t>(last)};
       }
     }
     std::vector<Step> steps(commands.size());

@@ -45,6 +45,9 @@ struct Lane {
 struct StateName {
   const Scope& scope;
   std::string_view key;
+  /// Of one that is read: begins its time to live anew, so many milliseconds from now on, if it is still there; 0: does
+  /// not. (That may be done twice, so it needs no lane.)
+  std::int64_t ttl = 0;
 };
 
 /// A value as it is stored.
@@ -170,7 +173,7 @@ class Backend {
   /// The value that this text is, of that type; see `TextBackend`.
   virtual StateResult<detail::SharedValue> read_value(const detail::TypeOps& type, const StoredValue& stored) const = 0;
 
-  /// Fills in the outcome of each name: version and value.
+  /// Fills in the outcome of each name: version and value. Those with a `ttl` have it from now on, and no new version.
   virtual std::optional<StateError> read(std::span<const StateName> names, std::span<Outcome> outcomes,
                                          Deadline deadline) = 0;
   /// Up to `limit` states of a scope, or of it and all below, or of all scopes, after a name (or from the first on), by

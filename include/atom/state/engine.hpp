@@ -81,13 +81,15 @@ class StateEngine {
   }
 
   /// Sees to it that what is cached of the node is no older than `staleness`; zero: reads it anew.
-  std::optional<StateError> refresh(const NodeReference& node, std::chrono::milliseconds staleness, Deadline deadline) {
-    if (staleness.count() > 0 && StateCache::is_fresh(*node, staleness)) return std::nullopt;
+  std::optional<StateError> refresh(const NodeReference& node, std::chrono::milliseconds staleness, Asks asks,
+                                    Deadline deadline) {
+    if (staleness.count() > 0 && is_fresh(*node, staleness, asks)) return std::nullopt;
     if (auto refused = refusal()) return refused;
-    return cache_.refresh(node, deadline);
+    return cache_.refresh(node, asks, deadline);
   }
-  static bool is_fresh(const StateNode& node, std::chrono::milliseconds staleness) noexcept {
-    return StateCache::is_fresh(node, staleness);
+  /// Whether that need not ask the database.
+  static bool is_fresh(const StateNode& node, std::chrono::milliseconds staleness, Asks asks = Asks::to_read) noexcept {
+    return StateCache::is_fresh(node, staleness) && (asks == Asks::to_know || !StateCache::is_to_be_touched(node));
   }
   /// From now on changes by others reach the nodes, by a thread of the engine's.
   void follow() {
@@ -416,15 +418,16 @@ inline bool StateEngine::read(Lock& lock, Aftermath& after, Deadline limit) noex
       operations.push_back(operation.get());
     });
     after.news.reserve(nodes.size());
-    error = cache_.read(nodes, deadline, [&](std::size_t i, std::optional<StateError> its_error, bool is_news) {
-      StateOperation& operation = *operations[i];
-      if (is_news) after.news.push_back(nodes[i]);
-      operation.draft_.error = std::move(its_error);
-      if (operation.draft_.error) return;
-      SeenValue seen = core_.look(*nodes[i]);
-      operation.draft_.version = std::max<std::int64_t>(seen.version, 0);
-      operation.run(seen.value);
-    });
+    error = cache_.read(nodes, Asks::to_read, deadline,
+                        [&](std::size_t i, std::optional<StateError> its_error, bool is_news) {
+                          StateOperation& operation = *operations[i];
+                          if (is_news) after.news.push_back(nodes[i]);
+                          operation.draft_.error = std::move(its_error);
+                          if (operation.draft_.error) return;
+                          SeenValue seen = core_.look(*nodes[i]);
+                          operation.draft_.version = std::max<std::int64_t>(seen.version, 0);
+                          operation.run(seen.value);
+                        });
   } catch (...) {
     thrown = std::current_exception();
   }

@@ -30,7 +30,7 @@ struct StateOptions {
   std::vector<std::string> labels = {};
   /// Time to live, from the last write; 0: for ever. More than a hundred years are a hundred.
   std::chrono::milliseconds ttl = {};
-  /// Reading starts its time anew, too.
+  /// Reading starts its time anew, too. With a database, where that is a write, not before an eighth of it is over.
   bool sliding = {};
 };
 

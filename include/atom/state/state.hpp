@@ -94,7 +94,7 @@ class State {
   }
   /// Of the value that `get` gives: greater after each write; 0: there is none, and `get` gives the default.
   std::int64_t version() const {
-    if (auto error = refresh(core_staleness())) throw *std::move(error);
+    if (auto error = refresh(core_staleness(), detail::Asks::to_know)) throw *std::move(error);
     return core().version(*node_);
   }
   /// Whether there is a value, be it 0, false, or empty.
@@ -296,14 +296,14 @@ class State {
   }
 
   /// Makes sure that what is known is no older than `staleness`.
-  std::optional<StateError> refresh(std::chrono::milliseconds staleness) const {
+  std::optional<StateError> refresh(std::chrono::milliseconds staleness, detail::Asks asks) const {
     if (auto closed = closed_error()) return closed;
-    return core().engine ? core().engine->refresh(node_, staleness, core().deadline()) : std::nullopt;
+    return core().engine ? core().engine->refresh(node_, staleness, asks, core().deadline()) : std::nullopt;
   }
   /// What `use` makes of what there is, which is no older than `staleness`.
   template <class Use>
   StateResult<std::invoke_result_t<Use, const Seen&>> seen(std::chrono::milliseconds staleness, Use use) const {
-    if (auto error = refresh(staleness)) return *std::move(error);
+    if (auto error = refresh(staleness, detail::Asks::to_read)) return *std::move(error);
     detail::SeenValue now = core().look(*node_);
     return use(Seen{std::static_pointer_cast<const T>(std::move(now.value)), std::max<std::int64_t>(now.version, 0)});
   }

@@ -221,6 +221,8 @@ class StateStore {
   bool is_there(detail::StateNode& node) noexcept { return core_.version(node) > 0; }
 
   Listed<AnyState> list_in(const Scope* scope, const ListOptions& options);
+  /// So that it is seen whether that is all.
+  static std::size_t one_more(std::size_t limit) noexcept { return limit + (limit != static_cast<std::size_t>(-1)); }
   std::int64_t version_in_database(const Scope& scope, std::string_view key);
   bool delete_in_database(const Scope& scope, std::string_view key);
   /// What a database has ended: so do the states here.
@@ -267,7 +269,7 @@ inline Listed<AnyState> StateStore::list_in(const Scope* scope, const ListOption
     return false;
   };
   if (engine_) {
-    const Backend::Range range{scope, options.below, after_scope, after_key, options.limit + 1};
+    const Backend::Range range{scope, options.below, after_scope, after_key, one_more(options.limit)};
     for (const FoundState& found : backend_->list(range, core_.deadline()).value()) {
       if (!add(found.scope, found.key, found.version)) break;
     }
@@ -285,7 +287,7 @@ inline Listed<AnyState> StateStore::list_in(const Scope* scope, const ListOption
 inline Listed<Scope> StateStore::scopes(const ListOptions& options) {
   Listed<Scope> all;
   if (engine_) {
-    all.items = backend_->scopes(options.after, options.limit + 1, core_.deadline()).value();
+    all.items = backend_->scopes(options.after, one_more(options.limit), core_.deadline()).value();
   } else {
     for (const Scope& scope : core_.table.scopes([&](const Scope& other) { return other.text() > options.after; })) {
       if (all.items.size() > options.limit) break;

@@ -340,11 +340,12 @@ class StateBatcher {
     if (outcome.error) return all_fail(share, failure(*outcome.error, node));
 
     if (share.kind == Command::Kind::apply) share.next = run_all(share, *stored);
-    if (has_effect) know(share, share.kind == Command::Kind::erase ? nullptr : share.next, outcome.version, true);
+    const Taker* const last = last_to_write(share);
+    if (has_effect) know(share, share.kind == Command::Kind::erase ? nullptr : share.next, outcome.version, last);
     StateCache::is_as_of(node, made);
+    if (has_effect && last) StateCache::is_touched(node, made);
     // All that one command writes has one version, that of the last. A value that was replaced within it has none, and
     // its writer gets the one before, with which nothing can be written any more.
-    const Taker* const last = last_to_write(share);
     for (const Taker& taker : share.takers) {
       StateOperation::Verdict& draft = taker.operation->draft_;
       const bool is_replaced = last && &taker != last && share.kind == Command::Kind::write;

@@ -50,6 +50,9 @@ inline StateError with_name(const StateError& error, const StateNode& node) {
   return {error.code(), "state \"" + message_id(node) + "\": " + reason(error), error.effect(), error.retryable()};
 }
 
+/// Why it is asked what a state is: reading begins a sliding time to live anew.
+enum class Asks : std::uint8_t { to_read, to_know };
+
 class StateCache {
  public:
   StateCache(StateCore& core, Backend& backend) noexcept : core_(core), backend_(backend) {}
@@ -65,6 +68,18 @@ class StateCache {
     std::int64_t before = checked.load(std::memory_order_relaxed);
     while (before < time && !checked.compare_exchange_weak(before, time, std::memory_order_relaxed)) {
     }
+  }
+  /// Whether reading it now is to begin its time to live anew in the database. Not each time, as that is a write.
+  static bool is_to_be_touched(const StateNode& node) noexcept {
+    if (!node.has(StateNode::timed)) [[likely]]
+      return false;
+    const StateExtras& extras = *node.extras.load(std::memory_order_acquire);
+    const std::int64_t since = StateTable::milliseconds_now() - extras.touched.load(std::memory_order_relaxed);
+    return extras.sliding && since >= extras.time_to_live / 8;
+  }
+  /// It began at `time`.
+  static void is_touched(const StateNode& node, std::int64_t time) noexcept {
+    node.extras.load(std::memory_order_acquire)->touched.store(time, std::memory_order_relaxed);
   }
   static void is_old(const StateNode& node) noexcept {
     node.extras.load(std::memory_order_acquire)->checked.store(0, std::memory_order_relaxed);
@@ -87,14 +102,15 @@ class StateCache {
   }
 
   /// Reads one anew, again and again until the deadline if need be, and tells what is new.
-  std::optional<StateError> refresh(const NodeReference& node, Deadline deadline) {
+  std::optional<StateError> refresh(const NodeReference& node, Asks asks, Deadline deadline) {
     for (unsigned failures = 1;; ++failures) {
       std::optional<StateError> error;
       bool is_news = false;
-      auto none = read({&node, 1}, deadline, [&](std::size_t, std::optional<StateError> its_error, bool its_news) {
-        error = std::move(its_error);
-        is_news = its_news;
-      });
+      auto none =
+          read({&node, 1}, asks, deadline, [&](std::size_t, std::optional<StateError> its_error, bool its_news) {
+            error = std::move(its_error);
+            is_news = its_news;
+          });
       if (none) error = with_name(*none, *node);
       if (is_news) core_.tell_news(*node);
       if (!error || !error->retryable()) return error;
@@ -105,7 +121,7 @@ class StateCache {
   }
   /// Reads all of them, at once, and calls `done(i, error, is_news)` for each; or returns why that cannot be done.
   template <class Done>
-  std::optional<StateError> read(std::span<const NodeReference> nodes, Deadline deadline, Done done) {
+  std::optional<StateError> read(std::span<const NodeReference> nodes, Asks asks, Deadline deadline, Done done) {
     const std::int64_t began = StateTable::milliseconds_now();
     std::vector<StateName> names;
     std::vector<std::int64_t> known;
@@ -113,7 +129,9 @@ class StateCache {
     names.reserve(nodes.size());
     known.reserve(nodes.size());
     for (const NodeReference& node : nodes) {
-      names.push_back({node->scope->scope, node->key()});
+      const bool touches = asks == Asks::to_read && is_to_be_touched(*node);
+      const std::int64_t ttl = touches ? node->extras.load(std::memory_order_acquire)->time_to_live : 0;
+      names.push_back({node->scope->scope, node->key(), ttl});
       known.push_back(node->raw_version());
     }
     if (auto error = backend_.read(names, outcomes, deadline)) return error;
@@ -127,6 +145,7 @@ class StateCache {
       const bool is_news =
           core_.accept(node, *std::move(value), outcomes[i].version, StateCore::Asked{known[i], false});
       is_as_of(node, began);
+      if (names[i].ttl > 0) is_touched(node, began);
       done(i, std::nullopt, is_news);
     }
     return std::nullopt;

@@ -317,11 +317,10 @@ class StateCore {
     StateExtras& extras = *node.extras.load(std::memory_order_acquire);
     extras.ends.store(StateTable::milliseconds_now() + extras.time_to_live, std::memory_order_relaxed);
   }
-  /// Reading counts too, if the time to live is sliding.
+  /// Reading counts too, if the time to live is sliding. (That of a database is begun there.)
   static void touch(StateNode& node, std::int64_t version) noexcept {
-    if (version > 0 && node.has(StateNode::timed) && node.extras.load(std::memory_order_acquire)->sliding) {
-      start_time(node);
-    }
+    if (version <= 0 || !node.has(StateNode::timed) || node.has(StateNode::remote)) return;
+    if (node.extras.load(std::memory_order_acquire)->sliding) start_time(node);
   }
   /// While the order of the listeners is locked. Whether it could be added.
   bool add_news(StateNode& node, SharedValue now) noexcept {

@@ -22,7 +22,9 @@ struct StateExtras {
   bool sliding = false;               // reading counts as well; set before the node is shared
   std::atomic<std::int64_t> ends{0};  // milliseconds of the steady clock
 
+  // With a database, of the same clock:
   std::atomic<std::int64_t> checked{0};  // when what is cached was known to be what the database has
+  std::atomic<std::int64_t> touched{0};  // when its time to live was last begun there by this store
 
   // Of the listeners. A node that has some is written while this is held, so that they hear in the order of writing.
   std::mutex mutex;

@@ -118,9 +118,10 @@ class StateFollower final : public FeedSink {
   }
   /// What cannot be made a value of is reported, and stays.
   std::optional<StateError> read(std::span<const NodeReference> nodes) {
-    return cache_.read(nodes, soon(), [&](std::size_t i, const std::optional<StateError>&, bool is_news) {
-      if (is_news) core_.tell_news(*nodes[i]);
-    });
+    return cache_.read(nodes, Asks::to_know, soon(),
+                       [&](std::size_t i, const std::optional<StateError>&, bool is_news) {
+                         if (is_news) core_.tell_news(*nodes[i]);
+                       });
   }
   /// Nothing takes longer than that, so that it can be stopped.
   Deadline soon() const {

@@ -1,6 +1,7 @@
 // Who is told of a change, in which order, and when no more.
 #include "contract/contract.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -215,14 +216,17 @@ TEST_CASE("a listener hears nothing that is older than what it can read when it 
   Heard<std::int64_t> heard;
   std::optional<StateSubscription> added;
   StateSubscription only;
+  std::atomic<bool> is_done{false};
   only = state.on_change([&](std::int64_t now) {
     if (now != 1) return;
     state.set(2);
     only.unsubscribe();
     state.set(3);  // nobody listens
     added = state.on_change([&](std::int64_t value) { heard.push_back(value); });
+    is_done = true;
   });
   state.set(1);
+  REQUIRE(contract::eventually([&] { return is_done.load(); }));
   CHECK(heard.empty());
   CHECK(state.load() == 3);
 }
@@ -298,7 +302,7 @@ TEST_CASE("what a listener owns may use the state when it ends", "[case91]") {
   StateSubscription own;
   own = state.on_change([&own, looks = Looks(state)] { own.unsubscribe(); });
   state.set(1);
-  CHECK(state.load() == 101);
+  CHECK(contract::eventually([&] { return state.load() == 101; }));
   own = state.on_change([looks = Looks(state)] {});
   own.unsubscribe();
   CHECK(state.load() == 201);

@@ -217,6 +217,40 @@ TEST_CASE("a lone caller has one batch for each operation") {
   CHECK(store.stats().retries == 0);
 }
 
+TEST_CASE("who compares with a version that is known to be over loses at once, without a batch") {
+  const auto gate = std::make_shared<Gate>();
+  StateStore store(gate);
+  State<Number> n = number(store);
+  const std::int64_t first = n.set(1);
+  const std::int64_t second = n.set(2);
+  CHECK_FALSE(n.set_if(9, first));
+  CHECK(gate->sizes().size() == 2);
+  CHECK_FALSE(n.set_if(9, second + 7));  // that may be so by now
+  CHECK(gate->sizes().size() == 3);
+  n.erase();
+  CHECK_FALSE(n.set_if(9, second));
+  CHECK(gate->sizes().size() == 4);
+  CHECK(n.set_if(3, 0));
+  CHECK(n.load() == 3);
+}
+
+TEST_CASE("a writer that has just won has no advantage over those that lost against it") {
+  StateStore store(std::make_shared<Distant>(), {.deadline = 60s});
+  State<Number> n = number(store);
+  n.set(0);
+  constexpr std::size_t threads = 8;
+  constexpr Number each = 25;
+  std::vector<std::int64_t> longest(threads);  // how often others wrote until it could
+  in_threads(threads, [&](std::size_t thread) {
+    for (Number i = 0; i < each; ++i) {
+      const Number before = n.get();
+      longest[thread] = std::max(longest[thread], n.update([](Number now) { return now + 1; }) - before);
+    }
+  });
+  CHECK(n.load() == each * static_cast<Number>(threads));
+  for (const std::int64_t others : longest) CHECK(others < 100);
+}
+
 TEST_CASE("a batch has no more commands and no more bytes than the database takes") {
   struct Small final : support::PassingBackend {
     using PassingBackend::PassingBackend;

@@ -384,7 +384,8 @@ class State {
       const StateResult<bool> written = try_write_if(shared, now->version);
       if (!written) return written.error();
       if (*written) return T(*shared);
-      staleness = {};
+      // What has been written instead is known now, as a rule.
+      if (node_->version() == now->version) staleness = {};
       if (core().engine && std::chrono::steady_clock::now() >= deadline) {
         return StateError(
             StateErrorCode::conflict,

@@ -95,6 +95,11 @@ class StateBatcher {
       operation->is_again_ = false;
       operation->draft_ = {};
       attempt(*operation, [&] {
+        if (has_lost(*operation)) {
+          operation->draft_.error = failure(StateErrorCode::conflict, *operation->node);
+          operation->place_ = StateOperation::Place::failed;
+          return;
+        }
         const auto found = where.find(&*operation->node);
         if (found != where.end()) {
           if (!join(batch->shares[found->second], operation)) return;
@@ -147,6 +152,13 @@ class StateBatcher {
 
   // ---- Making a batch
 
+  /// Whether it compares with a version that is known to be over. Then it fails now: if it took a batch of its own to
+  /// find out, whoever has just written would be first again each time.
+  static bool has_lost(const StateOperation& operation) noexcept {
+    if (operation.kind != StateOperation::Kind::set_if) return false;
+    const std::int64_t known = operation.node->raw_version();
+    return operation.expected > 0 && (known > 0 ? operation.expected < known : operation.expected <= -known);
+  }
   /// The share of the first operation on a state.
   Share begin(const OperationPointer& operation) {
     StateNode& node = *operation->node;

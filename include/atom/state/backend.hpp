@@ -193,7 +193,8 @@ class Backend {
   virtual StateResult<std::vector<FoundState>> erase_scope(const Scope& scope, Deadline deadline) = 0;
   virtual StateResult<std::vector<FoundState>> purge(std::span<const std::string> labels, Deadline deadline) = 0;
 
-  /// What changes from now on; null: it does not tell. For one store, that asks in one thread.
+  /// What changes from now on; null: it does not tell, and what somebody listens to is read again and again, as often
+  /// as `StoreOptions::staleness` says. For one store, that asks in one thread.
   virtual std::unique_ptr<Feed> open_feed() { return nullptr; }
 };
 

@@ -36,13 +36,13 @@ class StateFollower final : public FeedSink {
     if (thread_.joinable()) thread_.join();
   }
 
-  /// From now on it follows, if the database tells of changes. May be called again.
+  /// From now on it follows. May be called again.
   void start() {
     if (is_started_.load(std::memory_order_acquire)) return;
     const std::lock_guard lock(mutex_);
     if (is_started_.load(std::memory_order_relaxed) || ends_.load()) return;
     feed_ = backend_.open_feed();
-    if (feed_) thread_ = std::thread([this] { follow(); });
+    thread_ = std::thread([this] { follow(); });
     is_started_.store(true, std::memory_order_release);
   }
   /// Anything may have changed that no feed tells of.
@@ -83,7 +83,7 @@ class StateFollower final : public FeedSink {
  private:
   void follow() noexcept {
     for (unsigned failures = 0; !ends_.load();) {
-      std::optional<StateError> error = attempt([&] { return feed_->poll(*this, soon()); });
+      std::optional<StateError> error = attempt([&] { return feed_ ? feed_->poll(*this, soon()) : look(); });
       if (error) is_behind_.store(true);  // what came meanwhile may be missed
       if (is_behind_.exchange(false)) {
         const std::optional<StateError> why = attempt([&] { return catch_up(); });
@@ -105,9 +105,20 @@ class StateFollower final : public FeedSink {
       return StateError(StateErrorCode::unavailable, exception.what(), Effect::none, true);
     }
   }
+  /// Of a database that does not tell: asks, as often as what is cached is asked for anew.
+  std::optional<StateError> look() {
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait_for(lock, core_.options.staleness, [&] { return ends_.load(); });
+    }
+    return read_heard();
+  }
   /// Reads what somebody listens to, and lets the rest be read when it is asked for.
   std::optional<StateError> catch_up() {
     cache_.all_is_old();
+    return read_heard();
+  }
+  std::optional<StateError> read_heard() {
     const std::vector<NodeReference> heard = cache_.heard();
     constexpr std::size_t at_once = 256;
     for (std::size_t i = 0; i < heard.size() && !ends_.load(); i += at_once) {

@@ -16,6 +16,7 @@ atom_present() {
     libsqlite3-dev) atom_header sqlite3.h ;;
     libcpp-httplib-dev) atom_header httplib.h ;;
     libbenchmark-dev) atom_header benchmark/benchmark.h ;;
+    libtbb-dev) atom_header tbb/concurrent_hash_map.h ;;
     libboost-dev | libboost1.81-dev) atom_header boost/signals2.hpp ;;
     nlohmann-json3-dev) atom_header nlohmann/json.hpp ;;
     nodejs) command -v node ;;

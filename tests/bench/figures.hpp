@@ -9,10 +9,11 @@
 namespace bench {
 
 enum class Measure {
-  ratio,       ///< our time, divided by the other's
-  extra,       ///< our time less the other's
-  time,        ///< our time
-  allocations  ///< how often a call of ours allocates
+  ratio,        ///< our time, divided by the other's
+  extra,        ///< our time less the other's
+  time,         ///< our time
+  allocations,  ///< how often a call of ours allocates
+  bytes         ///< how much memory one of ours takes
 };
 
 /// A line of the table. Times are the least of all repetitions, in nanoseconds for one operation.
@@ -163,6 +164,24 @@ inline const std::vector<Group>& groups() {
        {
            {"a request on each of two", "the same with a struct", "threads/2/atom", "threads/2/struct", ratio, 1.1,
             "threads/1/atom", "threads/1/struct"},
+       }},
+      {"States in memory",
+       "states/",
+       {
+           {"apply(current + 1)", "atomic, fetch_add", "states/1/apply", "states/1/fetch_add", ratio, 1 / 0.7},
+           {"the same by two threads", "atomic, fetch_add", "states/2/apply", "states/2/fetch_add", ratio, 1 / 0.45},
+           {"get()", "atomic, load", "states/get", "states/load", extra},
+           {"by scope and key, of a million", "tbb::concurrent_hash_map", "states/million/store", "states/million/tbb",
+            ratio, 1 / 1.2},
+           {"an int", "tbb::concurrent_hash_map", "states/million/store", "states/million/tbb", bytes, 96},
+       }},
+      {"States in SQLite, synchronous = full",
+       "sqlite/",
+       {
+           {"64 threads on one state", "a transaction each", "sqlite/64/store", "sqlite/hand", ratio, 1 / 20.0},
+           {"one thread", "a transaction each", "sqlite/1/store", "sqlite/hand", ratio},
+           {"get()", {}, "sqlite/get", {}, time},
+           {"load()", {}, "sqlite/load", {}, time},
        }},
   };
   return all;

@@ -89,6 +89,7 @@ Options read_options(int argc, char** argv) {
 struct Result {
   std::optional<double> nanoseconds;  // of one operation, the least of all repetitions
   std::optional<double> allocations;
+  std::optional<double> bytes;
 };
 
 /// Keeps the results, and hands everything on to Google's JSON reporter if there is one.
@@ -120,6 +121,7 @@ class Collector final : public benchmark::BenchmarkReporter {
       const double nanoseconds = 1e9 * seconds / operations;
       result.nanoseconds = std::min(result.nanoseconds.value_or(nanoseconds), nanoseconds);
       result.allocations = counter("allocations");
+      result.bytes = counter("bytes");
     }
   }
 
@@ -170,6 +172,10 @@ Line measure(const Figure& figure, const Collector& results) {
     line.ours = fmt::format("{}", outcome);
     if (!figure.theirs.empty()) line.theirs = fmt::format("{}", results[figure.theirs].allocations.value());
     outcome_format = "{:.0f}";
+  } else if (figure.measure == Measure::bytes) {
+    outcome = results[figure.ours].bytes.value();
+    line.ours = fmt::format("{:.0f} B", outcome);
+    if (!figure.theirs.empty()) line.theirs = fmt::format("{:.0f} B", results[figure.theirs].bytes.value());
   } else {
     const auto time = [&](std::string_view name, std::string_view alone) {
       const double nanoseconds = results[name].nanoseconds.value();
@@ -191,7 +197,7 @@ Line measure(const Figure& figure, const Collector& results) {
   }
   if (!outcome_format.empty()) line.outcome = fmt::format(fmt::runtime(outcome_format), outcome);
   if (figure.at_most) {
-    constexpr std::string_view formats[] = {"{}x", "{:+} ns", "{} ns", "{}"};
+    constexpr std::string_view formats[] = {"{:.3g}x", "{:+} ns", "{} ns", "{}", "{} B"};
     line.target = fmt::format(fmt::runtime(formats[static_cast<int>(figure.measure)]), *figure.at_most);
     line.missed = outcome > *figure.at_most;
   }

@@ -173,7 +173,7 @@ inline const std::vector<Group>& groups() {
            {"get()", "atomic, load", "states/get", "states/load", extra},
            {"by scope and key, of a million", "tbb::concurrent_hash_map", "states/million/store", "states/million/tbb",
             ratio, 1 / 1.2},
-           {"an int", "tbb::concurrent_hash_map", "states/million/store", "states/million/tbb", bytes, 96},
+           {"memory of each, an int", {}, "states/million/store", {}, bytes, 96},
        }},
       {"States in SQLite, synchronous = full",
        "sqlite/",

@@ -175,7 +175,6 @@ Line measure(const Figure& figure, const Collector& results) {
   } else if (figure.measure == Measure::bytes) {
     outcome = results[figure.ours].bytes.value();
     line.ours = fmt::format("{:.0f} B", outcome);
-    if (!figure.theirs.empty()) line.theirs = fmt::format("{:.0f} B", results[figure.theirs].bytes.value());
   } else {
     const auto time = [&](std::string_view name, std::string_view alone) {
       const double nanoseconds = results[name].nanoseconds.value();

@@ -49,10 +49,17 @@ TEST_CASE("a copy lies where its alignment wants it") {
 
 TEST_CASE("a value that is not built leaves nothing behind") {
   const long alive = support::Allocations::alive();
-  CHECK_FALSE(build_value(type_ops<std::string>, [](void*) { return false; }));
-  CHECK_THROWS_AS(build_value(type_ops<std::string>, [](void*) -> bool { throw std::runtime_error("no"); }),
-                  std::runtime_error);
-  CHECK(support::Allocations::alive() == alive);
+  const bool is_built = build_value(type_ops<std::string>, [](void*) { return false; }) != nullptr;
+  bool has_thrown = false;
+  try {
+    build_value(type_ops<std::string>, [](void*) -> bool { throw std::runtime_error("no"); });
+  } catch (const std::runtime_error&) {
+    has_thrown = true;
+  }
+  const long left = support::Allocations::alive() - alive;
+  CHECK_FALSE(is_built);
+  CHECK(has_thrown);
+  CHECK(left == 0);
 }
 
 TEST_CASE("a copy for which there is no memory leaves nothing behind") {

@@ -664,7 +664,7 @@ inline StateEngine::~StateEngine() {
     return;
   }
   is_closed_.store(true, std::memory_order_release);
-  follower_ = nullptr;
+  follower_->stop();  // it is there as long as the sender, which may have something for it
   {
     const Lock lock(row_->mutex);
     row_->ends = true;

@@ -181,6 +181,11 @@ struct RequestContext {
   std::string component = {};  ///< the key of the component that is being rendered
 };
 
+namespace detail {
+/// Of no request, where no scope is a placeholder.
+inline const RequestContext no_request;
+}  // namespace detail
+
 /// What options take: a scope, or a placeholder for one. By default it is the component of the request.
 class AnyScope {
  public:
@@ -188,11 +193,14 @@ class AnyScope {
   AnyScope(Scope scope) noexcept : scope_(std::move(scope)) {}
   AnyScope(ScopePlaceholder placeholder) noexcept : scope_(placeholder) {}
 
+  /// The scope, or null for a placeholder.
+  const Scope* fixed() const noexcept { return std::get_if<Scope>(&scope_); }
+
   /// The scope that this is in a request. Where the context lacks what a placeholder needs, the error is no_context: no
   /// other scope takes its place.
   StateResult<Scope> resolve(const RequestContext& context) const {
     using enum ScopePlaceholder;
-    if (const Scope* const scope = std::get_if<Scope>(&scope_)) return *scope;
+    if (const Scope* const scope = fixed()) return *scope;
     const ScopePlaceholder own = *std::get_if<ScopePlaceholder>(&scope_);
     if (own == component) return context.component.empty() ? missing(own) : Scope::try_component(context.component);
     if (own != client && !context.user_id.empty()) return Scope::try_user(context.user_id);

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <atom/config.hpp>
+#include <atom/state/detail/spin_lock.hpp>
 #include <atom/state/error.hpp>
+#include <atom/state/scope.hpp>
 #include <atom/state/type.hpp>
 
 #include <array>
@@ -13,10 +15,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <new>
 #include <string_view>
-#include <thread>
 #include <type_traits>
 #include <utility>
 
@@ -34,31 +36,12 @@ constexpr bool lies_inside(bool trivial, std::size_t size, std::size_t align) no
 template <class T>
 inline constexpr bool inside_node = lies_inside(std::is_trivially_copyable_v<T>, sizeof(T), alignof(T));
 
-/// Waits a moment, longer each time.
-class Backoff {
- public:
-  void wait() noexcept {
-    if (spins_ > 64) return std::this_thread::yield();
-    for (unsigned i = 0; i < spins_; ++i) {
-#if defined(__x86_64__) || defined(__i386__)
-      __builtin_ia32_pause();
-#elif defined(__aarch64__)
-      asm volatile("yield");
-#endif
-    }
-    spins_ *= 2;
-  }
-
- private:
-  unsigned spins_ = 1;
-};
-
 /// After it in memory: the value, what it is without one, and the key.
 class StateNode {
  public:
   using Word = std::atomic<std::uint64_t>;
   /// What makes an operation take the long way.
-  enum Flag : std::uint32_t {
+  enum Flag : std::uint16_t {
     timed = 1u << 0,     // has a time to live
     heard = 1u << 1,     // has listeners
     remote = 1u << 2,    // what lies here is a copy of what a database has
@@ -79,8 +62,9 @@ class StateNode {
     const std::size_t payload = room * (zeros ? 1 : 2);
     SharedValue shared = inside_it ? nullptr : copy_value(type, initial);
     void* const memory = ::operator new(sizeof(StateNode) + payload + key.size());
-    auto* const node = ::new (memory)
-        StateNode(type, static_cast<std::uint32_t>(key.size()), (inside_it ? inside : 0u) | (zeros ? plain : 0u));
+    auto* const node =
+        ::new (memory) StateNode(type, static_cast<std::uint16_t>(key.size()),
+                                 (inside_it ? std::uint32_t{inside} : 0u) | (zeros ? std::uint32_t{plain} : 0u));
     std::byte* const place = node->payload();
     std::memset(place, 0, payload);
     if (inside_it) {
@@ -101,8 +85,12 @@ class StateNode {
   std::string_view key() const noexcept { return {key_place(), key_size_}; }
   const TypeOps& type() const noexcept { return type_; }
   bool has(std::uint32_t flags) const noexcept { return flags_.load(std::memory_order_relaxed) & flags; }
-  void add(std::uint32_t flags) noexcept { flags_.fetch_or(flags, std::memory_order_relaxed); }
-  void remove(std::uint32_t flags) noexcept { flags_.fetch_and(~flags, std::memory_order_relaxed); }
+  void add(std::uint32_t flags) noexcept {
+    flags_.fetch_or(static_cast<std::uint16_t>(flags), std::memory_order_relaxed);
+  }
+  void remove(std::uint32_t flags) noexcept {
+    flags_.fetch_and(static_cast<std::uint16_t>(~flags), std::memory_order_relaxed);
+  }
 
   /// Of the value; 0: there is none.
   std::int64_t version() const noexcept {
@@ -198,8 +186,8 @@ class StateNode {
   std::atomic<std::uint32_t> references{1};
 
  private:
-  StateNode(const TypeOps& type, std::uint32_t key_size, std::uint32_t flags) noexcept
-      : type_(type), flags_(flags), key_size_(key_size) {}
+  StateNode(const TypeOps& type, std::uint16_t key_size, std::uint32_t flags) noexcept
+      : flags_(static_cast<std::uint16_t>(flags)), key_size_(key_size), type_(type) {}
   ~StateNode() = default;
 
   static constexpr std::size_t words_of(std::size_t size) noexcept { return (size + sizeof(Word) - 1) / sizeof(Word); }
@@ -251,11 +239,13 @@ class StateNode {
     }
   }
 
+  // Beside the number of references, so that a node is a few words.
+  std::atomic<std::uint16_t> flags_;
+  const std::uint16_t key_size_;
   Word sequence_{0};                      // odd: locked
   std::atomic<std::int64_t> version_{0};  // not positive: there is no value, and this is minus the last version
   const TypeOps& type_;
-  std::atomic<std::uint32_t> flags_;
-  std::uint32_t key_size_;
 };
+static_assert(longest_key <= std::numeric_limits<std::uint16_t>::max());
 
 }  // namespace atom::inline v0_1::detail

@@ -7,6 +7,7 @@
 #include <atom/key.hpp>
 #include <atom/state/detail/extras.hpp>
 #include <atom/state/detail/node.hpp>
+#include <atom/state/detail/spin_lock.hpp>
 #include <atom/state/error.hpp>
 #include <atom/state/scope.hpp>
 
@@ -284,7 +285,7 @@ class StateTable {
   using Swept = InlineVector<OwnedNode, 5>;
 
   struct alignas(64) Part {
-    std::mutex mutex;
+    SpinLock mutex;
     PointerTable<ScopeEntry, ScopeHash> scopes;
     std::size_t next_to_sweep = 0;
   };

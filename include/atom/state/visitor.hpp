@@ -292,13 +292,14 @@ inline void Visitor::sign_in(std::string_view user_id, const Merge& merge) {
     detail::Promotion promotion(core(), before->scope, heir, merge, promote, deadline);
     promotion.leave(std::string(Record::key));
     std::vector<detail::UnitStep> steps;
-    if (before->version() != 0) {
-      if (!is_another) steps = promotion.steps();
+    const bool is_known = before->version() != 0;
+    if (is_known && !is_another) steps = promotion.steps();
+    const std::size_t old = steps.size();
+    if (is_known) {
       const Record moved{.moved_to = next->id.text(), .until = now() + options_.grace.count()};
       const bool ends = is_another || options_.grace.count() <= 0;
       steps.push_back(ends ? before->erase() : before->write(moved, options_.grace));
     }
-    const std::optional<std::size_t> old = steps.empty() ? std::nullopt : std::optional(steps.size() - 1);
     steps.push_back(next->step());
     const auto failure = detail::Unit(core(), steps, deadline).commit();
     if (!failure) {
@@ -306,13 +307,13 @@ inline void Visitor::sign_in(std::string_view user_id, const Merge& merge) {
       guard_ = next;
       try {  // what was written in the very moment before; from now on no session of the old id can be committed
         if (is_another) states_.delete_scope(before->scope);
-        if (old && !is_another) promotion.run();
+        if (is_known && !is_another) promotion.run();
       } catch (...) {  // the client has signed in all the same
       }
       break;
     }
     if (!failure->conflict) throw failure->error;
-    if (failure->conflict == old && has_become(user_id)) break;
+    if (is_known && *failure->conflict == old && has_become(user_id)) break;
     if (!detail::pause_before(core(), failures, deadline)) throw failure->error;
   }
   is_to_be_told_ = true;

@@ -7,6 +7,9 @@
 #include <atom/state/promote.hpp>
 #include <atom/state/visitor.hpp>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "support/catch.hpp"
 #include "support/faulty_backend.hpp"
 #include "support/task.hpp"
@@ -214,6 +217,40 @@ TEST_CASE("A transaction that runs again reads all it needs in one go", "[case90
   CHECK(backend->batches == 1);
 }
 
+TEST_CASE("Atoms that are loaded together take one round trip, and none at their first use", "[case90][case93]") {
+  const auto backend = std::make_shared<Watched>();
+  StateStore states{backend};
+  states.use(b, client).set(2);
+  backend->reset();
+  {
+    Session session{states, client, {.route = "/load"}};
+    const bool is_asynchronous = GENERATE(false, true);
+    if (is_asynchronous) {
+      session.load_async(a, b, plain).wait();
+      CHECK_FALSE(session.try_load_async(a).wait());
+    } else {
+      session.load(a, b, plain);
+      session.load(a);
+    }
+    CHECK(session.use(a).value() == 0);
+    CHECK(session.use(b).value() == 2);
+    session.load(a, b);
+    CHECK(backend->reads == 1);
+    CHECK(backend->names_read == 2);
+    session.use(c);
+  }
+  backend->reset();
+  Session session{states, client, {.route = "/load"}};
+  session.load();
+  for (const auto* atom : {&a, &b, &c}) session.use(*atom);
+  CHECK(backend->reads == 1);
+  CHECK(backend->names_read == 3);
+  StateStore in_memory;
+  Session plain_session{in_memory, client};
+  plain_session.load(a, b);
+  plain_session.load_async(a, b).wait();
+}
+
 // ---- Limits
 
 TEST_CASE("A backend without all or nothing takes sessions of one state, and says so at the second", "[case90]") {
@@ -358,6 +395,8 @@ TEST_CASE("A database that stays away is an error that says that nothing was wri
   Session session{states, client};
   session.use(a).update(1);
   faulty.backend->set_down(true);
+  CHECK(error_of([&] { session.load(b, c); }).code() == StateErrorCode::unavailable);
+  CHECK(error_of([&] { session.load_async(b).wait(); }).effect() == Effect::none);
   const StateError unread = error_of([&] { session.use(b); });
   CHECK(unread.code() == StateErrorCode::unavailable);
   CHECK(unread.effect() == Effect::none);
@@ -437,7 +476,7 @@ TEST_CASE("A conflict whose fresh values cannot be read leaves the session as it
 TEST_CASE("An equation that others overtake each time ends at the deadline", "[case85][case90]") {
   const auto memory = std::make_shared<atom::Memory>();
   const auto watched = std::make_shared<Watched>(memory);
-  StateStore states{watched, {.deadline = 100ms}};
+  StateStore states{watched, {.deadline = 500ms}};
   Number n = 0;
   watched->before_execute = [&] { put(*memory, client, "session.a", std::to_string(++n)); };
   Session session{states, client};
@@ -474,6 +513,43 @@ TEST_CASE("A store that is closed takes no commits any more", "[case79]") {
   CHECK(error_of([&] { session.commit(); }).code() == StateErrorCode::closed);
   CHECK(error_of([&] { session.commit_async().wait(); }).code() == StateErrorCode::closed);
   session.discard();
+}
+
+TEST_CASE("A session is of no use in a process that was forked from its store's", "[case93]") {
+  StateStore states{std::make_shared<atom::Memory>()};
+  Session session{states, client};
+  session.use(a).update(1);
+  session.commit_async().wait();
+  session.use(a).update(2);
+  (void)session.load_async(b, c);
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);
+    bool good = false;
+    try {
+      session.commit();
+    } catch (const StateError& error) {
+      good = error.code() == StateErrorCode::closed;
+    }
+    try {
+      session.load_async(d).wait();
+      good = false;
+    } catch (const StateError& error) {
+      good = good && error.code() == StateErrorCode::closed;
+    }
+    try {
+      states.promote(client, Scope::user("u"));
+      good = false;
+    } catch (const StateError& error) {
+      good = good && error.code() == StateErrorCode::closed;
+    }
+    _exit(good ? 0 : 1);
+  }
+  int status = -1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  session.commit();
+  CHECK(stored(states, a) == 2);
 }
 
 // ---- Without waiting
@@ -529,6 +605,7 @@ TEST_CASE("A commit does not block the thread that begins it", "[case93]") {
 }
 
 Task<void> commit_twice(StateStore& states, Session& session, std::atomic<int>& done, std::thread::id& resumed_in) {
+  co_await session.load_async(a, b);
   session.use(a).update(1);
   co_await session.commit_async();
   resumed_in = std::this_thread::get_id();

@@ -38,10 +38,10 @@ namespace atom::inline v0_1 {
 /// commit goes on all the same, and only the session's next one hears what came of it. Else the session must still be
 /// there when it is waited for; until then its atoms may be read, and written, which is for the next commit.
 template <class R>
-class [[nodiscard]] CommitTask {
+class [[nodiscard]] SessionTask {
  public:
-  CommitTask(CommitTask&& other) noexcept = default;
-  CommitTask& operator=(CommitTask&& other) noexcept {
+  SessionTask(SessionTask&& other) noexcept = default;
+  SessionTask& operator=(SessionTask&& other) noexcept {
     if (this != &other) {
       abandon();
       hook_ = other.hook_;
@@ -50,7 +50,7 @@ class [[nodiscard]] CommitTask {
     return *this;
   }
   /// A coroutine that waits for it and is destroyed is not resumed any more.
-  ~CommitTask() { abandon(); }
+  ~SessionTask() { abandon(); }
 
   /// Whether waiting would give the result at once.
   bool is_ready() const noexcept { return !job_ || job_->is_done(); }
@@ -65,11 +65,11 @@ class [[nodiscard]] CommitTask {
 
   bool await_ready() const noexcept { return is_ready(); }
   bool await_suspend(std::coroutine_handle<> coroutine) noexcept {
-    const std::shared_ptr<detail::CommitJob> job = job_;  // this may be gone when it is suspended
+    const std::shared_ptr<detail::SessionJob> job = job_;  // this may be gone when it is suspended
     return job->suspend(coroutine);
   }
   R await_resume() {
-    auto error = job_ ? hook_->take(job_) : std::nullopt;
+    auto error = job_ ? job_->take(*hook_) : std::nullopt;
     if constexpr (!std::is_void_v<R>) {
       return error;
     } else if (error) {
@@ -79,14 +79,14 @@ class [[nodiscard]] CommitTask {
 
  private:
   friend class Session;
-  CommitTask(detail::SessionHook& hook, std::shared_ptr<detail::CommitJob> job) noexcept
+  SessionTask(detail::SessionHook& hook, std::shared_ptr<detail::SessionJob> job) noexcept
       : hook_(&hook), job_(std::move(job)) {}
   void abandon() noexcept {
     if (job_) job_->take_coroutine();
   }
 
   detail::SessionHook* hook_;
-  std::shared_ptr<detail::CommitJob> job_;  // null: there was nothing to do
+  std::shared_ptr<detail::SessionJob> job_;  // null: there was nothing to do
 };
 
 /// A store of atoms that are states of a scope. For one request, and one thread at a time, as any AtomStore.
@@ -134,6 +134,22 @@ class Session : public AtomStore {
     apply(atom, equation);
   }
 
+  /// Reads the states of these atoms, and what the session's route used last time, in one round trip, so that their
+  /// first use has none. Throws StateError if the database cannot be read.
+  template <std::derived_from<AtomBase>... A>
+  void load(const A&... atoms) {
+    SessionTask<void>(hook_, hook_.prepare_load({&atoms...})).wait();
+  }
+  /// The same without blocking this thread: `co_await session.load_async(cart_atom, user_atom)`.
+  template <std::derived_from<AtomBase>... A>
+  SessionTask<void> load_async(const A&... atoms) {
+    return begin<void>(hook_.prepare_load({&atoms...}));
+  }
+  template <std::derived_from<AtomBase>... A>
+  SessionTask<std::optional<StateError>> try_load_async(const A&... atoms) {
+    return begin<std::optional<StateError>>(hook_.prepare_load({&atoms...}));
+  }
+
   /// Whether there is something to commit.
   bool has_changes() const { return hook_.has_changes(); }
   /// Writes all that changed, in one batch: all of it takes effect, or nothing. Atoms whose value is what was loaded
@@ -149,8 +165,10 @@ class Session : public AtomStore {
   /// The same; returns what failed.
   [[nodiscard]] std::optional<StateError> try_commit() { return hook_.commit(); }
   /// The same without blocking this thread: `co_await session.commit_async()`. In memory it is done at once.
-  CommitTask<void> commit_async() { return begin_commit<void>(); }
-  CommitTask<std::optional<StateError>> try_commit_async() { return begin_commit<std::optional<StateError>>(); }
+  SessionTask<void> commit_async() { return begin<void>(hook_.prepare()); }
+  SessionTask<std::optional<StateError>> try_commit_async() {
+    return begin<std::optional<StateError>>(hook_.prepare());
+  }
 
   /// Says that what is not committed is not to be: nobody is told that it is lost.
   void discard() noexcept { hook_.discard(); }
@@ -170,9 +188,8 @@ class Session : public AtomStore {
                                       std::move(guard))) {}
 
   template <class R>
-  CommitTask<R> begin_commit() {
-    std::shared_ptr<detail::CommitJob> job = hook_.prepare();
-    if (job && (!hook_.core().engine || hook_.core().engine->is_foreign())) {
+  SessionTask<R> begin(std::shared_ptr<detail::SessionJob> job) {
+    if (job && !hook_.core().engine) {
       job->wait(jobs_.executor());
     } else if (job) {
       jobs_.add(job);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atom/config.hpp>
+#include <atom/state/detail/home_process.hpp>
 
 #include <condition_variable>
 #include <coroutine>
@@ -104,40 +105,53 @@ class Job : public std::enable_shared_from_this<Job> {
 /// Does jobs one after the other, in a thread that begins with the first one.
 class JobThread {
  public:
-  explicit JobThread(const Executor& executor) noexcept : executor_(executor) {}
+  explicit JobThread(const Executor& executor) : executor_(executor), row_(std::make_unique<Row>()) {}
   JobThread(const JobThread&) = delete;
   JobThread& operator=(const JobThread&) = delete;
   /// Does what there is first.
   ~JobThread() {
-    {
-      const std::lock_guard lock(mutex_);
-      ends_ = true;
+    if (!home_.is_here()) {  // the thread is not here, and may hold the mutex for ever
+      static_cast<void>(row_.release());
+      return;
     }
-    changed_.notify_all();
-    if (thread_.joinable()) thread_.join();
+    {
+      const std::lock_guard lock(row_->mutex);
+      row_->ends = true;
+      row_->changed.notify_all();
+    }
+    if (row_->thread.joinable()) row_->thread.join();
   }
 
   void add(std::shared_ptr<Job> job) {
-    const std::lock_guard lock(mutex_);
-    jobs_.push_back(std::move(job));
+    if (!home_.is_here()) return job->run(executor_);
+    const std::lock_guard lock(row_->mutex);
+    row_->jobs.push_back(std::move(job));
     try {
-      if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+      if (!row_->thread.joinable()) row_->thread = std::thread([this] { run(); });
     } catch (...) {
-      jobs_.pop_back();
+      row_->jobs.pop_back();
       throw;
     }
-    changed_.notify_one();
+    row_->changed.notify_one();
   }
   const Executor& executor() const noexcept { return executor_; }
 
  private:
+  struct Row {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::deque<std::shared_ptr<Job>> jobs;
+    bool ends = false;
+    std::thread thread;
+  };
   void run() noexcept {
-    std::unique_lock lock(mutex_);
+    Row& row = *row_;
+    std::unique_lock lock(row.mutex);
     for (;;) {
-      changed_.wait(lock, [this] { return ends_ || !jobs_.empty(); });
-      if (jobs_.empty()) return;
-      std::shared_ptr<Job> job = std::move(jobs_.front());
-      jobs_.pop_front();
+      row.changed.wait(lock, [&] { return row.ends || !row.jobs.empty(); });
+      if (row.jobs.empty()) return;
+      std::shared_ptr<Job> job = std::move(row.jobs.front());
+      row.jobs.pop_front();
       lock.unlock();
       job->run(executor_);
       job = nullptr;  // what it holds ends without the lock
@@ -146,11 +160,8 @@ class JobThread {
   }
 
   const Executor& executor_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::shared_ptr<Job>> jobs_;
-  bool ends_ = false;
-  std::thread thread_;
+  const HomeProcess home_;
+  std::unique_ptr<Row> row_;
 };
 
 }  // namespace atom::inline v0_1::detail

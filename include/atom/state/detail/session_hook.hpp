@@ -21,10 +21,12 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <memory_resource>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,7 +38,8 @@ struct SessionOptions {
   /// What sessions of this route used last time is read at once at the first use: a name of the program's, such as
   /// "/cart", not a path with an id in it. Without one, each atom is read when it is first used.
   std::string route = {};
-  /// Time to live of the states that it writes, from the last commit; 0: for ever.
+  /// Time to live of the states that it writes, from the last commit; 0: for ever. (In memory a state that is there
+  /// keeps the one that it was made with.)
   std::chrono::milliseconds ttl = {};
   /// Where its memory beyond its own comes from; null: the default resource.
   std::pmr::memory_resource* memory = nullptr;
@@ -57,8 +60,17 @@ class SessionGuard {
   virtual void committed(const UnitStep& step) noexcept = 0;
 };
 
-/// A commit: all that it needs is its own, so it may outlive its session.
-class CommitJob final : public Job {
+class SessionHook;
+
+/// Work for a session. All that it needs is its own, so it may outlive the session.
+class SessionJob : public Job {
+ public:
+  /// When it is done, and the session is there: what came of it is the session's. Throws what code of the user's has
+  /// thrown.
+  virtual std::optional<StateError> take(SessionHook& hook) = 0;
+};
+
+class CommitJob final : public SessionJob {
  public:
   /// A state that the session has looked at.
   struct Known {
@@ -75,6 +87,7 @@ class CommitJob final : public Job {
 
   // Once it is done:
 
+  std::optional<StateError> take(SessionHook& hook) override;
   const std::optional<StateError>& error() const noexcept { return error_; }
   /// Of a conflict: what was to be read again. Empty: it was not.
   const std::vector<Known>& fresh() const noexcept { return known_; }
@@ -134,6 +147,28 @@ class CommitJob final : public Job {
   std::optional<StateError> error_;
 };
 
+/// Reads what will be used.
+class LoadJob final : public SessionJob {
+ public:
+  using Names = std::vector<std::pair<atom::Scope, std::string>>;
+  LoadJob(StateCore& core, Names names, Deadline deadline)
+      : core_(core), names_(std::move(names)), outcomes_(names_.size()), deadline_(deadline) {}
+  std::optional<StateError> take(SessionHook& hook) override;
+
+ private:
+  void work() override {
+    std::vector<StateName> names;
+    for (const auto& [scope, key] : names_) names.push_back({scope, key});
+    error_ = read_states(core_, names, outcomes_, deadline_);
+  }
+
+  StateCore& core_;
+  Names names_;
+  std::vector<Outcome> outcomes_;
+  const Deadline deadline_;
+  std::optional<StateError> error_;
+};
+
 /// It lives in the store, and as long: atoms refer to the values that were loaded.
 class SessionHook final : public Attachment {
  public:
@@ -186,6 +221,26 @@ class SessionHook final : public Attachment {
     if (!record->loaded || store_.waiting(definition)) return;  // the store was given a newer value
     hydrate(*record, record->loaded, &definition);
   }
+  /// The job that reads these at once, or null where there is nothing to read.
+  std::shared_ptr<LoadJob> prepare_load(std::initializer_list<const AtomBase*> atoms) {
+    if (!core_.engine) return nullptr;
+    LoadJob::Names names;
+    for (const AtomBase* const atom : atoms) {
+      const Definition& definition = *atom->definition_;
+      if (!is_state(definition)) continue;
+      if (auto bad = check_key(definition.key)) throw *std::move(bad);
+      const Record* const record = find(definition.key);
+      Name name(record ? record->scope : scope_of(definition), definition.key);
+      if (!(record && record->is_known) && !read_.contains(name)) names.push_back(std::move(name));
+    }
+    names = all_to_read(std::move(names));
+    return names.empty() ? nullptr : std::make_shared<LoadJob>(core_, std::move(names), deadline());
+  }
+  void was_read(LoadJob::Names names, std::vector<Outcome> outcomes) {
+    for (std::size_t i = 0; i < names.size(); ++i) read_.insert_or_assign(std::move(names[i]), std::move(outcomes[i]));
+    has_read_ = true;
+    expected_.clear();
+  }
   void atoms_gone() noexcept override {
     records_.clear();
     placed_.clear();
@@ -222,7 +277,7 @@ class SessionHook final : public Attachment {
     }
     if (pending_) {
       pending_->wait(core_.options.executor);
-      if (auto error = take(std::shared_ptr(pending_))) throw *std::move(error);
+      if (auto error = take(*pending_)) throw *std::move(error);
     }
     std::vector<UnitStep> steps;
     std::vector<AtomBase*> written;
@@ -257,23 +312,23 @@ class SessionHook final : public Attachment {
     return job;
   }
   /// What came of it. Throws what code of the user's has thrown; then nothing was written.
-  std::optional<StateError> take(const std::shared_ptr<CommitJob>& job) {
-    if (pending_ != job) return job->error();  // it was taken over before
-    pending_ = nullptr;
+  std::optional<StateError> take(const CommitJob& job) {
+    if (pending_.get() != &job) return job.error();  // it was taken over before
+    const std::shared_ptr<CommitJob> keep = std::exchange(pending_, nullptr);
     try {
-      job->check();
+      job.check();
     } catch (...) {
-      not_written(*job);
+      not_written(job);
       throw;
     }
-    if (!job->error()) {
-      for (const UnitStep& step : job->steps()) took_effect(step);
-    } else if (job->fresh().empty()) {
-      not_written(*job);
+    if (!job.error()) {
+      for (const UnitStep& step : job.steps()) took_effect(step);
+    } else if (job.fresh().empty()) {
+      not_written(job);
     } else {
-      begin_again(*job);
+      begin_again(job);
     }
-    return job->error();
+    return job.error();
   }
   std::optional<StateError> commit() {
     std::shared_ptr<CommitJob> job;
@@ -284,7 +339,7 @@ class SessionHook final : public Attachment {
     }
     if (!job) return std::nullopt;
     job->wait(core_.options.executor);
-    return take(job);
+    return take(*job);
   }
 
   // ---- For transactions
@@ -351,10 +406,13 @@ class SessionHook final : public Attachment {
   Record* find(std::string_view key) noexcept { return find_in(records_, key); }
   const Record* find(std::string_view key) const noexcept { return find_in(records_, key); }
 
+  const atom::Scope& scope_of(const Definition& definition) const {
+    const auto placed = placed_.find(definition.key);
+    return placed == placed_.end() ? scope_ : placed->second;
+  }
   Record& add(const Definition& definition) {
     if (auto bad = check_key(definition.key)) throw *std::move(bad);
-    const auto placed = placed_.find(definition.key);
-    const atom::Scope& scope = placed == placed_.end() ? scope_ : placed->second;
+    const atom::Scope& scope = scope_of(definition);
     if (guard_ && guard_->is(scope, definition.key)) {
       throw Error("atom \"" + definition.key + "\" has the key of a state that is not the program's");
     }
@@ -381,35 +439,30 @@ class SessionHook final : public Attachment {
   }
   /// With what the route used last time, in one go.
   Outcome read(const atom::Scope& scope, const std::string& key) {
-    std::map<Name, Outcome> wanted;
     const Name name(scope, key);
-    if (const auto found = read_.find(name); found != read_.end()) {
-      const Outcome outcome = std::move(found->second);
-      read_.erase(found);
-      return outcome;
+    if (!read_.contains(name)) {
+      const auto job = std::make_shared<LoadJob>(core_, all_to_read({name}), deadline());
+      job->wait({});
+      if (auto error = job->take(*this)) throw *std::move(error);
     }
-    wanted.try_emplace(name);
+    const auto found = read_.find(name);
+    Outcome outcome = std::move(found->second);
+    read_.erase(found);
+    return outcome;
+  }
+  /// These, and with the first ones what will be wanted besides.
+  LoadJob::Names all_to_read(LoadJob::Names names) {
     if (!has_read_) {
       if (!options_.route.empty()) {
         for (Routes::Used& used : core_.routes.used_by(options_.route)) {
-          wanted.try_emplace({used.scope ? *std::move(used.scope) : scope_, std::move(used.key)});
+          names.emplace_back(used.scope ? *std::move(used.scope) : scope_, std::move(used.key));
         }
       }
-      for (Name& other : expected_) wanted.try_emplace(std::move(other));
-      expected_.clear();
+      for (const Name& name : expected_) names.push_back(name);
     }
-    std::vector<StateName> names;
-    for (const auto& [its_name, outcome] : wanted) names.push_back({its_name.first, its_name.second});
-    std::vector<Outcome> outcomes(names.size());
-    if (auto error = read_states(core_, names, outcomes, deadline())) throw *std::move(error);
-    has_read_ = true;
-    std::size_t i = 0;
-    for (auto& [its_name, outcome] : wanted) outcome = std::move(outcomes[i++]);
-    const auto its = wanted.find(name);
-    Outcome outcome = std::move(its->second);
-    wanted.erase(its);
-    read_.merge(wanted);
-    return outcome;
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    return names;
   }
   /// Other clients' scopes are none that the next request of this route would want.
   void remember_route() {
@@ -503,6 +556,15 @@ class SessionHook final : public Attachment {
   Deadline until_ = Deadline::max();
   std::shared_ptr<CommitJob> pending_;  // under way, or done and not taken over
 };
+
+inline std::optional<StateError> CommitJob::take(SessionHook& hook) {
+  return hook.take(*this);
+}
+inline std::optional<StateError> LoadJob::take(SessionHook& hook) {
+  check();
+  if (!error_) hook.was_read(std::move(names_), std::move(outcomes_));
+  return error_;
+}
 
 }  // namespace detail
 }  // namespace atom::inline v0_1

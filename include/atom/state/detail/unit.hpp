@@ -64,10 +64,18 @@ inline bool pause_before(const StateCore& core, unsigned failures, Deadline dead
   return true;
 }
 
+/// In a process that was forked from the store's, it is of no use.
+inline std::optional<StateError> refusal_of(const StateCore& core) {
+  if (!core.engine || !core.engine->is_foreign()) return std::nullopt;
+  return StateError(StateErrorCode::closed,
+                    "the store belongs to the process that this one was forked from: open one after fork()");
+}
+
 /// Asks a database for states, all at once, again and again until the deadline if need be.
 inline std::optional<StateError> read_states(const StateCore& core, std::span<const StateName> names,
                                              std::span<Outcome> outcomes, Deadline deadline) {
   if (names.empty()) return std::nullopt;
+  if (auto refused = refusal_of(core)) return refused;
   for (unsigned failures = 1;; ++failures) {
     auto error = core.engine->backend().read(names, outcomes, deadline);
     if (!error || !error->retryable() || !pause_before(core, failures, deadline)) return error;

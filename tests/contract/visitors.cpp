@@ -2,6 +2,7 @@
 #include "contract/contract.hpp"
 
 #include <atom/atom.hpp>
+#include <atom/family.hpp>
 #include <atom/state/promote.hpp>
 #include <atom/state/session.hpp>
 #include <atom/state/visitor.hpp>
@@ -36,6 +37,7 @@ using Items = std::vector<int>;
 const atom::Atom<Items> cart{"visitors.cart"};
 const atom::Atom<Number> count{"visitors.count", 0};
 const atom::Atom<std::string> name{"visitors.name", "Anon"};
+const atom::AtomFamily<int, int> marks{"visitors.marks"};
 
 const Scope client = Scope::client("c");
 const Scope user = Scope::user("alice");
@@ -483,6 +485,66 @@ TEST_CASE("no atom takes the place of a client's record", "[case72]") {
   Session session = visitor.session();
   CHECK_THROWS_WITH(session.use(forged), ContainsSubstring("not the program's"));
   CHECK_FALSE(session.has_changes());
+}
+
+TEST_CASE("no user's id is anybody else's, and what cannot be one changes nothing", "[case72]") {
+  const auto states = contract::open();
+  for (const char* id : {"$global", "alice.cart", "../alice", "$user.alice", "alice ", "\x01", "\xc3\xa9"}) {
+    Browser browser;
+    browser.add(*states, 1);
+    browser.sign_in(*states, id);
+    CHECK(browser.user(*states) == id);
+    CHECK(browser.items(*states) == Items{1});
+  }
+  CHECK(states->list(user, {.below = true}).empty());
+  CHECK(states->list(Scope::global(), {.below = true}).empty());
+  Browser browser;
+  browser.add(*states, 1);
+  Visitor visitor{*states, browser.cookies};
+  CHECK(code_thrown_by([&] { visitor.sign_in(""); }) == StateErrorCode::invalid_name);
+  CHECK(code_thrown_by([&] { visitor.sign_in(std::string(10'000, '.')); }) == StateErrorCode::too_large);
+  CHECK(code_thrown_by([&] { visitor.sign_in("\xff"); }) == StateErrorCode::invalid_name);
+  CHECK_FALSE(visitor.is_signed_in());
+  CHECK_FALSE(visitor.set_cookie());
+  CHECK(browser.items(*states) == Items{1});
+}
+
+TEST_CASE("whatever a client writes while it signs in or out is kept, or refused and gone", "[case73][case81]") {
+  const auto states = contract::open({.deadline = 5min});
+  for (int round = 0; round < 10; ++round) {
+    const bool signs_in = round % 2 == 0;
+    const std::string me = "user" + std::to_string(round);
+    Browser browser;
+    browser.add(*states, 0);
+    const Scope own = atom::session_id_from(browser.cookies)->scope();
+    std::vector<int> acknowledged;
+    std::optional<StateErrorCode> end;
+    Visitor writer{*states, browser.cookies};
+    support::in_threads(2, [&](std::size_t i) {
+      if (i == 1) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(round));
+        Visitor visitor{*states, browser.cookies};
+        return signs_in ? visitor.sign_in(me) : visitor.sign_out();
+      }
+      try {
+        for (int n = 0; n < 100'000; ++n) {
+          writer.transact([&](Session& s) { s.use(marks(n % 50)).update(n + 1); });
+          acknowledged.push_back(n);
+        }
+      } catch (const atom::StateError& error) {
+        end = error.code();
+      }
+    });
+    CHECK(end == StateErrorCode::session_ended);
+    for (const atom::AnyState& state : states->list(own)) CHECK((signs_in && state.key() == "atom.visitor"));
+    for (const int n : acknowledged) {
+      const bool is_last = n + 50 > acknowledged.back();
+      if (!is_last || !signs_in) continue;
+      CHECK(states->get_state<int>(-1, {.key = "visitors.marks/" + std::to_string(n % 50), .scope = Scope::user(me)})
+                .load() == n + 1);
+    }
+    if (!signs_in) CHECK(states->list(Scope::user(me)).empty());
+  }
 }
 
 TEST_CASE("of many sign-ins, sign-outs and writes at once, none reaches another client's data", "[case52][case73]") {

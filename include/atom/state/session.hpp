@@ -89,7 +89,8 @@ class [[nodiscard]] SessionTask {
   std::shared_ptr<detail::SessionJob> job_;  // null: there was nothing to do
 };
 
-/// A store of atoms that are states of a scope. For one request, and one thread at a time, as any AtomStore.
+/// A store of atoms that are states of a scope. For one request, and one thread at a time, as any AtomStore; the
+/// StateStore must outlive it.
 ///
 /// At its first use an atom has the value of its state, or its default where there is none. That reads the database,
 /// and throws StateError if it cannot: unavailable, timed_out; undecodable or type_mismatch if what is there is no such
@@ -164,7 +165,8 @@ class Session : public AtomStore {
   }
   /// The same; returns what failed.
   [[nodiscard]] std::optional<StateError> try_commit() { return hook_.commit(); }
-  /// The same without blocking this thread: `co_await session.commit_async()`. In memory it is done at once.
+  /// The same without blocking this thread: `co_await session.commit_async()`. In memory it is done at once. Both throw
+  /// at once what a commit before, for which nobody has waited, ran into; they wait for that one.
   SessionTask<void> commit_async() { return begin<void>(hook_.prepare()); }
   SessionTask<std::optional<StateError>> try_commit_async() {
     return begin<std::optional<StateError>>(hook_.prepare());

@@ -20,6 +20,7 @@
 #pragma once
 
 #include <atom/config.hpp>
+#include <atom/detail/utf8.hpp>
 #include <atom/fields.hpp>
 #include <atom/state/detail/core.hpp>
 #include <atom/state/detail/session_hook.hpp>
@@ -195,7 +196,8 @@ class Visitor {
   /// `merge` says, in the same step. Commit sessions before it.
   ///
   /// Throws StateError, and has changed nothing: session_ended if the client has signed in or out since the request
-  /// began; what `StateStore::promote` throws. Where the effect is unknown, the user may have what the client had.
+  /// began; invalid_name or too_large if the id is empty, is not UTF-8, or cannot be in a scope; what
+  /// `StateStore::promote` throws. Where the effect is unknown, the user may have what the client had.
   void sign_in(std::string_view user_id, const Merge& merge = {});
   /// The id reaches nothing any more, here or in requests that are under way, and what the client has of its own is
   /// deleted; a user's states stay. The visitor is a new client then. Throws StateError, whose effect is `applied` if
@@ -276,6 +278,11 @@ class Visitor {
 
 inline void Visitor::sign_in(std::string_view user_id, const Merge& merge) {
   const Scope user = Scope::user(user_id);
+  for (std::string_view rest = user_id; !rest.empty();) {  // the record is text
+    const std::size_t length = detail::utf8_length(rest);
+    if (length == 0) throw StateError(StateErrorCode::invalid_name, "the id of a user is not UTF-8");
+    rest.remove_prefix(length);
+  }
   const Deadline deadline = core().deadline();
   const PromoteOptions promote;
   for (unsigned failures = 1;; ++failures) {

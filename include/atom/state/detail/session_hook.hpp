@@ -496,7 +496,7 @@ class SessionHook final : public Attachment {
 
   /// What the atom is where there is no value.
   static SharedValue initial_of(const Record& record) {
-    if (record.definition->default_value) return copy_value(record.type(), record.definition->default_value);
+    if (const void* const value = record.definition->default_value) return {SharedValue(), value};  // it is never freed
     return build_value(record.type(), [&](void* place) { return record.definition->build(place, nullptr), true; });
   }
   /// The atom's value, if it is another one than was loaded, else null.

@@ -35,6 +35,7 @@ enum class StateErrorCode : std::uint8_t {
   timed_out,         ///< The deadline passed.
   history_lost,      ///< The database has lost writes that it had acknowledged.
   closed,            ///< The store has been closed, or belongs to the process that this one was forked from.
+  session_ended,     ///< The client has signed in or out since the request began.
 };
 
 constexpr std::string_view to_string(Effect effect) noexcept {
@@ -81,6 +82,8 @@ constexpr std::string_view to_string(StateErrorCode code) noexcept {
       return "the database has lost writes";
     case closed:
       return "the store is closed";
+    case session_ended:
+      return "the client has signed in or out meanwhile";
   }
   return "";
 }

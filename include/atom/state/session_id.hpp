@@ -1,4 +1,5 @@
-// Which client a request comes from: an id that nobody can guess, in a cookie that no script can read.
+// Which client a request comes from: an id that nobody can guess, in a cookie that no script can read. A web server
+// takes a Visitor (visitor.hpp), which also knows which ids it has given out; this is for one that has ways of its own.
 //
 //   std::optional<atom::SessionId> id = atom::session_id_from(request.header("Cookie"));
 //   if (!id) response.add_header("Set-Cookie", atom::session_cookie(*(id = atom::SessionId::random())));
@@ -28,7 +29,7 @@ class SessionId {
     SessionId id;
     for (std::size_t i = 0; i < id.bytes_.size(); i += 4) {
       const std::uint32_t bits = system();
-      for (std::size_t j = 0; j < 4; ++j) id.bytes_[i + j] = static_cast<std::uint8_t>(bits >> (8 * j));
+      for (std::size_t j = 0; j < 4; ++j) id.bytes_[i + j] = static_cast<std::uint8_t>(bits >> (8 * j) & 0xff);
     }
     return id;
   }
@@ -40,7 +41,7 @@ class SessionId {
       const std::size_t digit = digits.find(text[i]);
       if (digit == digits.npos) return std::nullopt;
       std::uint8_t& byte = id.bytes_[i / 2];
-      byte = static_cast<std::uint8_t>(byte << 4 | digit);
+      byte = static_cast<std::uint8_t>((byte << 4 & 0xf0) | static_cast<int>(digit));
     }
     return id;
   }
@@ -74,6 +75,13 @@ inline std::string session_cookie(const SessionId& id, const SessionCookieOption
   if (options.secure) cookie += "; Secure";
   if (options.max_age.count() > 0) cookie += "; Max-Age=" + std::to_string(options.max_age.count());
   return cookie;
+}
+
+/// The same of one that makes the browser forget the cookie.
+inline std::string expired_session_cookie(const SessionCookieOptions& options = {}) {
+  std::string cookie = std::string(options.name) + "=; Path=/; HttpOnly; SameSite=Lax";
+  if (options.secure) cookie += "; Secure";
+  return cookie + "; Max-Age=0";
 }
 
 /// The id in the value of a Cookie header. Nothing if there is none, if it is none of ours, or if there are several

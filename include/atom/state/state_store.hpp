@@ -11,6 +11,7 @@
 #include <atom/config.hpp>
 #include <atom/state/backend.hpp>
 #include <atom/state/detail/core.hpp>
+#include <atom/state/detail/job.hpp>
 #include <atom/state/engine.hpp>
 #include <atom/state/options.hpp>
 #include <atom/state/scope.hpp>
@@ -32,8 +33,10 @@
 
 namespace atom::inline v0_1 {
 
+class Merge;
 class Session;
 class StateStore;
+struct PromoteOptions;
 struct SessionOptions;
 
 /// A state whose type is not known: what a list is made of.
@@ -193,12 +196,25 @@ class StateStore {
   // ---- Several together: see session.hpp, which must be included
 
   /// Calls `fn(session)` with a Session of this scope and commits it; where somebody else has written meanwhile, does
-  /// so again with fresh values, until the deadline. So `fn` may run more than once; what it throws comes out, and
-  /// nothing is written. Returns what it returned.
+  /// so again with fresh values, after a pause that grows, until the deadline. So `fn` may run more than once; what it
+  /// throws comes out, and nothing is written. Returns what it returned. Throws StateError: conflict if others wrote
+  /// each time; whatever else a commit, or a first use in `fn`, throws. Nothing blocks others meanwhile.
   template <class F>
   auto transact(const Scope& scope, F&& fn, const SessionOptions& options);
   template <class F>
   auto transact(const Scope& scope, F&& fn);
+  /// The same for whoever makes the request: the user's scope, where there is one, else the client's.
+  template <class F>
+  auto transact(const RequestContext& context, F&& fn, const SessionOptions& options);
+  template <class F>
+  auto transact(const RequestContext& context, F&& fn);
+
+  /// Makes the states of a client, and of what lies below its scope, a user's, in one step: see promote.hpp, which must
+  /// be included.
+  template <class M = Merge, class Options = PromoteOptions>
+  std::size_t promote(const Scope& client, const Scope& user, const M& merge = {}, const Options& options = {}) {
+    return promote_states(core_, client, user, merge, options);  // needs #include <atom/state/promote.hpp>
+  }
 
   // ---- The end, and what goes on
 
@@ -214,6 +230,7 @@ class StateStore {
  private:
   friend class StatesOfRequest;
   friend class Session;
+  friend class Visitor;
 
   static StateResult<Scope> resolve(const StateOptions& options, const RequestContext& context) {
     if (auto bad = detail::check_key(options.key)) return *std::move(bad);
@@ -227,6 +244,8 @@ class StateStore {
     detail::NodeReference node = core_.table.find(scope, key);
     return node && node->type().same_type(detail::type_ops<T>) ? std::move(node) : detail::NodeReference();
   }
+  template <class MakeSession, class F>
+  auto run_transaction(MakeSession make_session, F& fn);
   bool is_there(detail::StateNode& node) noexcept { return core_.version(node) > 0; }
 
   Listed<AnyState> list_in(const Scope* scope, const ListOptions& options);
@@ -240,6 +259,7 @@ class StateStore {
   detail::StateCore core_;
   std::shared_ptr<Backend> backend_;
   std::unique_ptr<detail::StateEngine> engine_;
+  detail::JobThread jobs_{core_.options.executor};  // of what sessions commit without waiting
 };
 
 inline StateResult<detail::NodeReference> StateStore::attach(const detail::TypeOps& type, const void* initial,

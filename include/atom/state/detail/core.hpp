@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <map>
@@ -145,6 +146,8 @@ class StateCore {
     NodeReference node;
     SharedValue next;       // null: the value ends, if there is one
     std::int64_t expected;  // as `SeenValue::version`
+    bool is_check = false;  // nothing is written, the version is compared
+    std::size_t index = 0;  // the caller's
     std::int64_t version = 0;
   };
   /// Takes all the steps, or none if the version of one is not as expected: that one, or null. No two are of one node.
@@ -161,7 +164,9 @@ class StateCore {
     for (std::size_t i = 0; i < steps.size() && !conflict; ++i) {
       StateNode& node = *steps[i].node;
       SharedValue& before = gone[steps.size() + i];
-      if (steps[i].next) {
+      if (steps[i].is_check) {
+        steps[i].version = node.raw_version();
+      } else if (steps[i].next) {
         steps[i].version = version_after(node.raw_version());
         before = steps[i].next;
         node.put(before, steps[i].version);
@@ -174,7 +179,8 @@ class StateCore {
     if (conflict) return conflict;
     for (std::size_t i = 0; i < steps.size(); ++i) {
       StateNode& node = *steps[i].node;
-      if (!orders[i] || !add_news(node, steps[i].next ? steps[i].next : node.initial())) orders[i] = {};
+      if (steps[i].is_check || !orders[i] || !add_news(node, steps[i].next ? steps[i].next : node.initial()))
+        orders[i] = {};
     }
     for (auto& order : orders) {
       if (order) order.unlock();

@@ -1,0 +1,570 @@
+// What a session knows of each of its atoms, and how it reads and writes them.
+#pragma once
+
+#include <atom/atom_base.hpp>
+#include <atom/config.hpp>
+#include <atom/detail/attachment.hpp>
+#include <atom/detail/definition.hpp>
+#include <atom/snapshot.hpp>
+#include <atom/state/any_equation.hpp>
+#include <atom/state/backend.hpp>
+#include <atom/state/detail/core.hpp>
+#include <atom/state/detail/job.hpp>
+#include <atom/state/detail/unit.hpp>
+#include <atom/state/engine.hpp>
+#include <atom/state/error.hpp>
+#include <atom/state/options.hpp>
+#include <atom/state/scope.hpp>
+#include <atom/store.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <map>
+#include <memory>
+#include <memory_resource>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace atom::inline v0_1 {
+
+struct SessionOptions {
+  /// What sessions of this route used last time is read at once at the first use: a name of the program's, such as
+  /// "/cart", not a path with an id in it. Without one, each atom is read when it is first used.
+  std::string route = {};
+  /// Time to live of the states that it writes, from the last commit; 0: for ever. (In memory a state that is there
+  /// keeps the one that it was made with.)
+  std::chrono::milliseconds ttl = {};
+  /// Where its memory beyond its own comes from; null: the default resource.
+  std::pmr::memory_resource* memory = nullptr;
+};
+
+namespace detail {
+
+/// A state with which each commit of a session is compared, so that it may not commit any more. Shared with what makes
+/// sessions; any thread may call it.
+class SessionGuard {
+ public:
+  virtual ~SessionGuard() = default;
+  /// What each batch has besides: a check, or a write that makes it.
+  virtual UnitStep step() const = 0;
+  virtual bool is(const atom::Scope& scope, std::string_view key) const = 0;
+  /// Somebody has written it. Nothing: the session may commit all the same, and `step` says how.
+  virtual std::optional<StateError> overtaken(StateCore& core, Deadline deadline) = 0;
+  virtual void committed(const UnitStep& step) noexcept = 0;
+};
+
+class SessionHook;
+
+/// Work for a session. All that it needs is its own, so it may outlive the session.
+class SessionJob : public Job {
+ public:
+  /// When it is done, and the session is there: what came of it is the session's. Throws what code of the user's has
+  /// thrown.
+  virtual std::optional<StateError> take(SessionHook& hook) = 0;
+};
+
+class CommitJob final : public SessionJob {
+ public:
+  /// A state that the session has looked at.
+  struct Known {
+    atom::Scope scope;
+    std::string key;
+    const TypeOps* type;
+    SeenState fresh = {};
+  };
+  CommitJob(StateCore& core, std::vector<UnitStep> steps, std::shared_ptr<SessionGuard> guard, Deadline deadline)
+      : core_(core), count_(steps.size()), steps_(std::move(steps)), guard_(std::move(guard)), deadline_(deadline) {}
+
+  /// In case of a conflict: these are to be read again. Before it runs.
+  void look_again_at(std::vector<Known> known) { known_ = std::move(known); }
+
+  // Once it is done:
+
+  std::optional<StateError> take(SessionHook& hook) override;
+  const std::optional<StateError>& error() const noexcept { return error_; }
+  /// Of a conflict: what was to be read again. Empty: it was not.
+  const std::vector<Known>& fresh() const noexcept { return known_; }
+  std::span<const UnitStep> steps() const noexcept { return {steps_.data(), count_}; }
+
+ private:
+  void work() override {
+    for (unsigned failures = 1;; ++failures) {
+      steps_.resize(count_, UnitStep{UnitStep::Kind::check, atom::Scope::global(), {}});
+      if (guard_) steps_.push_back(guard_->step());
+      const std::optional<UnitFailure> failure = Unit(core_, steps_, deadline_).commit();
+      if (!failure) {
+        if (guard_) guard_->committed(steps_.back());
+        return known_.clear();
+      }
+      error_ = failure->error;
+      if (failure->conflict == count_) {
+        if (auto ended = guard_->overtaken(core_, deadline_)) {
+          error_ = std::move(ended);
+        } else if (pause_before(core_, failures, deadline_)) {
+          error_.reset();
+          continue;
+        }
+        return known_.clear();
+      }
+      if (!failure->conflict) return known_.clear();
+      if (auto unread = look_again()) {
+        error_ = std::move(unread);
+        known_.clear();
+      }
+      return;
+    }
+  }
+  std::optional<StateError> look_again() {
+    std::vector<Outcome> outcomes(known_.size());
+    if (core_.engine) {
+      std::vector<StateName> names;
+      for (const Known& known : known_) names.push_back({known.scope, known.key});
+      if (auto error = read_states(core_, names, outcomes, deadline_)) return error;
+    }
+    for (std::size_t i = 0; i < known_.size(); ++i) {
+      Known& known = known_[i];
+      StateResult<SeenState> seen = core_.engine ? read_outcome(core_, known.scope, known.key, *known.type, outcomes[i])
+                                                 : look_at(core_, known.scope, known.key, *known.type);
+      if (!seen) return seen.error();
+      known.fresh = *std::move(seen);
+    }
+    return std::nullopt;
+  }
+
+  StateCore& core_;
+  const std::size_t count_;
+  std::vector<UnitStep> steps_;  // and last the guard's
+  const std::shared_ptr<SessionGuard> guard_;
+  const Deadline deadline_;
+  std::vector<Known> known_;
+  std::optional<StateError> error_;
+};
+
+/// Reads what will be used.
+class LoadJob final : public SessionJob {
+ public:
+  using Names = std::vector<std::pair<atom::Scope, std::string>>;
+  LoadJob(StateCore& core, Names names, Deadline deadline)
+      : core_(core), names_(std::move(names)), outcomes_(names_.size()), deadline_(deadline) {}
+  std::optional<StateError> take(SessionHook& hook) override;
+
+ private:
+  void work() override {
+    std::vector<StateName> names;
+    for (const auto& [scope, key] : names_) names.push_back({scope, key});
+    error_ = read_states(core_, names, outcomes_, deadline_);
+  }
+
+  StateCore& core_;
+  Names names_;
+  std::vector<Outcome> outcomes_;
+  const Deadline deadline_;
+  std::optional<StateError> error_;
+};
+
+/// It lives in the store, and as long: atoms refer to the values that were loaded.
+class SessionHook final : public Attachment {
+ public:
+  using Name = std::pair<atom::Scope, std::string>;
+
+  SessionHook(AtomStore& store, StateCore& core, atom::Scope scope, RequestContext context, SessionOptions options,
+              std::shared_ptr<SessionGuard> guard)
+      : Attachment(Kind::session),
+        store_(store),
+        core_(core),
+        scope_(std::move(scope)),
+        context_(std::move(context)),
+        options_(std::move(options)),
+        guard_(std::move(guard)) {
+    store_.attachments_.push(*this);
+  }
+
+  /// Says in which scope an atom lives, before its first use. Throws Error if that is another one than before.
+  void place(std::string_view key, const AnyScope& any) {
+    const atom::Scope scope = any.resolve(context_).value();
+    const Record* const record = find(key);
+    const auto placed = placed_.find(key);
+    const atom::Scope* const before = record                    ? &record->scope
+                                      : placed != placed_.end() ? &placed->second
+                                      : store_.has(key)         ? &scope_
+                                                                : nullptr;
+    if (before && !(*before == scope)) {
+      throw Error("atom \"" + std::string(key) + "\" is used in two scopes, \"" + scope_in_message(*before) +
+                  "\" and \"" + scope_in_message(scope) + "\", in one session");
+    }
+    if (!before) placed_.emplace(key, scope);
+  }
+
+  void before_use(const Definition& definition) override {
+    if (!is_state(definition)) {
+      if (placed_.contains(definition.key)) throw no_state(definition);
+      return;
+    }
+    Record* record = find(definition.key);
+    const bool is_new = !record;
+    if (is_new) record = &add(definition);
+    if (!record->is_known) {
+      try {
+        load(*record);
+      } catch (...) {
+        if (is_new) records_.pop_back();
+        throw;
+      }
+    }
+    if (!record->loaded || store_.waiting(definition)) return;  // the store was given a newer value
+    hydrate(*record, record->loaded, &definition);
+  }
+  /// The job that reads these at once, or null where there is nothing to read.
+  std::shared_ptr<LoadJob> prepare_load(std::initializer_list<const AtomBase*> atoms) {
+    if (!core_.engine) return nullptr;
+    LoadJob::Names names;
+    for (const AtomBase* const atom : atoms) {
+      const Definition& definition = *atom->definition_;
+      if (!is_state(definition)) continue;
+      if (auto bad = check_key(definition.key)) throw *std::move(bad);
+      const Record* const record = find(definition.key);
+      Name name(record ? record->scope : scope_of(definition), definition.key);
+      if (!(record && record->is_known) && !read_.contains(name)) names.push_back(std::move(name));
+    }
+    names = all_to_read(std::move(names));
+    return names.empty() ? nullptr : std::make_shared<LoadJob>(core_, std::move(names), deadline());
+  }
+  void was_read(LoadJob::Names names, std::vector<Outcome> outcomes) {
+    for (std::size_t i = 0; i < names.size(); ++i) read_.insert_or_assign(std::move(names[i]), std::move(outcomes[i]));
+    has_read_ = true;
+    expected_.clear();
+  }
+  void atoms_gone() noexcept override {
+    records_.clear();
+    placed_.clear();
+    read_.clear();
+    has_read_ = false;
+  }
+  void store_gone() noexcept override {
+    std::pmr::memory_resource& memory = *store_.resource();
+    this->~SessionHook();
+    memory.deallocate(this, sizeof(SessionHook), alignof(SessionHook));
+  }
+
+  /// An equation that runs at the commit.
+  void apply(const AtomBase& atom, std::shared_ptr<const AnyEquation> equation) {
+    const Definition& definition = *atom.definition_;
+    if (!is_state(definition)) throw no_state(definition);
+    Record* record = find(definition.key);
+    if (!record) record = &add(definition);
+    record->equations.push_back(std::move(equation));
+  }
+
+  bool has_changes() const {
+    return std::any_of(records_.begin(), records_.end(),
+                       [&](const Record& record) { return !record.equations.empty() || changed(record) != nullptr; });
+  }
+
+  // ---- Committing: a job is prepared, done by any thread, and taken over by the session's.
+
+  /// The job, or null where there is nothing to do. What went wrong with the one before, of which nobody has heard, is
+  /// thrown.
+  std::shared_ptr<CommitJob> prepare() {
+    if (store_.delivery_.transaction) {
+      throw Error("the session is committed inside a transaction, which could not put back what is written");
+    }
+    if (pending_) {
+      pending_->wait(core_.options.executor);
+      if (auto error = take(*pending_)) throw *std::move(error);
+    }
+    std::vector<UnitStep> steps;
+    std::vector<AtomBase*> written;
+    for (const Record& record : records_) {
+      const void* const value = changed(record);
+      if (!value && record.equations.empty()) continue;
+      UnitStep step{.kind = value ? UnitStep::Kind::write : UnitStep::Kind::apply,
+                    .scope = record.scope,
+                    .key = record.key,
+                    .type = &record.type()};
+      step.initial = initial_of(record);
+      step.equations = record.equations;
+      step.ttl = options_.ttl;
+      if (value) {
+        step.expected = record.version;
+        step.value = copy_value(record.type(), value);
+        written.push_back(store_.get(record.key));
+      }
+      steps.push_back(std::move(step));
+    }
+    if (steps.empty()) return nullptr;
+    auto job = std::make_shared<CommitJob>(core_, std::move(steps), guard_, deadline());
+    if (refreshes_) {
+      std::vector<CommitJob::Known> known;
+      for (const Record& record : records_) {
+        if (record.is_known) known.push_back({record.scope, record.key, &record.type()});
+      }
+      job->look_again_at(std::move(known));
+    }
+    pending_ = job;
+    for (AtomBase* const clone : written) clone->flags_ &= ~AtomBase::modified;  // what comes after this counts again
+    return job;
+  }
+  /// What came of it. Throws what code of the user's has thrown; then nothing was written.
+  std::optional<StateError> take(const CommitJob& job) {
+    if (pending_.get() != &job) return job.error();  // it was taken over before
+    const std::shared_ptr<CommitJob> keep = std::exchange(pending_, nullptr);
+    try {
+      job.check();
+    } catch (...) {
+      not_written(job);
+      throw;
+    }
+    if (!job.error()) {
+      for (const UnitStep& step : job.steps()) took_effect(step);
+    } else if (job.fresh().empty()) {
+      not_written(job);
+    } else {
+      begin_again(job);
+    }
+    return job.error();
+  }
+  std::optional<StateError> commit() {
+    std::shared_ptr<CommitJob> job;
+    try {
+      job = prepare();
+    } catch (const StateError& error) {
+      return error;
+    }
+    if (!job) return std::nullopt;
+    job->wait(core_.options.executor);
+    return take(*job);
+  }
+
+  // ---- For transactions
+
+  /// It may be made again: a conflict is all that there is to be known, and time is short.
+  void is_attempt(Deadline until, std::vector<Name> expected) {
+    refreshes_ = false;
+    until_ = until;
+    expected_ = std::move(expected);
+  }
+  std::vector<Name> names() const {
+    std::vector<Name> all;
+    for (const Record& record : records_) {
+      if (record.is_known) all.emplace_back(record.scope, record.key);
+    }
+    return all;
+  }
+
+  // ---- The end
+
+  void discard() noexcept { is_discarded_ = true; }
+  void ended() noexcept {
+    try {
+      remember_route();
+      if (is_discarded_ || (pending_ && !pending_->is_done())) return;
+      const bool has_failed = pending_ && pending_->error();
+      if (pending_ ? !has_failed : !has_changes()) return;
+      core_.report(StateEvent::Kind::dropped, nullptr,
+                   "a session of scope \"" + scope_in_message(scope_) + "\" has ended with changes that were not " +
+                       (has_failed ? "committed: " + reason(*pending_->error()) : std::string("committed")));
+    } catch (...) {  // no memory, or an operator == of the user's
+    }
+  }
+  const atom::Scope& scope() const noexcept { return scope_; }
+  StateCore& core() const noexcept { return core_; }
+
+ private:
+  struct Record {
+    std::string key;
+    const Definition* definition;  // of a family's atom, the family's, which stays
+    atom::Scope scope;
+    SharedValue loaded = {};   // null: there was none
+    std::int64_t version = 0;  // of it
+    bool is_known = false;     // it was looked at
+    std::vector<std::shared_ptr<const AnyEquation>> equations = {};
+
+    const TypeOps& type() const noexcept { return definition->type; }
+  };
+  /// Whether the atom is a state: what cannot be stored lives and dies with the request.
+  bool is_state(const Definition& definition) const noexcept {
+    if (definition.derived || !definition.type.shareable) return false;
+    return !core_.engine || (definition.type.write && definition.type.read);  // else it has no codec
+  }
+  static Error no_state(const Definition& definition) {
+    return Error("atom \"" + definition.key + "\" cannot be a state: it is derived, or " +
+                 std::string(definition.type.name) + " has no codec, or its copies would share something");
+  }
+  template <class Records>
+  static auto find_in(Records& records, std::string_view key) noexcept -> decltype(records.data()) {
+    const auto found =
+        std::find_if(records.begin(), records.end(), [&](const Record& record) { return record.key == key; });
+    return found == records.end() ? nullptr : &*found;
+  }
+  Record* find(std::string_view key) noexcept { return find_in(records_, key); }
+  const Record* find(std::string_view key) const noexcept { return find_in(records_, key); }
+
+  const atom::Scope& scope_of(const Definition& definition) const {
+    const auto placed = placed_.find(definition.key);
+    return placed == placed_.end() ? scope_ : placed->second;
+  }
+  Record& add(const Definition& definition) {
+    if (auto bad = check_key(definition.key)) throw *std::move(bad);
+    const atom::Scope& scope = scope_of(definition);
+    if (guard_ && guard_->is(scope, definition.key)) {
+      throw Error("atom \"" + definition.key + "\" has the key of a state that is not the program's");
+    }
+    if (core_.engine && !core_.engine->traits().all_or_nothing && (guard_ || !records_.empty())) {
+      throw StateError(StateErrorCode::refused,
+                       "state \"" + id_in_message(scope, definition.key) +
+                           "\": " + std::string(core_.engine->traits().name) +
+                           " cannot write it together with others, all or nothing: it needs a session of its own");
+    }
+    return records_.emplace_back(Record{definition.key, &definition.declared(), scope});
+  }
+  Deadline deadline() const noexcept { return std::min(core_.deadline(), until_); }
+
+  // ---- Reading
+
+  void load(Record& record) {
+    StateResult<SeenState> seen =
+        core_.engine ? read_outcome(core_, record.scope, record.key, record.type(), read(record.scope, record.key))
+                     : look_at(core_, record.scope, record.key, record.type());
+    if (!seen) throw seen.error();
+    record.loaded = std::move(seen->value);
+    record.version = seen->version;
+    record.is_known = true;
+  }
+  /// With what the route used last time, in one go.
+  Outcome read(const atom::Scope& scope, const std::string& key) {
+    const Name name(scope, key);
+    if (!read_.contains(name)) {
+      const auto job = std::make_shared<LoadJob>(core_, all_to_read({name}), deadline());
+      job->wait({});
+      if (auto error = job->take(*this)) throw *std::move(error);
+    }
+    const auto found = read_.find(name);
+    Outcome outcome = std::move(found->second);
+    read_.erase(found);
+    return outcome;
+  }
+  /// These, and with the first ones what will be wanted besides.
+  LoadJob::Names all_to_read(LoadJob::Names names) {
+    if (!has_read_) {
+      if (!options_.route.empty()) {
+        for (Routes::Used& used : core_.routes.used_by(options_.route)) {
+          names.emplace_back(used.scope ? *std::move(used.scope) : scope_, std::move(used.key));
+        }
+      }
+      for (const Name& name : expected_) names.push_back(name);
+    }
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    return names;
+  }
+  /// Other clients' scopes are none that the next request of this route would want.
+  void remember_route() {
+    if (options_.route.empty() || !core_.engine) return;
+    std::vector<Routes::Used> used;
+    for (const Record& record : records_) {
+      if (!record.is_known) continue;
+      if (record.scope == scope_) {
+        used.push_back({std::nullopt, record.key});
+      } else if (record.scope.kind() == ScopeKind::shared) {
+        used.push_back({record.scope, record.key});
+      }
+    }
+    if (!used.empty()) core_.routes.remember(options_.route, std::move(used));
+  }
+  /// Makes it the atom's value, silently; the one of its first use, if there is none yet.
+  void hydrate(const Record& record, const SharedValue& value, const Definition* definition = nullptr) {
+    Value shown;
+    shown.refer_to(record.type(), value.get());
+    kept_.push_back(value);
+    Snapshot snapshot;
+    if (definition && !definition->family) {
+      snapshot.append(*definition, std::move(shown));
+    } else {
+      snapshot.set(record.key, std::move(shown));  // the definition of a family's atom goes with the atom
+    }
+    store_.hydrate(std::move(snapshot), {.trust = Trust::server});
+  }
+
+  // ---- Writing
+
+  /// What the atom is where there is no value.
+  static SharedValue initial_of(const Record& record) {
+    if (const void* const value = record.definition->default_value) return {SharedValue(), value};  // it is never freed
+    return build_value(record.type(), [&](void* place) { return record.definition->build(place, nullptr), true; });
+  }
+  /// The atom's value, if it is another one than was loaded, else null.
+  const void* changed(const Record& record) const {
+    const AtomBase* const clone = store_.get(record.key);
+    if (!clone || !record.is_known) return nullptr;
+    const void* const now = clone->value_;
+    const void* const before = record.loaded ? record.loaded.get() : record.definition->default_value;
+    if (now == before) return nullptr;
+    const bool same = before && record.type().equal ? record.type().equal(now, before) : !clone->is_modified();
+    return same ? nullptr : now;
+  }
+  /// The atom has what equations made of it, and a later commit compares with this.
+  void took_effect(const UnitStep& step) {
+    Record* const record = find(step.key);
+    if (!record) return;  // the store was destroyed meanwhile
+    record->equations.erase(record->equations.begin(),
+                            record->equations.begin() + static_cast<std::ptrdiff_t>(step.equations.size()));
+    record->is_known = step.value != nullptr;  // else it is read when it is next used
+    record->loaded = step.value;
+    record->version = step.version;
+    if (step.value && !step.equations.empty() && store_.has(step.key)) hydrate(*record, step.value);
+  }
+  void not_written(const CommitJob& job) noexcept {
+    for (const UnitStep& step : job.steps()) {
+      if (step.kind != UnitStep::Kind::write) continue;
+      if (AtomBase* const clone = store_.get(step.key)) clone->flags_ |= AtomBase::modified;
+    }
+  }
+  /// As if the session began now: what it has changed is forgotten.
+  void begin_again(const CommitJob& job) {
+    for (const CommitJob::Known& known : job.fresh()) {
+      Record* const record = find(known.key);
+      if (!record) continue;
+      record->loaded = known.fresh.value;
+      record->version = known.fresh.version;
+      if (store_.has(known.key)) hydrate(*record, record->loaded ? record->loaded : initial_of(*record));
+    }
+    for (Record& record : records_) record.equations.clear();
+    read_.clear();
+  }
+
+  AtomStore& store_;
+  StateCore& core_;
+  const atom::Scope scope_;
+  const RequestContext context_;
+  const SessionOptions options_;
+  const std::shared_ptr<SessionGuard> guard_;
+  std::map<std::string, atom::Scope, std::less<>> placed_;
+  std::vector<Record> records_;
+  std::vector<SharedValue> kept_;  // what atoms may refer to
+  std::map<Name, Outcome> read_;   // before it was asked for
+  std::vector<Name> expected_;     // to be read with the first one
+  bool has_read_ = false;
+  bool refreshes_ = true;
+  bool is_discarded_ = false;
+  Deadline until_ = Deadline::max();
+  std::shared_ptr<CommitJob> pending_;  // under way, or done and not taken over
+};
+
+inline std::optional<StateError> CommitJob::take(SessionHook& hook) {
+  return hook.take(*this);
+}
+inline std::optional<StateError> LoadJob::take(SessionHook& hook) {
+  check();
+  if (!error_) hook.was_read(std::move(names_), std::move(outcomes_));
+  return error_;
+}
+
+}  // namespace detail
+}  // namespace atom::inline v0_1

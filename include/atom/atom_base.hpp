@@ -205,18 +205,27 @@ class ATOM_API AtomBase : private detail::Deliverable {
     flags_ |= own | modified | shown;
     signal_.invalidate(*this, true);
     const detail::Shown values{*this, value_, old, true, owns_old};
-    detail::Hold hold(*signal_.delivery());
+    detail::Hold hold(*signal_.delivery(), detail::Hold::Outermost());
     const detail::ThreadCheck check(*signal_.delivery(), definition_, &hold);
     tell(values, true, false, hold);
     hold.finish();
   }
-  /// The same, with an `old` that the caller keeps.
-  ATOM_NOINLINE void show(const void* old) { show(old, false); }
+  /// The same where both need no clean-up when the store goes, so the hold need not know of them: the atom's own value,
+  /// written before, and an `old` that the caller keeps.
+  ATOM_NOINLINE void show_plainly(const void* old) {
+    flags_ |= shown;
+    signal_.invalidate(*this, true);
+    detail::Hold hold(*signal_.delivery(), detail::Hold::Outermost());
+    const detail::ThreadCheck check(*signal_.delivery(), definition_, &hold);
+    const void* const now = value_;
+    if (call_listeners(now, old, true, false, hold)) release(now, old, true, false);
+    hold.finish();
+  }
   /// Tells what is pending, in the same way.
   void announce() {
     detail::Delivery& delivery = *signal_.delivery();
     if (delivery.held()) return enqueue();
-    detail::Hold hold(delivery);
+    detail::Hold hold(delivery, detail::Hold::Outermost());
     const detail::ThreadCheck check(delivery, definition_, &hold);
     deliver(hold);
     hold.finish();
@@ -389,15 +398,20 @@ class ATOM_API AtomBase : private detail::Deliverable {
     const bool owns_now = values.owns_now;  // a compiler sees through these, and not through what a hold refers to
     const bool owns_old = values.owns_old;
     hold.show(&values);
-    const detail::Listener* const last = signal_.begin();
-    if (change) {
-      if (!signal_.tell(last, detail::on_change, now, old, *this, hold)) return;
-      if (!signal_.tell(last, detail::on_watch, now, old, *this, hold)) return;
-    }
-    if (reset && !signal_.tell(last, detail::on_reset, now, now, *this, hold)) return;
-    if (!signal_.end(hold)) return;
+    if (!call_listeners(now, old, change, reset, hold)) return;
     hold.show(nullptr);
     release(now, old, owns_now, owns_old);
+  }
+  /// Whether the store is still there.
+  ATOM_INLINE bool call_listeners(const void* now, const void* old, bool change, bool reset,
+                                  detail::Hold& hold) noexcept {
+    const detail::Listener* const last = signal_.begin();
+    if (change) {
+      if (!signal_.tell(last, detail::on_change, now, old, *this, hold)) return false;
+      if (!signal_.tell(last, detail::on_watch, now, old, *this, hold)) return false;
+    }
+    if (reset && !signal_.tell(last, detail::on_reset, now, now, *this, hold)) return false;
+    return signal_.end(hold);
   }
   void release(const detail::Shown& values) noexcept override {
     release(values.now, values.old, values.owns_now, values.owns_old);

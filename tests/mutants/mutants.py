@@ -81,10 +81,10 @@ MUTANTS = [
     Mutant(
         "watchers are told before change listeners",
         "atom_base.hpp",
-        "if (!signal_.tell(last, detail::on_change, now, old, *this, hold)) return;\n"
-        "      if (!signal_.tell(last, detail::on_watch, now, old, *this, hold)) return;",
-        "if (!signal_.tell(last, detail::on_watch, now, old, *this, hold)) return;\n"
-        "      if (!signal_.tell(last, detail::on_change, now, old, *this, hold)) return;",
+        "if (!signal_.tell(last, detail::on_change, now, old, *this, hold)) return false;\n"
+        "      if (!signal_.tell(last, detail::on_watch, now, old, *this, hold)) return false;",
+        "if (!signal_.tell(last, detail::on_watch, now, old, *this, hold)) return false;\n"
+        "      if (!signal_.tell(last, detail::on_change, now, old, *this, hold)) return false;",
         ["atom.cpp"],
     ),
     # ---- atom.hpp: writing and watching
@@ -96,11 +96,26 @@ MUTANTS = [
         ["atom.cpp"],
     ),
     Mutant(
-        "a number changes under the listeners that look at it",
+        "a number that changes in a batch is told at once",
         "atom.hpp",
-        "if (tell && owns_value() && !signal_.delivery()->held()) [[likely]] {",
-        "if (tell && owns_value()) [[likely]] {",
+        "if (loud && !signal_.delivery()->held())",
+        "if (loud)",
         ["atom.cpp"],
+    ),
+    Mutant(
+        "a number changes under the listeners that look at it",
+        "atom_base.hpp",
+        "template_flag | before_update_flag | editing | shown | change_pending | dropped;",
+        "template_flag | before_update_flag | editing | change_pending | dropped;",
+        ["atom.cpp"],
+    ),
+    Mutant(
+        "it is not known that listeners look at a number",
+        "atom_base.hpp",
+        "flags_ |= shown;\n    signal_",
+        "signal_",
+        ["atom.cpp"],
+        memory=True,
     ),
     Mutant(
         "a clone with a value of its own is not modified by an update",
@@ -251,8 +266,8 @@ MUTANTS = [
     Mutant(
         "the outermost hold does not dispose of what was dropped",
         "detail/delivery.hpp",
-        "!(delivery_->queue_.empty() && delivery_->graveyard_.empty())",
-        "!delivery_->queue_.empty()",
+        "!(queue_.empty() && graveyard_.empty())",
+        "!queue_.empty()",
         ["detail/delivery.cpp"],
     ),
     # ---- store.hpp

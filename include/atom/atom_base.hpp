@@ -68,7 +68,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
   /// Whether the value was written in this store: it is neither the default nor what was hydrated.
   bool is_modified() const noexcept { return flags_ & modified; }
 
-  bool is_server_only() const noexcept { return definition_->server_only || (flags_ & secret); }
+  bool is_server_only() const noexcept { return flags_ & secret; }
   bool is_client_writable() const noexcept { return definition_->client_writable; }
 
  private:
@@ -97,7 +97,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
       : signal_(nullptr),
         definition_(&definition),
         hash_(definition.hash),
-        flags_(template_flag),
+        flags_(template_flag | (definition.server_only ? secret : 0u)),
         value_(definition.default_value) {
     definition.atom = this;
     detail::Registry::instance().add(definition);
@@ -109,12 +109,17 @@ class ATOM_API AtomBase : private detail::Deliverable {
         hash_(definition_->hash),
         value_(token.hydrated_ ? token.hydrated_ : definition_->default_value) {
     if (!value_) build();
+    if (definition_->server_only) flags_ |= secret;
     if (definition_->has_before_update) flags_ |= before_update_flag;
     if (definition_->has_on_update) listen_on_update();
   }
   /// A clone whose value comes later.
   AtomBase(detail::Delivery& delivery, const detail::Definition& definition)
-      : signal_(&delivery), definition_(&definition), hash_(definition.hash), value_(nullptr) {}
+      : signal_(&delivery),
+        definition_(&definition),
+        hash_(definition.hash),
+        flags_(definition.server_only ? secret : 0u),
+        value_(nullptr) {}
   /// A clone ends in `free`; here is something left to do only if the constructor of a derived class threw.
   virtual ~AtomBase() {
     if (is_template()) {
@@ -342,7 +347,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
     queued = 1u << 13,
     ending = 1u << 14,   // on_destroy was told
     dropped = 1u << 15,  // no longer in its store
-    secret = 1u << 16,   // derived from what is server-only
+    secret = 1u << 16,   // server-only, or derived from what is
     to_tell = 1u << 17,  // derived: listeners are to be told what the next computation changes
     freed = 1u << 18,    // its memory has been given back
   };

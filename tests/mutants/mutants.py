@@ -812,7 +812,7 @@ MUTANTS = [
     Mutant(
         "a derived atom keeps an input that it did not read any more",
         "derived.hpp",
-        "if (*next_read_) [[unlikely]]\n      forget_from(*next_read_);\n",
+        "if (*get.next_) [[unlikely]]\n      forget_from(*get.next_);\n",
         "",
         ["derived.cpp"],
     ),
@@ -826,15 +826,29 @@ MUTANTS = [
     Mutant(
         "a derived atom does not know which value of an input it has read",
         "derived.hpp",
-        "if (input_.is_derived) input_.version = input_.derived().version_;",
+        "if constexpr (IsDerived) input_.version = derived().version_;",
         "",
         ["derived.cpp"],
     ),
     Mutant(
         "what is computed from a server-only value is not server-only",
         "derived.hpp",
-        "reader_.flags_ |= secret;",
-        "{}",
+        "get_.read_secret_ |= source_.is_server_only();",
+        "",
+        ["derived.cpp"],
+    ),
+    Mutant(
+        "what says that it is not server-only is so all the same, because of what it reads",
+        "derived.hpp",
+        " && definition().inherits_secrecy",
+        "",
+        ["derived.cpp"],
+    ),
+    Mutant(
+        "a clone of an atom that is server-only is not",
+        "atom_base.hpp",
+        "if (definition_->server_only) flags_ |= secret;",
+        "",
         ["derived.cpp"],
     ),
     Mutant(
@@ -847,7 +861,7 @@ MUTANTS = [
     Mutant(
         "an equal value that comes from a server-only one is not told to what reads it",
         "derived.hpp",
-        "if ((flags_ & secret) != secret_before) ++version_;",
+        "      ++version_;  // even with the same value, as it comes from a secret one now, or does not any more\n",
         "",
         ["derived.cpp"],
     ),
@@ -889,8 +903,8 @@ MUTANTS = [
     Mutant(
         "a chain of derived atoms may be as long as it likes",
         "derived.hpp",
-        "if (depth_ == most) [[unlikely]]",
-        "if (depth_ == 100'000) [[unlikely]]",
+        "if (outer_depth_ == most) [[unlikely]]",
+        "if (outer_depth_ == 100'000) [[unlikely]]",
         ["derived.cpp"],
     ),
     Mutant(

@@ -81,10 +81,10 @@ MUTANTS = [
     Mutant(
         "watchers are told before change listeners",
         "atom_base.hpp",
-        "if (!signal_.tell(last, detail::on_change, now, old, *this, hold)) return;\n"
-        "      if (!signal_.tell(last, detail::on_watch, now, old, *this, hold)) return;",
-        "if (!signal_.tell(last, detail::on_watch, now, old, *this, hold)) return;\n"
-        "      if (!signal_.tell(last, detail::on_change, now, old, *this, hold)) return;",
+        "if (!signal_.tell(last, detail::on_change, now, old, *this, hold)) return false;\n"
+        "      if (!signal_.tell(last, detail::on_watch, now, old, *this, hold)) return false;",
+        "if (!signal_.tell(last, detail::on_watch, now, old, *this, hold)) return false;\n"
+        "      if (!signal_.tell(last, detail::on_change, now, old, *this, hold)) return false;",
         ["atom.cpp"],
     ),
     # ---- atom.hpp: writing and watching
@@ -96,11 +96,26 @@ MUTANTS = [
         ["atom.cpp"],
     ),
     Mutant(
-        "a number changes under the listeners that look at it",
+        "a number that changes in a batch is told at once",
         "atom.hpp",
-        "if (tell && owns_value() && !signal_.delivery()->held()) [[likely]] {",
-        "if (tell && owns_value()) [[likely]] {",
+        "if (loud && !signal_.delivery()->held())",
+        "if (loud)",
         ["atom.cpp"],
+    ),
+    Mutant(
+        "a number changes under the listeners that look at it",
+        "atom_base.hpp",
+        "template_flag | before_update_flag | editing | shown | change_pending | dropped;",
+        "template_flag | before_update_flag | editing | change_pending | dropped;",
+        ["atom.cpp"],
+    ),
+    Mutant(
+        "it is not known that listeners look at a number",
+        "atom_base.hpp",
+        "flags_ |= shown;\n    signal_",
+        "signal_",
+        ["atom.cpp"],
+        memory=True,
     ),
     Mutant(
         "a clone with a value of its own is not modified by an update",
@@ -251,8 +266,8 @@ MUTANTS = [
     Mutant(
         "the outermost hold does not dispose of what was dropped",
         "detail/delivery.hpp",
-        "!(delivery_->queue_.empty() && delivery_->graveyard_.empty())",
-        "!delivery_->queue_.empty()",
+        "!(queue_.empty() && graveyard_.empty())",
+        "!queue_.empty()",
         ["detail/delivery.cpp"],
     ),
     # ---- store.hpp
@@ -797,7 +812,7 @@ MUTANTS = [
     Mutant(
         "a derived atom keeps an input that it did not read any more",
         "derived.hpp",
-        "if (*next_read_) [[unlikely]]\n      forget_from(*next_read_);\n",
+        "if (*get.next_) [[unlikely]]\n      forget_from(*get.next_);\n",
         "",
         ["derived.cpp"],
     ),
@@ -811,15 +826,29 @@ MUTANTS = [
     Mutant(
         "a derived atom does not know which value of an input it has read",
         "derived.hpp",
-        "if (input_.is_derived) input_.version = input_.derived().version_;",
+        "if constexpr (IsDerived) input_.version = derived().version_;",
         "",
         ["derived.cpp"],
     ),
     Mutant(
         "what is computed from a server-only value is not server-only",
         "derived.hpp",
-        "reader_.flags_ |= secret;",
-        "{}",
+        "get_.read_secret_ |= source_.is_server_only();",
+        "",
+        ["derived.cpp"],
+    ),
+    Mutant(
+        "what says that it is not server-only is so all the same, because of what it reads",
+        "derived.hpp",
+        " && definition().inherits_secrecy",
+        "",
+        ["derived.cpp"],
+    ),
+    Mutant(
+        "a clone of an atom that is server-only is not",
+        "atom_base.hpp",
+        "if (definition_->server_only) flags_ |= secret;",
+        "",
         ["derived.cpp"],
     ),
     Mutant(
@@ -832,7 +861,7 @@ MUTANTS = [
     Mutant(
         "an equal value that comes from a server-only one is not told to what reads it",
         "derived.hpp",
-        "if ((flags_ & secret) != secret_before) ++version_;",
+        "      ++version_;  // even with the same value, as it comes from a secret one now, or does not any more\n",
         "",
         ["derived.cpp"],
     ),
@@ -874,8 +903,8 @@ MUTANTS = [
     Mutant(
         "a chain of derived atoms may be as long as it likes",
         "derived.hpp",
-        "if (depth_ == most) [[unlikely]]",
-        "if (depth_ == 100'000) [[unlikely]]",
+        "if (outer_depth_ == most) [[unlikely]]",
+        "if (outer_depth_ == 100'000) [[unlikely]]",
         ["derived.cpp"],
     ),
     Mutant(

@@ -1,0 +1,160 @@
+// A server on one thread whose database is stuck: a process that holds the lock of the file is stopped. Whoever needs
+// the database gets an error at the deadline; nobody else waits.
+#include <atom/backend/sqlite.hpp>
+#include <atom/state/state_store.hpp>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/read_until.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+#include <sqlite3.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <cstdlib>
+#include <future>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+#include "../../examples/adapters/state_in_asio.hpp"
+#include "backend/sqlite_client.hpp"
+#include "support/catch.hpp"
+
+namespace sqlite_asio_test {
+namespace {
+
+namespace asio = boost::asio;
+using asio::use_awaitable;
+using asio::ip::tcp;
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+using Number = std::int64_t;
+
+constexpr auto deadline = 1000ms;
+
+/// A process that has begun to write to the file, and is stopped.
+class Stuck {
+ public:
+  explicit Stuck(const std::string& path) : pid_(fork()) {
+    if (pid_ == 0) {
+      sqlite3* db = nullptr;
+      const bool is_good = sqlite3_open(path.c_str(), &db) == SQLITE_OK &&
+                           sqlite3_exec(db, "begin immediate", nullptr, nullptr, nullptr) == SQLITE_OK;
+      if (is_good) raise(SIGSTOP);
+      _exit(is_good ? 0 : 1);
+    }
+    int status = 0;
+    waitpid(pid_, &status, WUNTRACED);
+    is_stopped_ = WIFSTOPPED(status);
+  }
+  Stuck(const Stuck&) = delete;
+  Stuck& operator=(const Stuck&) = delete;
+  ~Stuck() {
+    if (!is_stopped_) return;
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  bool is_stopped() const noexcept { return is_stopped_; }
+
+ private:
+  pid_t pid_;
+  bool is_stopped_ = false;
+};
+
+/// `add` adds one to a state and answers with the sum; anything else is answered at once.
+class Server {
+ public:
+  explicit Server(atom::State<Number> number) : number_(std::move(number)) {
+    asio::co_spawn(context_, accept(), asio::detached);
+    thread_ = std::thread([this] { context_.run(); });
+  }
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+  ~Server() {
+    asio::post(context_, [this] { acceptor_.close(); });
+    thread_.join();
+  }
+  /// What it answers, and after how long.
+  std::pair<std::string, Clock::duration> ask(const std::string& line) {
+    asio::io_context context;
+    tcp::socket socket(context);
+    socket.connect(acceptor_.local_endpoint());
+    const Clock::time_point begins = Clock::now();
+    asio::write(socket, asio::buffer(line + '\n'));
+    std::string answer;
+    asio::read_until(socket, asio::dynamic_buffer(answer), '\n');
+    return {answer.substr(0, answer.find('\n')), Clock::now() - begins};
+  }
+
+ private:
+  asio::awaitable<void> accept() {
+    for (;;) {
+      boost::system::error_code closed;
+      tcp::socket socket = co_await acceptor_.async_accept(asio::redirect_error(use_awaitable, closed));
+      if (closed) co_return;
+      asio::co_spawn(context_, serve(std::move(socket)), asio::detached);
+    }
+  }
+  asio::awaitable<void> serve(tcp::socket socket) {
+    std::string line;
+    co_await asio::async_read_until(socket, asio::dynamic_buffer(line), '\n', use_awaitable);
+    std::string answer = "here\n";
+    if (line == "add\n") {
+      const atom::StateResult<Number> sum = co_await in_asio(number_.try_apply_async(atom::current + 1));
+      answer = sum ? std::to_string(*sum) + '\n' : std::string(sum.error().what()) + '\n';
+    }
+    co_await asio::async_write(socket, asio::buffer(answer), use_awaitable);
+  }
+
+  asio::io_context context_;
+  tcp::acceptor acceptor_{context_, {asio::ip::address_v4::loopback(), 0}};
+  atom::State<Number> number_;
+  std::thread thread_;
+};
+
+TEST_CASE("a database that is stuck keeps no event loop from answering, and who waits gets an error at the deadline",
+          "[case93]") {
+  const support::TemporaryFolder folder;
+  const std::string path = folder / "app.db";
+  atom::StateStore store{atom::Sqlite{path}, {.deadline = deadline}};
+  const auto number = store.get_state<Number>(0, {.key = "n", .scope = atom::Scope::global()});
+  auto stuck = std::make_unique<Stuck>(path);
+  REQUIRE(stuck->is_stopped());
+  Server server(number);
+
+  auto waits = std::async(std::launch::async, [&] { return server.ask("add"); });
+  Clock::duration longest{};
+  int answers = 0;
+  while (waits.wait_for(2ms) == std::future_status::timeout) {
+    const auto [answer, time] = server.ask("ping");
+    answers += answer == "here";
+    longest = std::max(longest, time);
+  }
+  const auto [error, time] = waits.get();
+  CHECK(answers > 50);
+  CHECK(longest < 50ms);
+  CHECK_THAT(error, support::ContainsSubstring("(without effect)"));
+  CHECK(time >= deadline);
+  CHECK(time < deadline + deadline / 10);
+
+  stuck = nullptr;
+  CHECK(server.ask("add").first == "1");
+}
+
+}  // namespace
+}  // namespace sqlite_asio_test

@@ -30,6 +30,7 @@
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "../../examples/adapters/state_in_asio.hpp"
 #include "backend/sqlite_client.hpp"
@@ -45,7 +46,7 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 using Number = std::int64_t;
 
-constexpr auto deadline = 1000ms;
+constexpr auto deadline = 2000ms;
 
 /// A process that has begun to write to the file, and is stopped.
 class Stuck {
@@ -138,16 +139,17 @@ TEST_CASE("a database that is stuck keeps no event loop from answering, and who 
   Server server(number);
 
   auto waits = std::async(std::launch::async, [&] { return server.ask("add"); });
-  Clock::duration longest{};
-  int answers = 0;
+  std::vector<Clock::duration> times;
   while (waits.wait_for(2ms) == std::future_status::timeout) {
     const auto [answer, time] = server.ask("ping");
-    answers += answer == "here";
-    longest = std::max(longest, time);
+    REQUIRE(answer == "here");
+    times.push_back(time);
   }
   const auto [error, time] = waits.get();
-  CHECK(answers > 50);
-  CHECK(longest < 50ms);
+  std::sort(times.begin(), times.end());
+  REQUIRE(times.size() > 100);
+  CHECK(times[times.size() * 98 / 100] < 50ms);  // other processes of this machine may have their turn now and then
+  CHECK(times.back() < deadline / 4);
   CHECK_THAT(error, support::ContainsSubstring("(without effect)"));
   CHECK(time >= deadline);
   CHECK(time < deadline + deadline / 10);

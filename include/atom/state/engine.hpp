@@ -34,6 +34,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -315,12 +316,13 @@ inline void StateEngine::resume(const OperationPointer& operation) noexcept {
   if (core_.options.executor) {
     try {
       return core_.options.executor(go_on);
-    } catch (...) {  // it has taken nothing
+    } catch (...) {  // nobody has taken it
     }
   }
   go_on();
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): it stays while it leaves its queue
 inline void StateEngine::give_up(OperationPointer operation, std::optional<StateError> why) noexcept {
   if (operation->stage_ == Stage::done) return;
   const bool is_sent = operation->stage_ == Stage::sent;
@@ -562,7 +564,7 @@ inline void StateEngine::settle(BatchResult result, Aftermath& after) noexcept {
           again.push_back(operation);
         } else {
           operation->stage_ = Stage::gathered;  // that is, without effect
-          give_up(operation, *result.error);
+          give_up(operation, result.error);
         }
       });
       after.batch = std::move(row.batch);
@@ -659,7 +661,7 @@ inline StateEngine::~StateEngine() {
   if (is_foreign()) {  // what threads may hold that are not here is left as it is
     follower_->forget_thread();
     static_cast<void>(follower_.release());
-    static_cast<void>(new std::shared_ptr<Backend>(std::move(backend_)));
+    static_cast<void>(new (std::nothrow) std::shared_ptr<Backend>(std::move(backend_)));
     static_cast<void>(row_.release());
     return;
   }

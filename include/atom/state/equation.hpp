@@ -388,7 +388,7 @@ constexpr auto of_itself(const Operation<op, A, B>& e) noexcept {
 /// A part with its target: what is calculated with one field is for that field.
 template <class E>
 constexpr const E& targeted(const E& part) noexcept {
-  return part;
+  return part;  // NOLINT(bugprone-return-const-ref-from-parameter): for the length of a call
 }
 template <Operator op, class A, class B>
 constexpr auto targeted(const Operation<op, A, B>& calculation) noexcept {

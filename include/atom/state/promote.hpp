@@ -179,6 +179,7 @@ class Promotion {
       pairs.push_back(std::move(pair));
     }
     std::vector<StateName> names;
+    names.reserve(pairs.size());
     for (const Pair& pair : pairs) names.push_back({pair.to, pair.key});
     std::vector<Outcome> outcomes(pairs.size());
     if (auto error = read_states(core_, names, outcomes, deadline_)) throw *std::move(error);

@@ -115,7 +115,7 @@ class StateStore {
   template <std::derived_from<Backend> B>
   explicit StateStore(B&& backend, StoreOptions options = {})
     requires(!std::is_lvalue_reference_v<B>)
-      : StateStore(std::make_shared<B>(std::move(backend)), std::move(options)) {}
+      : StateStore(std::make_shared<B>(std::forward<B>(backend)), std::move(options)) {}
   explicit StateStore(std::shared_ptr<Backend> backend, StoreOptions options = {})
       : core_(std::move(options)), backend_(std::move(backend)) {
     if (auto error = backend_->prepare(true, core_.deadline())) throw *std::move(error);

@@ -315,7 +315,7 @@ inline void Visitor::sign_in(std::string_view user_id, const Merge& merge) {
       try {  // what was written in the very moment before; from now on no session of the old id can be committed
         if (is_another) states_.delete_scope(before->scope);
         if (is_known && !is_another) promotion.run();
-      } catch (...) {  // the client has signed in all the same
+      } catch (...) {  // the client has signed in none the less
       }
       break;
     }

@@ -251,7 +251,7 @@ class StateBatcher {
       guess(instead);
       for (const Taker& taker : share.takers) add(instead, taker.operation);
       share = std::move(instead);
-    } catch (...) {  // one that throws here does so again when it is the first
+    } catch (...) {  // one that throws here does so none the less when it is the first
     }
   }
 
@@ -391,7 +391,7 @@ class StateBatcher {
       throw;
     } catch (const std::exception& exception) {
       why = exception.what();
-    } catch (...) {
+    } catch (...) {  // nobody can tell
     }
     for (const Taker& taker : share.takers) {
       taker.operation->is_again_ = false;

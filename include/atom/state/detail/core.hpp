@@ -114,7 +114,7 @@ class StateCore {
   /// Makes `next` the value, if the version is still `expected` (or whatever it is); an empty one ends it. The version
   /// that it has now, or nothing if it was not written.
   std::optional<std::int64_t> write(StateNode& node, SharedValue next, std::optional<std::int64_t> expected) {
-    const SharedValue ended = next ? nullptr : node.initial();
+    SharedValue ended = next ? nullptr : node.initial();
     SharedValue gone;    // let go when nothing is locked any more
     SharedValue before;  // likewise
     std::unique_lock<std::mutex> order;
@@ -135,7 +135,7 @@ class StateCore {
       end(node, before);
     }
     node.unlock();
-    if (order && add_news(node, next ? std::move(next) : ended)) {
+    if (order && add_news(node, next ? std::move(next) : std::move(ended))) {
       tell(node, *node.extras.load(std::memory_order_acquire), order);
     }
     return now;
@@ -202,7 +202,7 @@ class StateCore {
   /// Versions grow. If an answer has no greater one than was known when the question was asked, the database has lost
   /// what was known, and the answer counts (unless something has happened meanwhile).
   bool accept(StateNode& node, SharedValue next, std::int64_t version, std::optional<Asked> asked = std::nullopt) {
-    const SharedValue ended = next ? nullptr : node.initial();
+    SharedValue ended = next ? nullptr : node.initial();
     SharedValue before;  // let go when nothing is locked any more
     std::unique_lock<std::mutex> order;
     lock(node, order);
@@ -223,7 +223,7 @@ class StateCore {
       end(node, before, version);
     }
     node.unlock();
-    return counts && order && add_news(node, next ? std::move(next) : ended);
+    return counts && order && add_news(node, next ? std::move(next) : std::move(ended));
   }
   /// Calls the listeners with what was accepted.
   void tell_news(StateNode& node) noexcept {

@@ -16,6 +16,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -60,7 +61,7 @@ class StateFollower final : public FeedSink {
   }
   /// In a process that was forked from the one where it follows: there is no thread to be stopped here.
   void forget_thread() noexcept {
-    if (thread_.joinable()) static_cast<void>(new std::thread(std::move(thread_)));
+    if (thread_.joinable()) static_cast<void>(new (std::nothrow) std::thread(std::move(thread_)));
     static_cast<void>(feed_.release());
   }
 

@@ -83,13 +83,13 @@ class Job : public std::enable_shared_from_this<Job> {
   enum class Stage { waits, runs, done };
 
   void resume(const Executor& executor) noexcept {
-    const auto go_on = [job = shared_from_this()] {
+    const auto go_on = [job = weak_from_this().lock()] {
       if (const auto coroutine = job->take_coroutine()) coroutine.resume();
     };
     if (executor) {
       try {
         return executor(go_on);
-      } catch (...) {  // it has taken nothing
+      } catch (...) {  // nobody has taken it
       }
     }
     go_on();

@@ -96,7 +96,7 @@ class BackendCalls {
         result.error = StateError(StateErrorCode::unavailable, exception.what(), Effect::unknown, true);
       } catch (...) {  // no memory for a reason
       }
-    } catch (...) {
+    } catch (...) {  // nobody can tell why
     }
     return result;
   }

@@ -125,6 +125,7 @@ class CommitJob final : public SessionJob {
     std::vector<Outcome> outcomes(known_.size());
     if (core_.engine) {
       std::vector<StateName> names;
+      names.reserve(known_.size());
       for (const Known& known : known_) names.push_back({known.scope, known.key});
       if (auto error = read_states(core_, names, outcomes, deadline_)) return error;
     }

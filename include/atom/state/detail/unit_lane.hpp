@@ -85,6 +85,7 @@ class UnitLane {
   std::optional<StateError> find_out(Deadline deadline, LaneEvents& events) {
     if (in_doubt_.empty()) return std::nullopt;
     std::vector<Command> checks;
+    checks.reserve(in_doubt_.size());
     for (const auto& [scope, key] : in_doubt_) {
       checks.push_back({.kind = Command::Kind::check, .name = {scope, key}});
     }

@@ -46,7 +46,7 @@ struct StateEvent {
     undecodable,     ///< What is stored does not read as the type of the state; it is left alone.
   };
   Kind kind{};
-  std::string state = {};  ///< scope and key, as `atom::StateId` writes them; empty: it is about the whole store
+  std::string state = {};  ///< as `State::id`, but without a client's or user's id; empty: it is about the store
   std::string message = {};
   std::exception_ptr exception = {};
   /// Of `history_lost`: how many operations of this store were acknowledged and are lost. (Of those long ago, that is
@@ -57,7 +57,7 @@ struct StateEvent {
 struct StoreOptions {
   /// More states in one scope are an error: who names them may come from outside.
   std::size_t states_per_scope = 100'000;
-  /// With a database: how long an operation may take.
+  /// With a database: how long an operation may take. Of `transact` and `promote` also in memory.
   std::chrono::milliseconds deadline = std::chrono::seconds(5);
   /// With a database: how far `get` may be behind.
   std::chrono::milliseconds staleness = std::chrono::seconds(1);

@@ -218,7 +218,8 @@ class StateStore {
 
   // ---- The end, and what goes on
 
-  /// Ends what waits for a database, until the deadline: from now on operations are refused. Whether nothing was left.
+  /// With a database: ends what waits for it, so long at most, and refuses the operations of states and sessions from
+  /// now on. Whether nothing was left. In memory there is nothing to end, and nothing is refused.
   bool close(std::chrono::milliseconds within) {
     return !engine_ || engine_->close(std::chrono::steady_clock::now() + within);
   }

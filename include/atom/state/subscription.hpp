@@ -1,4 +1,4 @@
-// Who is told when a state changes. Other than a listener of an atom, it ends with its handle, and may be called and
+// Who is told when a state changes. Unlike a listener of an atom, it ends with its handle, and may be called and
 // ended by any thread.
 #pragma once
 

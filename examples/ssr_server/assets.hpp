@@ -75,6 +75,8 @@ form.addEventListener("submit", () => {
   form.elements.state.value = JSON.stringify({ locale: state.locale });
 });
 show();
+// After a form a reload asks for the page, and does not send the form again.
+if (!location.search) history.replaceState(null, "", location.href);
 )js";
 
 inline constexpr std::string_view icon =

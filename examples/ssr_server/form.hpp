@@ -14,7 +14,8 @@
 namespace shop {
 
 inline constexpr std::size_t most_form_bytes = 8000;
-inline constexpr std::size_t most_items = 20;
+inline constexpr std::size_t most_items = 20;       // of a form
+inline constexpr std::size_t most_pieces = 100;     // in a cart
 inline constexpr std::size_t most_characters = 60;  // of a name or an item
 
 struct Form {
@@ -50,7 +51,7 @@ inline Form read_form(std::string_view text) {
     if (key == "name") form.name = trimmed;
     if (key == "item" && !trimmed.empty()) form.items.emplace_back(trimmed);
     if (form.items.size() > most_items) {
-      return refuse("A cart holds at most " + std::to_string(most_items) + " items.");
+      return refuse("A form has at most " + std::to_string(most_items) + " items.");
     }
   }
   return form;

@@ -1,8 +1,11 @@
-// A small shop on cpp-httplib, whose every request has a store. This file knows options and signals; what is asked and
-// answered is in shop.hpp.
+// A small shop on cpp-httplib, which keeps each client's cart in SQLite. This file knows options and signals; what is
+// asked and answered is in shop.hpp.
+#include "database.hpp"
 #include "self_check.hpp"
 #include "server.hpp"
 #include "text.hpp"
+
+#include <atom/state/state_store.hpp>
 
 #include <atomic>
 #include <cerrno>
@@ -30,11 +33,22 @@ constexpr std::size_t crowd_clients = 8;
 constexpr auto crowd_patience = 60s;
 
 constexpr std::string_view usage =
-    "usage: ssr_server [--port N] [--once] [--help]\n"
-    "A small shop: each request has a store of its own. Serves http://127.0.0.1:N/ until SIGTERM or Ctrl-C.\n"
-    "  --port N   the port, 8080 by default; 0 takes any free one\n"
-    "  --once     sends itself 1000 requests at once, checks each answer, and ends; 0 if all were right\n"
-    "  --help     this text\n";
+    shop::has_sqlite
+        ? "usage: ssr_server [--port N] [--database FILE | --memory] [--once] [--help]\n"
+          "A small shop: each request has stores of its own. Serves http://127.0.0.1:N/ until SIGTERM or Ctrl-C.\n"
+          "  --port N          the port, 8080 by default; 0 takes any free one\n"
+          "  --database FILE   where the carts are kept, by SQLite: shop.db by default, a temporary file with --once\n"
+          "  --memory          keeps them in memory: they are gone when the server stops\n"
+          "  --once            sends itself 1000 requests at once, checks each answer, and ends; 0 if all were right\n"
+          "  --help            this text\n"
+        : "usage: ssr_server [--port N] [--memory] [--once] [--help]\n"
+          "A small shop: each request has stores of its own. Serves http://127.0.0.1:N/ until SIGTERM or Ctrl-C. It "
+          "was\n"
+          "built without SQLite, so the carts are gone when it stops.\n"
+          "  --port N   the port, 8080 by default; 0 takes any free one\n"
+          "  --memory   keeps the carts in memory, as it does anyway\n"
+          "  --once     sends itself 1000 requests at once, checks each answer, and ends; 0 if all were right\n"
+          "  --help     this text\n";
 
 std::string address(int port) {
   return std::string("http://") + Server::host + ":" + std::to_string(port) + "/";
@@ -46,7 +60,11 @@ std::string address(int port) {
   std::_Exit(status);
 }
 
-int serve(int port) {
+shop::Server::Answer answer_with(atom::StateStore& states) {
+  return [&states](const shop::Request& request) { return shop::answer(states, request); };
+}
+
+int serve(int port, const std::string& file) {
   // Blocked in all threads, and waited for in this one: so there is no signal handler to get wrong.
   sigset_t ends;
   sigemptyset(&ends);
@@ -54,7 +72,8 @@ int serve(int port) {
   sigaddset(&ends, SIGINT);
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
 
-  Server server;
+  atom::StateStore states = shop::open_states(file);
+  Server server(answer_with(states));
   port = server.bind(port);
   std::atomic<bool> failed = false;
   server.start([&failed] {
@@ -62,7 +81,8 @@ int serve(int port) {
     ::kill(::getpid(), SIGTERM);
   });
   std::cout << "Serving " << address(port) << "  (stop with Ctrl-C)\n"
-            << "  try " << address(port) << "?name=Ada&item=tea&item=cake" << std::endl;
+            << "  try " << address(port) << "?name=Ada&item=tea&item=cake\n"
+            << "  carts are kept " << (file.empty() ? "in memory, until it stops" : "in " + file) << std::endl;
 
   int signal = 0;
   sigwait(&ends, &signal);
@@ -85,13 +105,25 @@ int serve(int port) {
   return 0;
 }
 
-int serve_once(int port) {
-  Server server;
+/// Without a file name and not in memory: in a temporary file.
+int serve_once(int port, const std::string& file, bool in_memory) {
+  std::optional<shop::TemporaryFolder> folder;
+  if (file.empty() && !in_memory) folder.emplace();
+  const auto give_up = [&folder] {
+    if (folder) folder->remove();
+    leave(1);
+  };
+  atom::StateStore states = shop::open_states(folder ? *folder / "shop.db" : file, !folder);
+  Server server(answer_with(states));
   port = server.bind(port);
   std::atomic<bool> failed = false;
   server.start([&failed] { failed = true; });
   std::cout << "Sending " << crowd_orders << " requests to " << address(port) << " from " << crowd_clients
-            << " clients at once" << std::endl;
+            << " clients at once; carts are kept in "
+            << (folder      ? "a temporary file"
+                : in_memory ? "memory"
+                            : file)
+            << std::endl;
 
   // One alone, so that a server that does not answer at all is told at once. It also has the library set up what it
   // sets up at its first request, which ThreadSanitizer, blind inside it, would take for a race.
@@ -104,12 +136,12 @@ int serve_once(int port) {
               << " are answered; still waiting for request";
     for (const int number : crowd.waiting()) std::cout << ' ' << number;
     std::cout << '\n';
-    leave(1);
+    give_up();
   }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   if (!server.stop()) {
     std::cout << "FAILED: the server did not stop within " << Server::time_to_stop.count() << " s\n";
-    leave(1);
+    give_up();
   }
 
   const shop::self_check::Outcome outcome = crowd.outcome();
@@ -136,7 +168,8 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a visitor who goes away is no reason to end
 
   bool once = false;
-  std::optional<std::string> port_text;
+  bool in_memory = !shop::has_sqlite;
+  std::optional<std::string> port_text, file;
   for (int i = 1; i < argc; ++i) {
     const std::string_view option = argv[i];
     if (option == "--help") {
@@ -145,13 +178,21 @@ int main(int argc, char** argv) {
     }
     if (option == "--once") {
       once = true;
+    } else if (option == "--memory") {
+      in_memory = true;
     } else if (option == "--port" && i + 1 < argc) {
       port_text = argv[++i];
+    } else if (option == "--database" && shop::has_sqlite && i + 1 < argc && *argv[i + 1] != '\0') {
+      file = argv[++i];
     } else {
-      std::cerr << "ssr_server: " << (option == "--port" ? "no number after " : "unknown option ") << option << '\n'
-                << usage;
+      const bool needs_more = option == "--port" || (option == "--database" && shop::has_sqlite);
+      std::cerr << "ssr_server: " << (needs_more ? "nothing after " : "unknown option ") << option << '\n' << usage;
       return 2;
     }
+  }
+  if (file && in_memory) {
+    std::cerr << "ssr_server: either --database or --memory\n" << usage;
+    return 2;
   }
   const std::optional<int> port = port_text ? shop::to_number(*port_text) : once ? 0 : 8080;
   if (!port || *port > 65535) {
@@ -159,7 +200,8 @@ int main(int argc, char** argv) {
     return 1;
   }
   try {
-    return once ? serve_once(*port) : serve(*port);
+    if (once) return serve_once(*port, file.value_or(""), in_memory);
+    return serve(*port, in_memory ? "" : file.value_or("shop.db"));
   } catch (const std::system_error& e) {
     std::cerr << "ssr_server: cannot listen on " << Server::host << ":" << *port << ": " << e.code().message()
               << (e.code() == std::errc::address_in_use ? "; choose another with --port" : "") << '\n';

@@ -32,12 +32,13 @@ inline std::string live(std::string_view path, std::string_view value, std::stri
   return html.append(">").append(atom::html_escape(value.empty() ? otherwise : value)).append("</bdi>");
 }
 
-/// The shop, from nothing but the values of one request.
+/// The shop, from nothing but the values of one request. A form carries on what a link has put into the cart.
 inline std::string render(const atom::Snapshot& state) {
   const std::string& locale = state.get(locale_atom);
   const std::string& name = state.get(user_atom).name;
   const std::vector<Item>& cart = state.get(cart_atom);
-  const int pieces = state.get(pieces_atom);
+  const int pieces = state.get<int>(pieces_atom.key());
+  const std::vector<std::string>& offered = state.get(offered_atom);
   const Words& say = words_in(locale) ? *words_in(locale) : words.front();
 
   std::string html = "<main>\n<h1>";
@@ -60,12 +61,10 @@ inline std::string render(const atom::Snapshot& state) {
   html.append("<form action=\"/\" method=\"post\">\n<input type=\"hidden\" name=\"state\">\n");
   html.append("<label>").append(say.name).append(" <input name=\"name\"").append(limit);
   html.append(" value=\"").append(atom::html_escape(name)).append("\"></label>\n");
-  for (const Item& item : cart) {
-    const std::string hidden =
-        "<input type=\"hidden\" name=\"item\" value=\"" + atom::html_escape(item.title) + "\">\n";
-    for (int i = 0; i < item.quantity; ++i) html += hidden;
+  for (const std::string& item : offered) {
+    html.append("<input type=\"hidden\" name=\"item\" value=\"").append(atom::html_escape(item)).append("\">\n");
   }
-  if (static_cast<std::size_t>(pieces) < most_items) {
+  if (static_cast<std::size_t>(pieces) < most_pieces && offered.size() < most_items) {
     html.append("<label>").append(say.another).append(" <input name=\"item\"").append(limit).append("></label>\n");
   }
   html.append("<label>").append(say.choose).append(" <select name=\"locale\">\n");

@@ -18,7 +18,7 @@ class Server {
   using Answer = std::function<Response(const Request&)>;
 
   /// Serves what `answer` says, which is called on many threads at once.
-  explicit Server(Answer answer = shop::answer);
+  explicit Server(Answer answer);
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
   ~Server();

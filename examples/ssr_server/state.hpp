@@ -1,18 +1,23 @@
-// The shop's atoms: what a request has, declared once for the whole program. Here are the defaults only, and nobody
-// writes to these; each request makes clones of them in a store of its own.
+// The shop's atoms, declared once for the whole program. Here are the defaults only, and nobody writes to these; each
+// request makes clones of them, some in a session, which keeps them, and some in a store that goes with the request.
 #pragma once
 
 #include "assets.hpp"
 
+#include <atom/derived.hpp>
 #include <atom/error.hpp>
 #include <atom/fields.hpp>
 #include <atom/store.hpp>
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 #include <vector>
 
 namespace shop {
+
+// --------------------------------------------------------------------------------- what is kept of a client, by a
+// session
 
 struct User {
   std::string name;  // empty: not known
@@ -47,7 +52,17 @@ struct Cart : atom::Atom<std::vector<Item>> {
 
 inline const atom::Atom<User> user_atom{"user", User{}};
 inline const Cart cart_atom{"cart"};
-inline const atom::Atom<int> pieces_atom{"pieces", 0};  // in the cart, all together
+inline const atom::Derived<int> pieces_atom{"pieces",  // in the cart, all together; computed, and so not kept
+                                            [](auto& get) {
+                                              int sum = 0;
+                                              for (const Item& item : get(cart_atom)) sum += item.quantity;
+                                              return sum;
+                                            }};
+/// How many forms the client has sent: the shop's own business, which no page shows.
+inline const atom::Atom<std::int64_t> seen_atom{"seen", 0, {.server_only = true}};
+
+// ------------------------------------------------------------------------------------------ what is one request's
+// alone
 
 /// The one thing that a browser may set, and that it keeps for the next visit. Empty: not chosen yet.
 inline const atom::Atom<std::string> locale_atom{"locale",
@@ -61,7 +76,7 @@ inline const atom::Atom<std::string> locale_atom{"locale",
                                                   .client_writable = true,
                                                   .persist = true}};
 
-/// Who this is, from visit to visit: a secret that no page shows.
-inline const atom::Atom<std::string> session_atom{"session", "", {.server_only = true}};
+/// What a link has put into the cart, which is kept only when the form is sent.
+inline const atom::Atom<std::vector<std::string>> offered_atom{"offered", {}, {.server_only = true}};
 
 }  // namespace shop

@@ -1,7 +1,10 @@
 // The shop in a real browser: what a visitor sees, and what a hostile one can do. `run` starts this.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 
@@ -9,16 +12,27 @@ import { createAtom, getAtom } from "@mongez/atom";
 import { chromium } from "playwright-core";
 
 const { SSR_SERVER, CHROMIUM } = process.env;
+const hasDatabase = spawnSync(SSR_SERVER, ["--help"]).stdout.includes("--database"); // it was built with SQLite
 const hostile = "</script><script>alert(1)</script><!--";
-const secret = "a-secret-of-the-server";
 
-let server, url, browser;
+let folder, server, url, browser;
+
+/** Starts a server with these options; its process, and where it listens. */
+async function start(...options) {
+  const process = spawn(SSR_SERVER, options, { stdio: ["ignore", "pipe", "inherit"] });
+  const lines = createInterface({ input: process.stdout });
+  const [first] = await once(lines, "line", { signal: AbortSignal.timeout(20_000) });
+  return [process, first.match(/http:\S+/)[0]];
+}
+async function stop(process) {
+  process.kill("SIGTERM");
+  const [status] = await once(process, "exit", { signal: AbortSignal.timeout(20_000) });
+  assert.equal(status, 0);
+}
 
 before(async () => {
-  server = spawn(SSR_SERVER, ["--port", "0"], { stdio: ["ignore", "pipe", "inherit"] });
-  const lines = createInterface({ input: server.stdout });
-  const [first] = await once(lines, "line", { signal: AbortSignal.timeout(20_000) });
-  url = first.match(/http:\S+/)[0];
+  folder = await mkdtemp(join(tmpdir(), "atom-shop-"));
+  [server, url] = await start("--port", "0", ...(hasDatabase ? ["--database", join(folder, "shop.db")] : ["--memory"]));
   browser = await chromium.launch({
     executablePath: CHROMIUM,
     args: process.getuid() === 0 ? ["--no-sandbox"] : [],
@@ -28,16 +42,15 @@ before(async () => {
 
 after(async () => {
   await browser?.close();
-  server?.kill("SIGTERM");
-  if (server) await once(server, "exit", { signal: AbortSignal.timeout(20_000) });
+  if (server) await stop(server);
+  await rm(folder, { recursive: true });
 });
 
-/** Opens the shop with these fields, in a browser of its own that has a session; what goes wrong in it fails the test. */
+/** Opens the shop with these fields, in a browser of its own; what goes wrong in it fails the test. */
 async function visit(t, fields, options = {}) {
   const context = await browser.newContext({ colorScheme: "light", locale: "en-US", ...options });
   t.after(() => context.close());
   context.setDefaultTimeout(20_000);
-  await context.addCookies([{ name: "session", value: secret, url, httpOnly: true }]);
   const page = await context.newPage();
   page.faults = [];
   page.on("dialog", (dialog) => {
@@ -55,6 +68,12 @@ async function visit(t, fields, options = {}) {
 const stateOf = (page) => page.evaluate(() => JSON.parse(document.getElementById("atom-state").textContent));
 const heading = (page) => page.locator("h1").innerText();
 const items = (page) => page.locator("li").allInnerTexts();
+const add = async (page, item) => {
+  await page.locator("input[name=item]:visible").fill(item);
+  await Promise.all([page.waitForEvent("load"), page.locator("button").click()]);
+};
+const cookiesOf = async (page) =>
+  Object.fromEntries((await page.context().cookies()).map(({ name, value }) => [name, value]));
 
 const fields = [
   ["name", "Ada"],
@@ -119,15 +138,16 @@ test("a visitor whose name is markup is shown as text", async (t) => {
 
 test("what is server-only is nowhere in the page", async (t) => {
   const page = await visit(t, fields);
-  assert.ok((await page.context().cookies()).some(({ value }) => value === secret)); // the server was told
+  await add(page, "cake"); // now there is something to know of this client
+  const { session } = await cookiesOf(page);
+  assert.match(session, /^[0-9a-f]{32}$/);
   const seen = await page.evaluate(() => [
     document.documentElement.outerHTML,
     document.cookie,
     JSON.stringify(Object.values(localStorage)),
   ]);
   for (const text of seen) {
-    assert.ok(!text.includes(secret));
-    assert.ok(!text.includes("session"));
+    for (const secret of [session, "session", "seen", "offered"]) assert.ok(!text.includes(secret));
   }
 });
 
@@ -140,6 +160,8 @@ test("a forged state changes the locale and nothing else", async (t) => {
       cart: [{ title: "gold", quantity: 99 }],
       pieces: 99,
       session: "mine",
+      seen: 99,
+      offered: ["gold"],
       locale: "de",
     });
     form.elements.locale.remove();
@@ -149,8 +171,9 @@ test("a forged state changes the locale and nothing else", async (t) => {
   assert.equal(await heading(page), "Hallo, Ada!");
   assert.deepEqual(await items(page), ["tea × 2", "Earl & Grey × 1"]);
   assert.equal((await stateOf(page)).pieces, 3);
-  const cookies = Object.fromEntries((await page.context().cookies()).map(({ name, value }) => [name, value]));
-  assert.deepEqual(cookies, { session: secret, locale: "%22de%22" });
+  const { session, ...others } = await cookiesOf(page);
+  assert.match(session, /^[0-9a-f]{32}$/);
+  assert.deepEqual(others, { locale: "%22de%22" });
   assert.deepEqual(page.faults, []);
 });
 
@@ -160,8 +183,53 @@ test("a language that was chosen is there at the next visit", async (t) => {
   await Promise.all([page.waitForURL(url), page.locator("select").selectOption("es")]);
   assert.equal(await heading(page), "Hola, Ada!");
   await page.goto(url);
-  assert.equal(await heading(page), "Hola, visitante!");
+  assert.equal(await heading(page), "Hola, Ada!"); // as is the name
   assert.deepEqual(page.faults, []);
+});
+
+test("what a form added is there at the next visit, and a reload does not add it again", async (t) => {
+  const page = await visit(t, []);
+  await add(page, "tea");
+  await add(page, "cake");
+  for (const again of [() => page.reload(), () => page.goto(url), () => page.goto(`${url}?item=scone`)]) {
+    await again();
+    assert.deepEqual((await items(page)).slice(0, 2), ["tea × 1", "cake × 1"]);
+  }
+  assert.deepEqual(await items(page), ["tea × 1", "cake × 1", "scone × 1"]); // the link shows it
+  await page.goto(url);
+  assert.deepEqual(await items(page), ["tea × 1", "cake × 1"]); // and keeps nothing
+  assert.deepEqual(page.faults, []);
+});
+
+test("two tabs of one browser add to one cart, and another browser sees nothing of it", async (t) => {
+  const first = await visit(t, []);
+  await add(first, "tea");
+  const second = await first.context().newPage();
+  await second.goto(url);
+  await Promise.all([add(first, "cake"), add(second, "scone")]);
+  await first.goto(url);
+  assert.deepEqual((await items(first)).sort(), ["cake × 1", "scone × 1", "tea × 1"]);
+  assert.deepEqual(await items(await visit(t, [])), []);
+});
+
+test("the cart survives a restart of the server", { skip: !hasDatabase && "built without SQLite" }, async (t) => {
+  const database = ["--database", join(folder, "restart.db")];
+  let [shop, address] = await start("--port", "0", ...database);
+  t.after(() => shop.exitCode ?? shop.kill("SIGKILL"));
+  const context = await browser.newContext({ locale: "en-US" });
+  t.after(() => context.close());
+  const page = await context.newPage();
+  await page.goto(`${address}?name=Ada`);
+  await add(page, "tea");
+  await add(page, "tea");
+  await stop(shop);
+  [shop] = await start("--port", new URL(address).port, ...database);
+  await page.reload();
+  assert.equal(await heading(page), "Hello, Ada!");
+  assert.deepEqual(await items(page), ["tea × 2"]);
+  await add(page, "cake");
+  assert.deepEqual(await items(page), ["tea × 2", "cake × 1"]);
+  await stop(shop);
 });
 
 test("the shop works with the keyboard, and without scripts", async (t) => {

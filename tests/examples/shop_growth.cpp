@@ -1,7 +1,9 @@
-// Does the shop's server grow with the requests that it answers? Asks it over HTTP from eight threads, and compares
-// what the heap holds after a tenth of them with what it holds after all.
+// Does the shop's server grow with the requests that it answers, and with the clients that it knows? These are in a
+// file. Asks it over HTTP from eight threads, and compares what the heap holds after a first part with what it holds
+// after all.
 //
 //   shop_growth [REQUESTS]      default: 20000
+#include "../../examples/ssr_server/database.hpp"
 #include "../../examples/ssr_server/self_check.hpp"
 #include "../../examples/ssr_server/server.hpp"
 
@@ -57,7 +59,9 @@ int ask(int port, int first, int last) {
 
 int main(int argc, char** argv) {
   const int requests = argc > 1 ? std::stoi(argv[1]) : 20'000;
-  shop::Server server;
+  const shop::TemporaryFolder folder;
+  atom::StateStore states = shop::open_states(folder / "shop.db", false);
+  shop::Server server([&states](const shop::Request& request) { return shop::answer(states, request); });
   const int port = server.bind(0);
   server.start();
   const auto start = std::chrono::steady_clock::now();

@@ -4,6 +4,8 @@
 
 #include "support/catch.hpp"
 
+#include <atom/state/state_store.hpp>
+
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -19,6 +21,12 @@ using shop::Request;
 using shop::Response;
 
 namespace {
+
+/// The shop, for all tests of this file.
+Response answer(const Request& request) {
+  static atom::StateStore states;
+  return shop::answer(states, request);
+}
 
 /// What a thousand requests from eight threads find out about a server.
 Outcome ask_over_http(shop::Server::Answer answer) {
@@ -43,9 +51,10 @@ Response serve_with(atom::AtomStore& store, const Request& request) {
   Response response;
   const shop::Form form = shop::form_of(request);
   store.use(shop::locale_atom).silent_update(shop::best_language(request));
-  store.use(shop::session_atom);
+  shop::believe(store, form);
   shop::handle(store, form);
-  shop::finish(store, response);
+  store.use(shop::offered_atom);
+  shop::finish(store.snapshot({.derived = true}), {}, response);
   return response;
 }
 
@@ -54,7 +63,7 @@ class Leaky {
  public:
   explicit Leaky(std::function<Response(const Request&)> leak) : leak_(std::move(leak)) {}
   Response operator()(const Request& request) {
-    if (number_++ % 50 != 49) return shop::answer(request);
+    if (number_++ % 50 != 49) return answer(request);
     const std::lock_guard lock(mutex_);
     ++leaked_;
     return leak_(request);
@@ -71,7 +80,7 @@ class Leaky {
 }  // namespace
 
 TEST_CASE("a thousand requests over HTTP, eight at a time, see nothing of each other") {
-  const Outcome outcome = ask_over_http(shop::answer);
+  const Outcome outcome = ask_over_http(answer);
   for (const std::string& fault : outcome.faults) UNSCOPED_INFO(fault);
   CHECK(outcome.faults.empty());
   CHECK(outcome.answered == 1000);
@@ -116,7 +125,7 @@ TEST_CASE("a listener that outlives its request is found out over HTTP") {
     shared.use(shop::user_atom).reset();
     shared.use(shop::user_atom).on_change([&heard, name = form.name] { heard += name; });
     shared.use(shop::user_atom).change(&shop::User::name, form.name);
-    Response response = shop::answer(request);
+    Response response = answer(request);
     response.headers.emplace_back("X-Heard", shop::encode_query(heard));
     return response;
   });
@@ -125,9 +134,9 @@ TEST_CASE("a listener that outlives its request is found out over HTTP") {
 }
 
 TEST_CASE("answers that are swapped between two requests are found out over HTTP") {
-  Response other = shop::answer(order(5000).request);
+  Response other = answer(order(5000).request);
   Leaky leaky([&other](const Request& request) {
-    Response mine = shop::answer(request);
+    Response mine = answer(request);
     std::swap(mine, other);
     return mine;
   });

@@ -3,6 +3,8 @@
 
 #include "support/catch.hpp"
 
+#include <atom/state/state_store.hpp>
+
 #include <chrono>
 #include <future>
 #include <mutex>
@@ -17,6 +19,12 @@ using support::ContainsSubstring;
 
 namespace {
 
+/// The shop, for all tests of this file.
+shop::Response answer(const shop::Request& request) {
+  static atom::StateStore states;
+  return shop::answer(states, request);
+}
+
 constexpr auto a_long_time = 60s;  // a wait for what will come
 
 /// All orders, by `clients` clients that share one handler.
@@ -29,7 +37,7 @@ Outcome run(int orders, std::size_t clients, const Send& handler) {
 }  // namespace
 
 TEST_CASE("a thousand requests on eight threads get their own answers and nothing else") {
-  const Outcome outcome = run(1000, 8, shop::answer);
+  const Outcome outcome = run(1000, 8, answer);
   CHECK(outcome.answered == 1000);
   CHECK(outcome.users.size() == 1000);
   CHECK(outcome.faults.empty());
@@ -41,7 +49,7 @@ TEST_CASE("every order differs from every other in its form, session and page") 
     const Order o = order(i);
     forms.insert(o.request.query + o.request.body);
     cookies.insert(o.request.cookies);
-    pages.insert(shop::answer(o.request).body);
+    pages.insert(answer(o.request).body);
   }
   CHECK(forms.size() == 300);
   CHECK(cookies.size() == 300);
@@ -67,9 +75,9 @@ TEST_CASE("the orders use both methods, all languages, and each way to choose on
 }
 
 TEST_CASE("an answer that went to another client is found out") {
-  shop::Response last = shop::answer(order(99).request);
+  shop::Response last = answer(order(99).request);
   const Outcome outcome = run(20, 1, [&](const shop::Request& request) {
-    shop::Response mine = shop::answer(request);
+    shop::Response mine = answer(request);
     std::swap(mine, last);
     return mine;
   });
@@ -78,7 +86,7 @@ TEST_CASE("an answer that went to another client is found out") {
 
 TEST_CASE("a foreign mark is found where no person would see it") {
   const Order o = order(1);
-  const shop::Response good = shop::answer(o.request);
+  const shop::Response good = answer(o.request);
   REQUIRE(fault(o, good).empty());
 
   shop::Response in_comment = good;
@@ -92,7 +100,7 @@ TEST_CASE("a foreign mark is found where no person would see it") {
 
 TEST_CASE("a page that is wrong without a mark is found out") {
   const Order o = order(7);
-  const auto fault_of = [&](shop::Request request) { return fault(o, shop::answer(request)); };
+  const auto fault_of = [&](shop::Request request) { return fault(o, answer(request)); };
   REQUIRE(fault_of(o.request).empty());
 
   shop::Request request = o.request;
@@ -106,7 +114,7 @@ TEST_CASE("a page that is wrong without a mark is found out") {
 
 TEST_CASE("a secret of one's own is found where a page shows it") {
   const Order o = order(1);
-  shop::Response response = shop::answer(o.request);
+  shop::Response response = answer(o.request);
   response.body += "<!--" + o.session + "-->";
   CHECK_THAT(fault(o, response), ContainsSubstring("the session, which is secret"));
 }
@@ -114,10 +122,10 @@ TEST_CASE("a secret of one's own is found where a page shows it") {
 TEST_CASE("a cookie too many, too few or of another value is found out") {
   const Order o = order(10);
   REQUIRE(o.cookies == std::vector<std::string>{"locale=\"fr\";"});
-  shop::Response response = shop::answer(o.request);
+  shop::Response response = answer(o.request);
 
   SECTION("too many") {
-    response.headers.emplace_back("Set-Cookie", "session=7; Path=/");
+    response.headers.emplace_back("Set-Cookie", "theme=7; Path=/");
   }
   SECTION("too few") {
     std::erase_if(response.headers, [](const auto& header) { return header.second.starts_with("locale"); });
@@ -130,9 +138,32 @@ TEST_CASE("a cookie too many, too few or of another value is found out") {
   CHECK_THAT(fault(o, response), ContainsSubstring("cookies"));
 }
 
+TEST_CASE("a client that does not find again what it left is found out") {
+  const Outcome outcome = run(4, 1, [](const shop::Request& request) {
+    atom::StateStore forgetful;
+    return shop::answer(forgetful, request);
+  });
+  REQUIRE(outcome.faults.size() == 2);  // those that sent a form
+  CHECK_THAT(outcome.faults[0], ContainsSubstring("request 1: the page is not the one that was asked for"));
+}
+
+TEST_CASE("one session for two clients is found out") {
+  std::string first;
+  const Outcome outcome = run(20, 1, [&](shop::Request request) {
+    if (request.method == "POST" && !first.empty()) request.cookies = first;
+    const shop::Response response = answer(request);
+    for (const auto& [name, value] : response.headers) {
+      if (value.starts_with("session=")) first = value.substr(0, value.find(';'));
+    }
+    return response;
+  });
+  CHECK(outcome.faults.size() == 9);
+  CHECK_THAT(outcome.faults.at(0), ContainsSubstring("which is of another request"));
+}
+
 TEST_CASE("another status is found out") {
   const Order o = order(5);
-  shop::Response response = shop::answer(o.request);
+  shop::Response response = answer(o.request);
   response.status = 500;
   CHECK_THAT(fault(o, response), ContainsSubstring("status 500"));
 }
@@ -147,7 +178,7 @@ TEST_CASE("a mark is recognised whole, and one's own is not foreign") {
 TEST_CASE("a request without an answer is a fault that says why") {
   const Outcome outcome = run(3, 2, [](const shop::Request& request) {
     if (request.body.find(mark(1)) != request.body.npos) throw std::runtime_error("connection lost");
-    return shop::answer(request);
+    return answer(request);
   });
   CHECK(outcome.answered == 2);
   REQUIRE(outcome.faults.size() == 1);
@@ -162,7 +193,7 @@ TEST_CASE("a crowd that waits for ever is told by number") {
         reached.set_value();
         release.wait();
       }
-      return shop::answer(request);
+      return answer(request);
     };
   });
   reached.get_future().wait();
@@ -177,7 +208,7 @@ TEST_CASE("a crowd that waits for ever is told by number") {
 
 TEST_CASE("a page in short is its text, line by line") {
   const Order o = order(sample_order);
-  CHECK(in_short(shop::answer(o.request).body) ==
+  CHECK(in_short(answer(o.request).body) ==
         std::vector<std::string>{"Bonjour, Guest <zq00007x> & \"Co\"!", "Votre panier", "thing 0 of zq00007x × 1",
                                  "thing 1 of zq00007x × 2", "thing 2 of zq00007x × 3", "Pièces en tout : 6"});
   CHECK(in_short("").empty());

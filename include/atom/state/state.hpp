@@ -1,7 +1,7 @@
 // One state: a value under a scope and a key, shared by all who name them. `State<T>` is a handle to it, cheap to copy
 // and to keep; any number of threads may use one state, also through one handle.
 //
-// Each operation that can fail has a twin that begins with `try_`: the one throws StateError, the other returns it.
+// What reads or writes the value has a twin that begins with `try_`: the one throws StateError, the other returns it.
 #pragma once
 
 #include <atom/config.hpp>

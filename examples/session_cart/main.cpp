@@ -3,16 +3,18 @@
 #include <atom/state/equation.hpp>
 #include <atom/state/visitor.hpp>
 
-#include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <filesystem>
-#include <functional>
+#include <future>
 #include <iostream>
 #include <map>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
-#include <thread>
+#include <system_error>
 #include <vector>
 
 #include <stdlib.h>
@@ -73,14 +75,14 @@ bool tell_story(atom::StateStore& states) {
   const std::string cookie = cookie_of(visitor);  // when something is kept
 
   std::cout << "Two tabs at once: the first adds " << each << " teas, the second " << each << " cakes\n";
-  std::atomic<int> begun = 0;
   const auto tab = [&](const std::string& thing) {
+    int begun = 0;
     for (int i = 0; i < each; ++i) begun += add(states, cookie, thing);
+    return begun;
   };
-  std::thread first(tab, "tea");
-  std::thread second(tab, "cake");
-  first.join();
-  second.join();
+  std::future<int> first = std::async(std::launch::async, tab, "tea");
+  std::future<int> second = std::async(std::launch::async, tab, "cake");
+  const int begun = first.get() + second.get();
   const Things kept = cart_of(states, cookie);
   const std::int64_t sold_now = sold.load() - sold_before;
   std::cout << "  cart       " << text(kept) << '\n'
@@ -110,7 +112,7 @@ bool tell_story(atom::StateStore& states) {
     return session.use(cart_atom).value();
   });
   visitor.sign_in("alice", atom::Merge().with(cart_atom, joined));
-  const std::string new_cookie = cookie_of(visitor);  // a new id: who knew the old one, is not she
+  const std::string new_cookie = cookie_of(visitor);  // a new id, against who has seen the old one
   const Things both = cart_of(states, new_cookie);
   std::cout << "  hers       " << text(hers) << '\n' << "  both       " << text(both) << '\n';
   right = right && both == joined(hers, clients) && new_cookie != cookie;
@@ -138,18 +140,20 @@ int main(int argc, char** argv) {
     }
   }
   std::string folder;
-  if (file.empty() && !in_memory) {
-    folder = (std::filesystem::temp_directory_path() / "atom-cart-XXXXXX").string();
-    if (::mkdtemp(folder.data())) file = folder + "/cart.db";
-  }
   bool right = false;
   try {
+    if (file.empty() && !in_memory) {
+      folder = (std::filesystem::temp_directory_path() / "atom-cart-XXXXXX").string();
+      if (!::mkdtemp(folder.data())) throw std::runtime_error("cannot make " + folder);
+      file = folder + "/cart.db";
+    }
     atom::StateStore states = in_memory ? atom::StateStore() : atom::StateStore{atom::Sqlite{file}};
     right = tell_story(states);
   } catch (const std::exception& error) {
     std::cerr << "session_cart: " << error.what() << '\n';
   }
-  if (!folder.empty()) std::filesystem::remove_all(folder);
+  std::error_code ignored;
+  if (!folder.empty()) std::filesystem::remove_all(folder, ignored);
   std::cout << (right ? "\nOK: nothing was lost.\n" : "\nFAILED: something is not as it should be.\n");
   return right && std::cout.flush() ? 0 : 1;
 }

@@ -47,8 +47,9 @@ inline atom::StateStore open_states(const std::string& file, [[maybe_unused]] bo
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "atom-shop-XXXXXX").string();
-    if (!::mkdtemp(name.data())) throw std::runtime_error("cannot make a folder in " + name);
+    std::error_code failed;
+    std::string name = (std::filesystem::temp_directory_path(failed) / "atom-shop-XXXXXX").string();
+    if (failed || !::mkdtemp(name.data())) throw std::runtime_error("there is no place for temporary files");
     path_ = name;
   }
   TemporaryFolder(const TemporaryFolder&) = delete;

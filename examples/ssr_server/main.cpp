@@ -1,5 +1,5 @@
-// A small shop on cpp-httplib, which keeps each client's cart in SQLite. This file knows options and signals; what is
-// asked and answered is in shop.hpp.
+// A small shop on cpp-httplib, which keeps each client's cart in SQLite.
+// This file knows options and signals; what is asked and answered is in shop.hpp.
 #include "database.hpp"
 #include "self_check.hpp"
 #include "server.hpp"

@@ -62,7 +62,9 @@ TEST_CASE("an overflow is an error and leaves the state as it was", "[case84]") 
   CHECK(code_thrown_by([&] { return state.apply(current + 1); }) == StateErrorCode::overflow);
   const auto hears = state.on_change([&] { ++heard; });
   CHECK(code_thrown_by([&] { return state.apply(current + 1); }) == StateErrorCode::overflow);
-  CHECK(state.try_apply(current + 1).error().code() == StateErrorCode::overflow);
+  const auto failed = state.try_apply(current + 1);
+  CHECK(failed.error().code() == StateErrorCode::overflow);
+  CHECK_THAT(failed.error().what(), support::ContainsSubstring("\"global:number\""));
   CHECK(heard == 0);
   CHECK(state.load() == most);
   CHECK(state.version() == version);

@@ -251,6 +251,21 @@ TEST_CASE("a writer that has just won has no advantage over those that lost agai
   for (const std::int64_t others : longest) CHECK(others < 100);
 }
 
+TEST_CASE("states of a database that nobody holds do not pile up, and are there when they are asked for") {
+  StateStore store(std::make_shared<atom::Memory>(), {.states_per_scope = 5000, .staleness = 1ms});
+  constexpr Number count = 20'000;
+  const State<Number> held = number(store, "held");
+  std::size_t most_at_once = 0;
+  for (Number i = 0; i < count; ++i) {
+    number(store, std::to_string(i)).set(i);
+    most_at_once = std::max(most_at_once, store.stats().states);
+  }
+  CHECK(most_at_once > 1);
+  CHECK(most_at_once < 5000);
+  for (Number i = 0; i < count; i += 999) CHECK(number(store, std::to_string(i)).get() == i);
+  CHECK(number(store, "held") == held);
+}
+
 TEST_CASE("a batch has no more commands and no more bytes than the database takes") {
   struct Small final : support::PassingBackend {
     using PassingBackend::PassingBackend;

@@ -136,7 +136,13 @@ class State {
   StateResult<T> try_apply(const E& equation) {
     if (std::optional<T> now = apply_simply(equation)) return *std::move(now);
     if (auto closed = closed_error()) return *std::move(closed);
-    if (!core().engine) return change([&](const T& old) { return evaluate(equation, old); });
+    if (!core().engine) {
+      return change([&](const T& old) -> StateResult<T> {
+        StateResult<T> next = evaluate(equation, old);
+        if (!next) return detail::with_name(next.error(), *node_);
+        return next;
+      });
+    }
     return run(std::make_shared<detail::ApplyOperation<T>>(node_, core().deadline(), equation));
   }
 

@@ -223,7 +223,11 @@ class StateStore {
   bool close(std::chrono::milliseconds within) {
     return !engine_ || engine_->close(std::chrono::steady_clock::now() + within);
   }
-  StateStats stats() const noexcept { return engine_ ? engine_->stats() : StateStats(); }
+  StateStats stats() const noexcept {
+    StateStats stats = engine_ ? engine_->stats() : StateStats();
+    stats.states = core_.table.size();
+    return stats;
+  }
 
   /// The store as a request sees it, with what the server knows of who makes it.
   StatesOfRequest in(RequestContext context) { return {*this, std::move(context)}; }

@@ -69,7 +69,7 @@ struct SeenValue {
 
 class StateCore {
  public:
-  explicit StateCore(StoreOptions o) : options(std::move(o)), table(*this, options.states_per_scope) {}
+  explicit StateCore(StoreOptions o) : options(std::move(o)), table(*this, options) {}
   StateCore(const StateCore&) = delete;
   StateCore& operator=(const StateCore&) = delete;
 

@@ -9,6 +9,7 @@
 #include <atom/state/detail/node.hpp>
 #include <atom/state/detail/spin_lock.hpp>
 #include <atom/state/error.hpp>
+#include <atom/state/options.hpp>
 #include <atom/state/scope.hpp>
 
 #include <algorithm>
@@ -130,7 +131,8 @@ class NodeReference {
 
 class StateTable {
  public:
-  StateTable(StateCore& core, std::size_t most_per_scope) noexcept : core_(core), most_per_scope_(most_per_scope) {}
+  StateTable(StateCore& core, const StoreOptions& options) noexcept
+      : core_(core), most_per_scope_(options.states_per_scope), staleness_(options.staleness.count()) {}
   StateTable(const StateTable&) = delete;
   StateTable& operator=(const StateTable&) = delete;
   /// Nodes that somebody still holds are left to them, closed.
@@ -182,6 +184,7 @@ class StateTable {
       throw;
     }
     entry->states.insert(*made);
+    size_.fetch_add(1, std::memory_order_relaxed);
     NodeReference node(made.release());
     sweep(part, gone);
     return node;
@@ -259,6 +262,8 @@ class StateTable {
     node.free();
   }
 
+  /// How many there are, with a value or a handle.
+  std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
   /// The highest version of a value that has ended, of whatever state: one that is gone for good begins after it when
   /// it comes again.
   std::int64_t last_gone() const noexcept { return last_gone_.load(std::memory_order_relaxed); }
@@ -305,7 +310,7 @@ class StateTable {
   [[noreturn]] void too_many(const Scope& scope) const {
     throw StateError(StateErrorCode::too_large, "scope \"" + scope_in_message(scope) + "\" has " +
                                                     std::to_string(most_per_scope_) +
-                                                    " states, and no more are allowed in one");
+                                                    " states, and StoreOptions::states_per_scope allows no more");
   }
   void enter_labels(StateNode& node) {
     if (!node.has(StateNode::labelled)) return;
@@ -326,14 +331,22 @@ class StateTable {
     has_gone(node.raw_version());
     leave_labels(node);
     entry.states.erase(node);
+    size_.fetch_sub(1, std::memory_order_relaxed);
   }
   static void forget_if_empty(Part& part, ScopeEntry& entry) noexcept {
     if (entry.states.size() > 0) return;
     part.scopes.erase(entry);
     delete &entry;
   }
-  /// Looks at a few slots of a few scopes for states whose time is over and that nobody holds, so that they do not pile
-  /// up: each new state pays for that.
+  /// Whether nothing is lost when it goes: its time is over, or it is a copy that would have to be read anew anyway.
+  bool is_useless(const StateNode& node) const noexcept {
+    if (has_ended(node)) return true;
+    if (!node.has(StateNode::remote)) return false;
+    const std::int64_t checked = node.extras.load(std::memory_order_acquire)->checked.load(std::memory_order_relaxed);
+    return milliseconds_now() - checked >= staleness_;
+  }
+  /// Looks at a few slots of a few scopes for useless states that nobody holds, so that they do not pile up: each new
+  /// state pays for that.
   void sweep(Part& part, Swept& gone) noexcept {
     const auto& scopes = part.scopes.slots();
     for (int i = 0; i < 4; ++i) {
@@ -346,7 +359,7 @@ class StateTable {
     const auto& slots = entry.states.slots();
     for (; most_slots > 0; --most_slots) {
       StateNode* const node = slots[entry.next_to_sweep++ & (slots.size() - 1)];
-      if (!node || node->references.load(std::memory_order_acquire) != 0 || !has_ended(*node)) continue;
+      if (!node || node->references.load(std::memory_order_acquire) != 0 || !is_useless(*node)) continue;
       --entry.next_to_sweep;  // another one may lie there next
       gone.emplace_back(node);
       take_out(entry, *node);
@@ -362,6 +375,8 @@ class StateTable {
 
   StateCore& core_;
   const std::size_t most_per_scope_;
+  const std::int64_t staleness_;  // milliseconds
+  std::atomic<std::size_t> size_{0};
   std::array<Part, 64> parts_;
   std::atomic<std::int64_t> last_gone_{0};
   std::mutex labels_mutex_;  // locked after one of a part, never before

@@ -1519,6 +1519,35 @@ TEST_CASE(
   CHECK(clone.value() == "mutated");
 }
 
+TEST_CASE("A number that a listener looks at stays as it is, whatever the listener writes") {
+  static const atom::Atom<int> looked_at{"atom.number_looked_at", 0};
+  using Clone = atom::Atom<int>;
+  void (*const writes[])(Clone&) = {
+      [](Clone& clone) { clone.update(3); },
+      [](Clone& clone) { clone.silent_update(3); },
+      [](Clone& clone) { clone.mutate([](int& value) { value = 3; }); },
+  };
+  for (const auto write : writes) {
+    for (const bool last_time : {false, true}) {
+      atom::AtomStore store;
+      auto& clone = store.use(looked_at);
+      clone.update(1);  // it has a value of its own from here on
+      std::vector<std::pair<int, int>> seen;
+      atom::Subscription only = clone.on_change([&](const int& now, const int& old) {
+        if (now == 2) {
+          if (last_time) only.unsubscribe();
+          write(clone);
+          store.use(looked_at).silent_update(4);
+        }
+        seen.emplace_back(now, old);
+      });
+      clone.update(2);
+      CHECK(seen.front() == std::pair(2, 1));
+      CHECK(clone.value() == 4);
+    }
+  }
+}
+
 TEST_CASE("A value that a listener looks at stays as it is, also when it drops the atom and mutates what it dropped") {
   static const atom::Atom<std::string> dropped{"atom.looked_at_and_dropped", "default"};
   atom::AtomStore store;

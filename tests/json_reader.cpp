@@ -487,6 +487,12 @@ TEST_CASE("63. Floats are read back exactly") {
   CHECK(wrong == 0);
   CHECK(std::signbit(from_json<double>(to_json(-0.0)).value()));
   CHECK(std::signbit(from_json<float>(to_json(-0.0f)).value()));
+  for (const float edge : {std::numeric_limits<float>::max(), std::numeric_limits<float>::lowest(),
+                           std::numeric_limits<float>::min(), std::numeric_limits<float>::denorm_min()}) {
+    CHECK(from_json<float>(to_json(edge)).value() == edge);
+  }
+  CHECK_FALSE(from_json<float>("3.4028236e38"));
+  CHECK_FALSE(from_json<float>("-3.4028236e38"));
   CHECK_FALSE(from_json<float>("3.5e38"));
 }
 

@@ -263,6 +263,10 @@ class Atom : public AtomBase, public detail::Observable<Atom<T>, T> {
     T* value_;
   };
 
+  /// Whether a value is copied aside in no time, and needs no clean-up when the store goes.
+  static constexpr bool cheap_to_keep =
+      std::is_trivially_copyable_v<T> && sizeof(T) <= 64 && detail::Arena::pooled(sizeof(T), alignof(T));
+
   template <class F>
   T next_from(F& updater) {
     require_free();
@@ -280,39 +284,42 @@ class Atom : public AtomBase, public detail::Observable<Atom<T>, T> {
     }
     return write(T(next), loud);
   }
-  bool write(T&& next, bool loud) {
+  bool write(detail::Sink<T> next, bool loud) {
     this->check_write();
     if constexpr (std::is_nothrow_move_assignable_v<T>) {
-      // An own value that was written before, and nobody to tell: it may simply be assigned.
-      if ((flags_ & (own | modified | not_idle)) == (own | modified) &&
-          !signal_.heard(detail::on_change | detail::on_watch | detail::on_input)) [[likely]] {
-        if (detail::same_value<T>(current(), next)) [[unlikely]]
-          return false;
-        own_value() = std::move(next);
-        return true;
+      // An own value that was written before, and nothing waits or runs: it may simply be assigned.
+      if ((flags_ & (own | modified | not_idle)) == (own | modified)) [[likely]] {
+        if (!signal_.heard(detail::on_change | detail::on_watch | detail::on_input)) [[likely]] {
+          if (detail::same_value<T>(current(), next)) [[unlikely]]
+            return false;
+          own_value() = std::move(next);
+          return true;
+        }
+        if constexpr (cheap_to_keep) {
+          if (loud && !signal_.delivery()->held()) return write_and_tell(std::move(next));
+        }
       }
     }
     if (flags_ & (template_flag | editing | before_update_flag)) [[unlikely]]
       return write_with_care(std::move(next), loud);
     return replace(std::move(next), loud);
   }
-  ATOM_NOINLINE bool write_with_care(T&& next, bool loud) {
+  ATOM_NOINLINE bool write_with_care(detail::Sink<T> next, bool loud) {
     require_free();
     return replace(checked(std::move(next)), loud);
   }
-  ATOM_NOINLINE bool replace(T&& next, bool loud) {
+  ATOM_NOINLINE bool replace(detail::Sink<T> next, bool loud) {
     if (detail::same_value<T>(current(), next)) [[unlikely]]
       return false;
-    const bool tell = loud && is_heard();
-    if constexpr (std::is_trivially_copyable_v<T> && std::is_move_assignable_v<T> && sizeof(T) <= 64) {
-      // Cheap to move aside: the value before is kept on the stack. (Nothing is pending where no hold is.)
-      if (tell && owns_value() && !signal_.delivery()->held()) [[likely]] {
-        const T old = std::exchange(own_value(), std::move(next));
-        show(&old);
-        return true;
-      }
-    }
-    put(std::move(next), tell);
+    put(std::move(next), loud && is_heard());
+    return true;
+  }
+  /// Assigns it, and keeps the value before on the stack while listeners are told.
+  ATOM_NOINLINE bool write_and_tell(detail::Sink<T> next) {
+    if (detail::same_value<T>(current(), next)) [[unlikely]]
+      return false;
+    const T old = std::exchange(own_value(), std::move(next));
+    this->show_plainly(&old);
     return true;
   }
   ATOM_NOINLINE void put(T&& next, bool tell) { put(Node(*this, std::move(next)), tell); }

@@ -4,7 +4,7 @@
 
 #include <atom/config.hpp>
 #include <atom/detail/delivery.hpp>
-#include <atom/detail/scope.hpp>
+#include <atom/detail/store_frame.hpp>
 #include <atom/detail/thread_check.hpp>
 #include <atom/error.hpp>
 #include <atom/fwd.hpp>
@@ -68,7 +68,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
   /// Whether the value was written in this store: it is neither the default nor what was hydrated.
   bool is_modified() const noexcept { return flags_ & modified; }
 
-  bool is_server_only() const noexcept { return definition_->server_only || (flags_ & secret); }
+  bool is_server_only() const noexcept { return flags_ & secret; }
   bool is_client_writable() const noexcept { return definition_->client_writable; }
 
  private:
@@ -89,6 +89,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
   friend class detail::LogText;
   friend class detail::DerivedBase;
   friend class detail::Recorder;
+  friend class detail::SessionHook;
   friend class detail::Transaction;
 
   /// A template. It lives as long as its definition is registered.
@@ -96,7 +97,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
       : signal_(nullptr),
         definition_(&definition),
         hash_(definition.hash),
-        flags_(template_flag),
+        flags_(template_flag | (definition.server_only ? secret : 0u)),
         value_(definition.default_value) {
     definition.atom = this;
     detail::Registry::instance().add(definition);
@@ -108,12 +109,17 @@ class ATOM_API AtomBase : private detail::Deliverable {
         hash_(definition_->hash),
         value_(token.hydrated_ ? token.hydrated_ : definition_->default_value) {
     if (!value_) build();
+    if (definition_->server_only) flags_ |= secret;
     if (definition_->has_before_update) flags_ |= before_update_flag;
     if (definition_->has_on_update) listen_on_update();
   }
   /// A clone whose value comes later.
   AtomBase(detail::Delivery& delivery, const detail::Definition& definition)
-      : signal_(&delivery), definition_(&definition), hash_(definition.hash), value_(nullptr) {}
+      : signal_(&delivery),
+        definition_(&definition),
+        hash_(definition.hash),
+        flags_(definition.server_only ? secret : 0u),
+        value_(nullptr) {}
   /// A clone ends in `free`; here is something left to do only if the constructor of a derived class threw.
   virtual ~AtomBase() {
     if (is_template()) {
@@ -204,18 +210,27 @@ class ATOM_API AtomBase : private detail::Deliverable {
     flags_ |= own | modified | shown;
     signal_.invalidate(*this, true);
     const detail::Shown values{*this, value_, old, true, owns_old};
-    detail::Hold hold(*signal_.delivery());
+    detail::Hold hold(*signal_.delivery(), detail::Hold::Outermost());
     const detail::ThreadCheck check(*signal_.delivery(), definition_, &hold);
     tell(values, true, false, hold);
     hold.finish();
   }
-  /// The same, with an `old` that the caller keeps.
-  ATOM_NOINLINE void show(const void* old) { show(old, false); }
+  /// The same where both need no clean-up when the store goes, so the hold need not know of them: the atom's own value,
+  /// written before, and an `old` that the caller keeps.
+  ATOM_NOINLINE void show_plainly(const void* old) {
+    flags_ |= shown;
+    signal_.invalidate(*this, true);
+    detail::Hold hold(*signal_.delivery(), detail::Hold::Outermost());
+    const detail::ThreadCheck check(*signal_.delivery(), definition_, &hold);
+    const void* const now = value_;
+    if (call_listeners(now, old, true, false, hold)) release(now, old, true, false);
+    hold.finish();
+  }
   /// Tells what is pending, in the same way.
   void announce() {
     detail::Delivery& delivery = *signal_.delivery();
     if (delivery.held()) return enqueue();
-    detail::Hold hold(delivery);
+    detail::Hold hold(delivery, detail::Hold::Outermost());
     const detail::ThreadCheck check(delivery, definition_, &hold);
     deliver(hold);
     hold.finish();
@@ -294,7 +309,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
       used_after_end();
     if (!is_template()) [[likely]]
       return;
-    const detail::Scope* const scope = detail::innermost_scope();
+    const detail::StoreFrame* const scope = detail::innermost_frame();
     if (scope && scope->store) {
       detail::report_misuse("atom \"" + definition_->key +
                             "\" is read as a template while a store is current: take its clone, store.use(atom)");
@@ -332,7 +347,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
     queued = 1u << 13,
     ending = 1u << 14,   // on_destroy was told
     dropped = 1u << 15,  // no longer in its store
-    secret = 1u << 16,   // derived from what is server-only
+    secret = 1u << 16,   // server-only, or derived from what is
     to_tell = 1u << 17,  // derived: listeners are to be told what the next computation changes
     freed = 1u << 18,    // its memory has been given back
   };
@@ -388,15 +403,20 @@ class ATOM_API AtomBase : private detail::Deliverable {
     const bool owns_now = values.owns_now;  // a compiler sees through these, and not through what a hold refers to
     const bool owns_old = values.owns_old;
     hold.show(&values);
-    const detail::Listener* const last = signal_.begin();
-    if (change) {
-      if (!signal_.tell(last, detail::on_change, now, old, *this, hold)) return;
-      if (!signal_.tell(last, detail::on_watch, now, old, *this, hold)) return;
-    }
-    if (reset && !signal_.tell(last, detail::on_reset, now, now, *this, hold)) return;
-    if (!signal_.end(hold)) return;
+    if (!call_listeners(now, old, change, reset, hold)) return;
     hold.show(nullptr);
     release(now, old, owns_now, owns_old);
+  }
+  /// Whether the store is still there.
+  ATOM_INLINE bool call_listeners(const void* now, const void* old, bool change, bool reset,
+                                  detail::Hold& hold) noexcept {
+    const detail::Listener* const last = signal_.begin();
+    if (change) {
+      if (!signal_.tell(last, detail::on_change, now, old, *this, hold)) return false;
+      if (!signal_.tell(last, detail::on_watch, now, old, *this, hold)) return false;
+    }
+    if (reset && !signal_.tell(last, detail::on_reset, now, now, *this, hold)) return false;
+    return signal_.end(hold);
   }
   void release(const detail::Shown& values) noexcept override {
     release(values.now, values.old, values.owns_now, values.owns_old);

@@ -245,11 +245,11 @@ struct Codec<T, Shape::integer> {
     using Limits = std::numeric_limits<T>;
     if constexpr (is_signed) {
       std::int64_t wide = 0;
-      if (!reader.integer(wide, Limits::min(), Limits::max(), name)) return false;
+      if (!reader.integer(wide, (Limits::min)(), (Limits::max)(), name)) return false;
       value = static_cast<T>(wide);
     } else {
       std::uint64_t wide = 0;
-      if (!reader.unsigned_integer(wide, Limits::max(), name)) return false;
+      if (!reader.unsigned_integer(wide, (Limits::max)(), name)) return false;
       value = static_cast<T>(wide);
     }
     return true;
@@ -264,8 +264,11 @@ struct Codec<T, Shape::number> {
     double wide = 0;
     if (!reader.number(wide)) return false;
     if constexpr (std::same_as<T, float>) {
-      constexpr double most = std::numeric_limits<float>::max();
-      if (wide > most || wide < -most) return reader.fail(name);
+      // The greatest float is written as 3.4028235e+38, which is a little more: what rounds to it is it.
+      constexpr double most = (std::numeric_limits<float>::max)();
+      constexpr double beyond = 0x1.ffffffp127;
+      if (!(wide < beyond && wide > -beyond)) return reader.fail(name);
+      wide = wide > most ? most : wide < -most ? -most : wide;
     }
     value = static_cast<T>(wide);
     return true;

@@ -5,7 +5,7 @@
 #pragma once
 
 #include <atom/config.hpp>
-#include <atom/detail/scope.hpp>
+#include <atom/detail/store_frame.hpp>
 #include <atom/error.hpp>
 #include <atom/fwd.hpp>
 
@@ -26,22 +26,22 @@ namespace detail {
 // What looks at the list is not inlined: a coroutine may be in another thread when it looks again, and a compiler that
 // does not know would look where the list of the first one is.
 
-ATOM_NOINLINE inline void enter(Scope& scope) noexcept {
-  scope.outer = std::exchange(innermost_scope(), &scope);
+ATOM_NOINLINE inline void enter(StoreFrame& scope) noexcept {
+  scope.outer = std::exchange(innermost_frame(), &scope);
 }
 /// Ends the program if `scope` is not the innermost: the list would lead to scopes that are gone.
 // NOLINTNEXTLINE(bugprone-exception-escape): that is how it ends, with a message
-ATOM_NOINLINE inline void leave(Scope& scope) noexcept {
-  if (innermost_scope() != &scope) [[unlikely]]
+ATOM_NOINLINE inline void leave(StoreFrame& scope) noexcept {
+  if (innermost_frame() != &scope) [[unlikely]]
     ends_out_of_order();
-  innermost_scope() = scope.outer;
+  innermost_frame() = scope.outer;
 }
 
 }  // namespace detail
 
 /// The store that is current in this thread or coroutine, or null.
 [[nodiscard]] ATOM_NOINLINE inline AtomStore* current_store() noexcept {
-  const detail::Scope* const scope = detail::innermost_scope();
+  const detail::StoreFrame* const scope = detail::innermost_frame();
   return scope ? scope->store : nullptr;
 }
 
@@ -65,7 +65,7 @@ class [[nodiscard]] StoreScope {
   template <class F>
   friend class Bound;
   explicit StoreScope(AtomStore* store) noexcept : scope_{store} { detail::enter(scope_); }
-  detail::Scope scope_;
+  detail::StoreFrame scope_;
 };
 
 /// What `bind` returns: a callable that is called as F is.
@@ -127,29 +127,29 @@ class Aside {
  public:
   Aside() noexcept = default;
   /// Of a scope that is in no list yet.
-  explicit Aside(Scope& scope) noexcept : innermost_(&scope), outermost_(&scope) {}
+  explicit Aside(StoreFrame& scope) noexcept : innermost_(&scope), outermost_(&scope) {}
   /// Takes all scopes from the innermost to `outermost`, which is in this thread's list, or null: then nothing.
-  ATOM_NOINLINE void take(Scope* outermost) noexcept {
+  ATOM_NOINLINE void take(StoreFrame* outermost) noexcept {
     if (!outermost) return;
     outermost_ = outermost;
-    innermost_ = std::exchange(innermost_scope(), outermost->outer);
+    innermost_ = std::exchange(innermost_frame(), outermost->outer);
   }
   /// Puts them into the list of the thread that runs this.
   ATOM_NOINLINE void put_back() noexcept {
     if (!innermost_) return;
-    outermost_->outer = std::exchange(innermost_scope(), std::exchange(innermost_, nullptr));
+    outermost_->outer = std::exchange(innermost_frame(), std::exchange(innermost_, nullptr));
   }
   explicit operator bool() const noexcept { return innermost_; }
 
  private:
-  Scope* innermost_ = nullptr;  // null: nothing is aside
-  Scope* outermost_ = nullptr;
+  StoreFrame* innermost_ = nullptr;  // null: nothing is aside
+  StoreFrame* outermost_ = nullptr;
 };
 
 /// The scope that a coroutine of others opened, which can only be known as the innermost.
 class InnermostScope {
  public:
-  ATOM_NOINLINE void take() noexcept { aside_.take(innermost_scope()); }
+  ATOM_NOINLINE void take() noexcept { aside_.take(innermost_frame()); }
   void put_back() noexcept { aside_.put_back(); }
 
  private:
@@ -171,7 +171,7 @@ class OwnScope {
   void put_back() noexcept { aside_.put_back(); }
 
  private:
-  Scope scope_;
+  StoreFrame scope_;
   Aside aside_;
 };
 

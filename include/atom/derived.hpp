@@ -40,6 +40,10 @@ struct DerivedOptions {
   std::optional<bool> server_only = {};
 };
 
+namespace detail {
+struct Input;
+}
+
 /// What the function of a derived atom reads with: `get(atom)` is the value that the store has of it, valid until the
 /// function returns.
 class Getter {
@@ -57,10 +61,11 @@ class Getter {
   const X& operator()(const X&) const = delete;  // get reads an atom: get(atom)
 
  private:
-  template <class>
-  friend class Derived;
-  explicit Getter(detail::DerivedBase& reader) noexcept : reader_(reader) {}
+  friend class detail::DerivedBase;
+  Getter(detail::DerivedBase& reader, detail::Input*& first) noexcept : reader_(reader), next_(&first) {}
   detail::DerivedBase& reader_;
+  mutable detail::Input** next_;  // what was read at this point the last time
+  mutable bool read_secret_ = false;
 };
 
 namespace detail {
@@ -68,7 +73,7 @@ namespace detail {
 class DerivedDefinition : public Definition {
  public:
   /// Calls the function, and gives a clone the value that it makes.
-  virtual void compute(DerivedBase& clone) const = 0;
+  virtual void compute(DerivedBase& clone, const Getter& get) const = 0;
   const bool inherits_secrecy;
 
   // What only an atom's own value needs.
@@ -83,6 +88,15 @@ class DerivedDefinition : public Definition {
     derived = true;
   }
   ~DerivedDefinition() = default;
+};
+
+/// Something that a derived atom has read.
+struct Input {
+  Input* next;
+  AtomBase* source;
+  Subscription edge;  // ends with the source
+  std::uint32_t version;
+  bool is_derived;
 };
 
 /// What a derived atom has read, and whether its value is still what they make of it.
@@ -122,30 +136,23 @@ class DerivedBase : public AtomBase {
     asked,   // something that an input was computed from has changed; the input may not have
     stale,   // an input has changed
   };
-  struct Input {
-    Input* next;
-    AtomBase* source;
-    Subscription edge;  // ends with the source
-    std::uint32_t version;
-    bool is_derived;
-    DerivedBase& derived() const noexcept { return static_cast<DerivedBase&>(*source); }
-    bool is(const AtomBase& atom) const noexcept { return source == &atom && edge.active(); }
-  };
 
   /// While one lives, the function may run: it can neither read nor drop the atom. Those that it reads are computed
   /// inside it, so a long chain needs much stack.
   class Computing : Editing {
    public:
     static constexpr std::uint32_t most = 1000;
-    explicit Computing(DerivedBase& derived) : Editing(derived), depth_(derived.signal_.delivery()->computing) {
-      if (depth_ == most) [[unlikely]]
+    explicit Computing(DerivedBase& derived)
+        : Editing(derived), depth_(derived.signal_.delivery()->computing), outer_depth_(depth_) {
+      if (outer_depth_ == most) [[unlikely]]
         derived.too_long();
-      ++depth_;
+      depth_ = outer_depth_ + 1;
     }
-    ~Computing() { --depth_; }
+    ~Computing() { depth_ = outer_depth_; }
 
    private:
     std::uint32_t& depth_;
+    const std::uint32_t outer_depth_;
   };
   ATOM_NOINLINE void refresh_slowly() {
     if (flags_ & editing) [[unlikely]]
@@ -154,7 +161,7 @@ class DerivedBase : public AtomBase {
     if (state_ == State::asked && !inputs_differ()) {
       settle(error_ ? State::failed : State::fresh);
     } else if (state_ != State::failed) {
-      recompute();
+      return recompute();
     }
     if (state_ == State::failed) [[unlikely]]
       std::rethrow_exception(error_);
@@ -173,33 +180,40 @@ class DerivedBase : public AtomBase {
     for (Input* input = first_; input; input = input->next) {
       if (!input->edge.active()) return true;
       if (!input->is_derived) continue;
+      auto& source = static_cast<DerivedBase&>(*input->source);
       try {
-        input->derived().refresh();
+        source.refresh();
       } catch (...) {
         return true;
       }
-      if (input->derived().version_ != input->version) return true;
+      if (source.version_ != input->version) return true;
     }
     return false;
   }
   void recompute() {
-    next_read_ = &first_;
-    const std::uint32_t secret_before = std::exchange(flags_, flags_ & ~secret) & secret;
     if (error_) {
       error_ = nullptr;
       ++version_;  // even with the same value, it is news to who got the exception
     }
-    State reached = State::fresh;
+    const Getter get(*this, first_);
     try {
-      definition().compute(*this);
+      definition().compute(*this, get);
     } catch (...) {
-      reached = State::failed;
       error_ = std::current_exception();
       ++version_;
+      finish(get, State::failed);
+      throw;
     }
-    if (*next_read_) [[unlikely]]
-      forget_from(*next_read_);
-    if ((flags_ & secret) != secret_before) ++version_;  // an equal value may come from a secret one now
+    finish(get, State::fresh);
+  }
+  /// The function has returned, or thrown.
+  ATOM_INLINE void finish(const Getter& get, State reached) noexcept {
+    if (*get.next_) [[unlikely]]
+      forget_from(*get.next_);
+    if (get.read_secret_ != is_server_only() && definition().inherits_secrecy) {
+      flags_ ^= secret;
+      ++version_;  // even with the same value, as it comes from a secret one now, or does not any more
+    }
     settle(reached);
   }
   void settle(State state) noexcept {
@@ -208,25 +222,29 @@ class DerivedBase : public AtomBase {
   }
 
   /// The function reads `atom`. If it did so at this point the last time, as it mostly does: that input.
-  Input* read_again(const AtomBase& atom) noexcept {
-    Input* const expected = *next_read_;
+  static Input* read_again(const Getter& get, const AtomBase& atom) noexcept {
+    Input* const expected = *get.next_;
     if (!expected || !expected->edge.active() || expected->source->definition_ != atom.definition_) return nullptr;
-    next_read_ = &expected->next;
+    get.next_ = &expected->next;
     return expected;
   }
   /// Else it is this one, of the store's clone.
-  ATOM_NOINLINE Input& depend_on(AtomBase& source) {
-    Input* const expected = *next_read_;
+  template <class A>
+  ATOM_NOINLINE Input& read_another(const Getter& get, const A& atom) {
+    return depend_on(get, store().use(atom));
+  }
+  ATOM_NOINLINE Input& depend_on(const Getter& get, AtomBase& source) {
+    Input* const expected = *get.next_;
     for (Input* input = first_; input != expected; input = input->next) {
-      if (input->is(source)) return *input;
+      if (input->source == &source && input->edge.active()) return *input;
     }
     const bool is_derived = source.definition_->derived;
     Piece<Input> piece(arena());
     auto edge = is_derived ? depend_on<State::asked>(source.signal_) : depend_on<State::stale>(source.signal_);
     Input* const input = ::new (piece.place()) Input{expected, &source, std::move(edge), 0, is_derived};
     piece.release();
-    *next_read_ = input;
-    next_read_ = &input->next;
+    *get.next_ = input;
+    get.next_ = &input->next;
     return *input;
   }
   template <State To>
@@ -234,19 +252,26 @@ class DerivedBase : public AtomBase {
     return signal.subscribe(on_input, [this](const void* loud, const void*, AtomBase&) { mark(To, loud); });
   }
   /// While one lives, the function reads an input; then, also if that throws, it is known what it has read.
+  template <bool IsDerived>
   class Reading {
    public:
-    Reading(DerivedBase& reader, Input& input) noexcept : reader_(reader), input_(input) {}
+    Reading(const Getter& get, Input& input) noexcept : get_(get), input_(input), source_(*input.source) {}
     Reading(const Reading&) = delete;
     Reading& operator=(const Reading&) = delete;
     ~Reading() {
-      if (input_.is_derived) input_.version = input_.derived().version_;
-      if (input_.source->is_server_only() && reader_.definition().inherits_secrecy) reader_.flags_ |= secret;
+      if constexpr (IsDerived) input_.version = derived().version_;
+      get_.read_secret_ |= source_.is_server_only();
+    }
+    const void* value() const {
+      if constexpr (IsDerived) derived().refresh();
+      return source_.value_;
     }
 
    private:
-    DerivedBase& reader_;
+    DerivedBase& derived() const noexcept { return static_cast<DerivedBase&>(source_); }
+    const Getter& get_;
     Input& input_;
+    AtomBase& source_;
   };
   ATOM_NOINLINE void forget_from(Input*& first) noexcept {
     while (Input* const input = first) {
@@ -302,7 +327,6 @@ class DerivedBase : public AtomBase {
   }
 
   Input* first_ = nullptr;
-  Input** next_read_ = &first_;
   std::uint32_t version_ = 0;
   State state_ = State::stale;
   bool marked_loud_ = false;  // since it was computed: so are all that read it
@@ -364,8 +388,7 @@ class Derived final : public detail::DerivedBase, public detail::Observable<Deri
    public:
     By(const Key& k, F&& f, const DerivedOptions& o)
         : DerivedDefinition(k, detail::type_ops<T>, o), fn_(std::move(f)) {}
-    void compute(DerivedBase& clone) const override {
-      const Getter get(clone);
+    void compute(DerivedBase& clone, const Getter& get) const override {
       static_cast<Derived&>(clone).assign(fn_(get));
     }
 
@@ -406,18 +429,18 @@ template <class F>
 Derived(Key, F) -> Derived<std::invoke_result_t<const F&, const Getter&>>;
 
 template <std::derived_from<AtomBase> A>
-const typename A::value_type& Getter::operator()(const A& atom) const {
-  detail::DerivedBase::Input* input = reader_.read_again(atom);
+ATOM_INLINE const typename A::value_type& Getter::operator()(const A& atom) const {
+  detail::Input* input = detail::DerivedBase::read_again(*this, atom);
   if (!input) [[unlikely]]
-    input = &reader_.depend_on(reader_.store().use(atom));
-  const detail::DerivedBase::Reading reading(reader_, *input);
-  return static_cast<A*>(input->source)->value();
+    input = &reader_.read_another(*this, atom);
+  const detail::DerivedBase::Reading<std::derived_from<A, detail::DerivedBase>> reading(*this, *input);
+  return *static_cast<const typename A::value_type*>(reading.value());
 }
 template <class T>
 const T& Getter::operator()(const AtomMember<T>& member) const {
-  Atom<T>& atom = reader_.store().use(member);
-  const detail::DerivedBase::Reading reading(reader_, reader_.depend_on(atom));
-  return atom.value();
+  detail::Input& input = reader_.depend_on(*this, reader_.store().use(member));
+  const detail::DerivedBase::Reading<false> reading(*this, input);
+  return *static_cast<const T*>(reading.value());
 }
 
 }  // namespace atom::inline v0_1

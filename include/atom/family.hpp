@@ -101,8 +101,8 @@ class MemberDefinition final : public Definition {
  public:
   MemberDefinition(const Definition& f, std::string_view k, std::uint32_t h) : Definition(f, k, h) {}
   void build(void* place, std::pmr::memory_resource* memory) const override { family->build(place, memory); }
-  Value before_update(const void* next, const void* current) const override {
-    return family->before_update(next, current);
+  Value before_update(const void* next, const void* before) const override {
+    return family->before_update(next, before);
   }
   void on_update(const void* now, const void* old, AtomBase& clone) const override {
     family->on_update(now, old, clone);

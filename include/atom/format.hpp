@@ -154,8 +154,7 @@ class LogText {
       to += plain;
       return escaped.size();
     }
-    const bool is_ascii = static_cast<unsigned char>(text[0]) < 0x80;
-    const std::size_t length = is_ascii ? 1 : JsonWriter::sequence_length(text.data(), text.data() + text.size());
+    const std::size_t length = utf8_length(text);
     if (length == 0) {
       to += "\xef\xbf\xbd";
       return 1;

@@ -50,6 +50,7 @@ class DerivedBase;
 template <class Adapter>
 class PersistHook;
 class MailboxHook;
+class SessionHook;
 class LogText;
 class Recorder;
 }  // namespace detail

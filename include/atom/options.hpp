@@ -80,9 +80,9 @@ class AtomDefinition final : public Definition {
       ::new (place) T(factory());  // built in place, so T need not be movable
     }
   }
-  Value before_update(const void* next, const void* current) const override {
+  Value before_update(const void* next, const void* before) const override {
     if constexpr (copyable<T>) {
-      return Value(options.before_update(T(*static_cast<const T*>(next)), *static_cast<const T*>(current)));
+      return Value(options.before_update(T(*static_cast<const T*>(next)), *static_cast<const T*>(before)));
     } else {
       return Value();
     }

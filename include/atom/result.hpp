@@ -1,9 +1,10 @@
-// A T, or the reason why there is none: what reading text from outside gives.
+// A T, or the reason why there is none: what reading text from outside gives, and what may fail in a database.
 #pragma once
 
 #include <atom/config.hpp>
 #include <atom/error.hpp>
 
+#include <concepts>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -24,17 +25,17 @@ class [[nodiscard]] Result {
   bool has_value() const noexcept { return state_.index() == 0; }
   explicit operator bool() const noexcept { return has_value(); }
 
-  /// The value; throws Error with the error's message if there is none.
+  /// The value; if there is none, throws the error, or an Error with its message where it is no exception.
   const T& value() const& { return *checked(); }
   T& value() & { return *checked(); }
-  T&& value() && { return std::move(*checked()); }
+  T value() && { return std::move(*checked()); }  // no reference: `for (auto& x : f().value())` would dangle
   T value_or(T fallback) const& { return has_value() ? **this : std::move(fallback); }
   T value_or(T fallback) && { return has_value() ? *std::move(*this) : std::move(fallback); }
 
   /// The value. There must be one.
   const T& operator*() const& noexcept { return *std::get_if<0>(&state_); }
   T& operator*() & noexcept { return *std::get_if<0>(&state_); }
-  T&& operator*() && noexcept { return std::move(*std::get_if<0>(&state_)); }
+  T operator*() && noexcept(std::is_nothrow_move_constructible_v<T>) { return std::move(*std::get_if<0>(&state_)); }
   const T* operator->() const noexcept { return std::get_if<0>(&state_); }
   T* operator->() noexcept { return std::get_if<0>(&state_); }
 
@@ -43,7 +44,13 @@ class [[nodiscard]] Result {
 
  private:
   T* checked() {
-    if (!has_value()) throw Error(error().message());
+    if (!has_value()) {
+      if constexpr (std::derived_from<E, Error>) {
+        throw error();
+      } else {
+        throw Error(error().message());
+      }
+    }
     return std::get_if<0>(&state_);
   }
   const T* checked() const { return const_cast<Result*>(this)->checked(); }

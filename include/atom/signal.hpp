@@ -216,7 +216,7 @@ class Signal {
   /// still there: if not, there is nothing to end.
   ATOM_INLINE bool tell(const Listener* last, Events events, const void* now, const void* old, AtomBase& atom,
                         Hold& hold) noexcept {
-    if (!last || !heard(events)) return true;
+    if (!heard(events)) return true;
     for (Listener* listener = listeners_.last->next;; listener = listener->next) {
       if (listener->events & events) {
         try {
@@ -235,9 +235,10 @@ class Signal {
   void invalidate(AtomBase& atom, bool loud) noexcept {
     if (!heard(on_input)) [[likely]]
       return;
-    for (Listener* listener = listeners_.last->next;; listener = listener->next) {
+    Listener* const last = listeners_.last;
+    for (Listener* listener = last->next;; listener = listener->next) {
       if (listener->events & on_input) listener->ops->call(*listener, loud ? &atom : nullptr, nullptr, atom);
-      if (listener == listeners_.last) return;
+      if (listener == last) return;
     }
   }
 

@@ -257,6 +257,7 @@ class AtomStore {
   friend class detail::PersistHook;
   friend class detail::Recorder;
   friend class detail::MailboxHook;
+  friend class detail::SessionHook;
 
   // use
   template <class A>
@@ -489,8 +490,8 @@ inline const Snapshot* AtomStore::sift(const Snapshot& snapshot, Trust from, Hyd
       report.rejected.push_back({std::string(entry.key), Rejection::Cause::busy, "the atom is inside its own mutate"});
       continue;
     }
-    const void* const current = clone ? clone->value_ : definition->default_value;
-    const detail::Judgement judgement(entry.key, *definition, current, entry.value, from);
+    const void* const before = clone ? clone->value_ : definition->default_value;
+    const detail::Judgement judgement(entry.key, *definition, before, entry.value, from);
     if (judgement.rejection()) {
       report.rejected.push_back(*judgement.rejection());
     } else if (definition->is_family) {

@@ -81,26 +81,41 @@ MUTANTS = [
     Mutant(
         "watchers are told before change listeners",
         "atom_base.hpp",
-        "if (!signal_.tell(last, detail::on_change, now, old, *this, hold)) return;\n"
-        "      if (!signal_.tell(last, detail::on_watch, now, old, *this, hold)) return;",
-        "if (!signal_.tell(last, detail::on_watch, now, old, *this, hold)) return;\n"
-        "      if (!signal_.tell(last, detail::on_change, now, old, *this, hold)) return;",
+        "if (!signal_.tell(last, detail::on_change, now, old, *this, hold)) return false;\n"
+        "      if (!signal_.tell(last, detail::on_watch, now, old, *this, hold)) return false;",
+        "if (!signal_.tell(last, detail::on_watch, now, old, *this, hold)) return false;\n"
+        "      if (!signal_.tell(last, detail::on_change, now, old, *this, hold)) return false;",
         ["atom.cpp"],
     ),
     # ---- atom.hpp: writing and watching
     Mutant(
         "an update to an equal value is told",
         "atom.hpp",
-        "bool replace(T&& next, bool loud) {\n    if (detail::same_value<T>(current(), next)) [[unlikely]]\n      return false;",
-        "bool replace(T&& next, bool loud) {",
+        "bool replace(detail::Sink<T> next, bool loud) {\n    if (detail::same_value<T>(current(), next)) [[unlikely]]\n      return false;",
+        "bool replace(detail::Sink<T> next, bool loud) {",
+        ["atom.cpp"],
+    ),
+    Mutant(
+        "a number that changes in a batch is told at once",
+        "atom.hpp",
+        "if (loud && !signal_.delivery()->held())",
+        "if (loud)",
         ["atom.cpp"],
     ),
     Mutant(
         "a number changes under the listeners that look at it",
-        "atom.hpp",
-        "if (tell && owns_value() && !signal_.delivery()->held()) [[likely]] {",
-        "if (tell && owns_value()) [[likely]] {",
+        "atom_base.hpp",
+        "template_flag | before_update_flag | editing | shown | change_pending | dropped;",
+        "template_flag | before_update_flag | editing | change_pending | dropped;",
         ["atom.cpp"],
+    ),
+    Mutant(
+        "it is not known that listeners look at a number",
+        "atom_base.hpp",
+        "flags_ |= shown;\n    signal_",
+        "signal_",
+        ["atom.cpp"],
+        memory=True,
     ),
     Mutant(
         "a clone with a value of its own is not modified by an update",
@@ -251,8 +266,8 @@ MUTANTS = [
     Mutant(
         "the outermost hold does not dispose of what was dropped",
         "detail/delivery.hpp",
-        "!(delivery_->queue_.empty() && delivery_->graveyard_.empty())",
-        "!delivery_->queue_.empty()",
+        "!(queue_.empty() && graveyard_.empty())",
+        "!queue_.empty()",
         ["detail/delivery.cpp"],
     ),
     # ---- store.hpp
@@ -382,10 +397,10 @@ MUTANTS = [
     ),
     Mutant(
         "a surrogate passes for UTF-8",
-        "detail/json_writer.hpp",
+        "detail/utf8.hpp",
         "first != 0xed || second <= 0x9f",
         "true",
-        ["json.cpp"],
+        ["detail/utf8.cpp", "json.cpp"],
     ),
     Mutant(
         "a number that is none leaves its key behind",
@@ -536,8 +551,8 @@ MUTANTS = [
     Mutant(
         "where a coroutine goes on, its scopes end in those of the thread that it left",
         "context.hpp",
-        "outermost_->outer = std::exchange(innermost_scope(), std::exchange(innermost_, nullptr));",
-        "innermost_scope() = std::exchange(innermost_, nullptr);",
+        "outermost_->outer = std::exchange(innermost_frame(), std::exchange(innermost_, nullptr));",
+        "innermost_frame() = std::exchange(innermost_, nullptr);",
         ["context.cpp"],
     ),
     Mutant(
@@ -558,7 +573,7 @@ MUTANTS = [
         "a coroutine with a StorePromise takes only its innermost scope along",
         "context.hpp",
         "aside_.take(&scope_);",
-        "aside_.take(innermost_scope());",
+        "aside_.take(innermost_frame());",
         ["context.cpp"],
     ),
     Mutant(
@@ -571,7 +586,7 @@ MUTANTS = [
     Mutant(
         "a scope may end out of order",
         "context.hpp",
-        "if (innermost_scope() != &scope) [[unlikely]]",
+        "if (innermost_frame() != &scope) [[unlikely]]",
         "if (false)",
         ["context.cpp"],
     ),
@@ -797,7 +812,7 @@ MUTANTS = [
     Mutant(
         "a derived atom keeps an input that it did not read any more",
         "derived.hpp",
-        "if (*next_read_) [[unlikely]]\n      forget_from(*next_read_);\n",
+        "if (*get.next_) [[unlikely]]\n      forget_from(*get.next_);\n",
         "",
         ["derived.cpp"],
     ),
@@ -811,15 +826,29 @@ MUTANTS = [
     Mutant(
         "a derived atom does not know which value of an input it has read",
         "derived.hpp",
-        "if (input_.is_derived) input_.version = input_.derived().version_;",
+        "if constexpr (IsDerived) input_.version = derived().version_;",
         "",
         ["derived.cpp"],
     ),
     Mutant(
         "what is computed from a server-only value is not server-only",
         "derived.hpp",
-        "reader_.flags_ |= secret;",
-        "{}",
+        "get_.read_secret_ |= source_.is_server_only();",
+        "",
+        ["derived.cpp"],
+    ),
+    Mutant(
+        "what says that it is not server-only is so all the same, because of what it reads",
+        "derived.hpp",
+        " && definition().inherits_secrecy",
+        "",
+        ["derived.cpp"],
+    ),
+    Mutant(
+        "a clone of an atom that is server-only is not",
+        "atom_base.hpp",
+        "if (definition_->server_only) flags_ |= secret;",
+        "",
         ["derived.cpp"],
     ),
     Mutant(
@@ -832,7 +861,7 @@ MUTANTS = [
     Mutant(
         "an equal value that comes from a server-only one is not told to what reads it",
         "derived.hpp",
-        "if ((flags_ & secret) != secret_before) ++version_;",
+        "      ++version_;  // even with the same value, as it comes from a secret one now, or does not any more\n",
         "",
         ["derived.cpp"],
     ),
@@ -874,8 +903,8 @@ MUTANTS = [
     Mutant(
         "a chain of derived atoms may be as long as it likes",
         "derived.hpp",
-        "if (depth_ == most) [[unlikely]]",
-        "if (depth_ == 100'000) [[unlikely]]",
+        "if (outer_depth_ == most) [[unlikely]]",
+        "if (outer_depth_ == 100'000) [[unlikely]]",
         ["derived.cpp"],
     ),
     Mutant(
@@ -905,5 +934,12 @@ MUTANTS = [
         "atom.flags_ |= AtomBase::own_old;  // listeners will be told that it was before",
         "",
         ["transaction.cpp"],
+    ),
+    Mutant(
+        "what rounds to the greatest float is refused",
+        "codec.hpp",
+        "if (!(wide < beyond && wide > -beyond)) return reader.fail(name);",
+        "if (!(wide <= most && wide >= -most)) return reader.fail(name);",
+        ["json_reader.cpp"],
     ),
 ]

@@ -66,7 +66,7 @@ class Definition {
   /// Builds a clone's first value in raw memory, where there is no default.
   virtual void build(void* place, std::pmr::memory_resource* memory) const = 0;
   /// What `before_update` makes of a value of this type.
-  virtual Value before_update(const void* next, const void* current) const = 0;
+  virtual Value before_update(const void* next, const void* before) const = 0;
   virtual void on_update(const void* now, const void* old, AtomBase& clone) const = 0;
   /// The end of an atom of a family: nobody else needs its definition.
   virtual void free(Arena&) const noexcept {}

@@ -113,6 +113,7 @@ class Delivery {
 
  private:
   friend class Hold;
+  bool something_waits() const noexcept { return !(queue_.empty() && graveyard_.empty()); }
   void deliver_all(Hold& hold);
   void give_up(Hold& hold) noexcept;
 
@@ -131,6 +132,9 @@ class Hold {
   explicit Hold(Delivery& delivery) noexcept : delivery_(&delivery), outer_(delivery.innermost_) {
     delivery.innermost_ = this;
   }
+  /// Where there is none yet. (Nothing is read, or each delivery would wait for what the one before has written.)
+  struct Outermost {};
+  Hold(Delivery& delivery, Outermost) noexcept : delivery_(&delivery), outer_(nullptr) { delivery.innermost_ = this; }
   Hold(const Hold&) = delete;
   Hold& operator=(const Hold&) = delete;
   ~Hold() {
@@ -147,7 +151,7 @@ class Hold {
   void finish() {
     settle();
     if (error_) [[unlikely]]
-      std::rethrow_exception(std::exchange(error_, nullptr));
+      rethrow();
   }
   /// The same, but what listeners throw is lost: a more important exception is on its way.
   void finish_quietly() noexcept {
@@ -161,10 +165,11 @@ class Hold {
  private:
   friend class Delivery;
   void settle() {
-    if (delivery_ && !outer_ && !(delivery_->queue_.empty() && delivery_->graveyard_.empty())) [[unlikely]] {
-      delivery_->deliver_all(*this);
-    }
+    if (delivery_ && delivery_->something_waits() && !outer_) [[unlikely]]
+      deliver();
   }
+  ATOM_NOINLINE void deliver() { delivery_->deliver_all(*this); }
+  [[noreturn]] ATOM_COLD void rethrow() { std::rethrow_exception(std::exchange(error_, nullptr)); }
 
   Delivery* delivery_;
   Hold* const outer_;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atom/config.hpp>
+#include <atom/detail/utf8.hpp>
 
 #include <bit>
 #include <charconv>
@@ -132,7 +133,7 @@ class JsonWriter {
   template <class Number>
   void floating(Number value) {
     using Limits = std::numeric_limits<Number>;
-    if (!(value >= Limits::lowest() && value <= Limits::max())) [[unlikely]]
+    if (!(value >= Limits::lowest() && value <= (Limits::max)())) [[unlikely]]
       return leave_out();
     need(40);
     // With at most two decimals and 14 digits, hundredths are the shortest digits that read back. They are quick to
@@ -268,7 +269,7 @@ class JsonWriter {
   const char* beyond_ascii(const char* from, const char* end) {
     while (from != end && static_cast<unsigned char>(*from) >= 0x80) {
       need(static_cast<std::size_t>(end - from) + 32);
-      const std::size_t length = sequence_length(from, end);
+      const std::size_t length = utf8_length({from, static_cast<std::size_t>(end - from)});
       if (length == 0) {
         std::memcpy(at_, "\xef\xbf\xbd", 3);
         at_ += 3;
@@ -283,25 +284,6 @@ class JsonWriter {
       }
     }
     return from;
-  }
-  /// Of the UTF-8 sequence that begins here; 0: it is none.
-  static std::size_t sequence_length(const char* from, const char* end) noexcept {
-    const auto byte = [&](std::ptrdiff_t i) { return i < end - from ? static_cast<unsigned char>(from[i]) : 0u; };
-    const auto continues = [&](std::ptrdiff_t i) { return (byte(i) & 0xc0) == 0x80; };
-    const unsigned first = byte(0);
-    const unsigned second = byte(1);
-    if (first >= 0xc2 && first <= 0xdf) return continues(1) ? 2 : 0;
-    if ((first & 0xf0) == 0xe0) {
-      const bool shortest = first != 0xe0 || second >= 0xa0;
-      const bool no_surrogate = first != 0xed || second <= 0x9f;
-      return continues(1) && continues(2) && shortest && no_surrogate ? 3 : 0;
-    }
-    if (first >= 0xf0 && first <= 0xf4) {
-      const bool shortest = first != 0xf0 || second >= 0x90;
-      const bool in_range = first != 0xf4 || second <= 0x8f;
-      return continues(1) && continues(2) && continues(3) && shortest && in_range ? 4 : 0;
-    }
-    return 0;
   }
 
   char* begin_ = inline_;

@@ -37,7 +37,7 @@ namespace detail {
 class Judgement {
  public:
   /// `current` is what `before_update` is shown as the value before.
-  Judgement(std::string_view key, const Definition& definition, const void* current, const Value& value, Trust from)
+  Judgement(std::string_view key, const Definition& definition, const void* before, const Value& value, Trust from)
       : key_(key) {
     const TypeOps& type = definition.type;
     if (definition.derived) {
@@ -64,7 +64,7 @@ class Judgement {
         return;
       }
     }
-    if (from == Trust::client && definition.has_before_update) ask(definition, current);
+    if (from == Trust::client && definition.has_before_update) ask(definition, before);
   }
   Judgement(const Judgement&) = delete;
   Judgement& operator=(const Judgement&) = delete;
@@ -74,10 +74,10 @@ class Judgement {
   const Value& accepted() const noexcept { return *accepted_; }
 
  private:
-  void ask(const Definition& definition, const void* current) {
+  void ask(const Definition& definition, const void* before) {
     const void* const next = accepted_->data();
     try {
-      converted_ = definition.before_update(next, current ? current : next);
+      converted_ = definition.before_update(next, before ? before : next);
       accepted_ = &converted_;
     } catch (const std::exception& error) {
       reject(Rejection::Cause::refused, std::string("before_update refused it: ") + error.what());

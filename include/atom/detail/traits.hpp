@@ -99,4 +99,9 @@ inline constexpr bool comparable = Every<CompareCheck, T>::value;
 template <class T>
 inline constexpr bool isolated = Every<IsolationCheck, T>::value;
 
+/// How a T is passed on that is taken over in the end: in registers, where it fits.
+template <class T>
+using Sink = std::conditional_t<
+    std::is_trivially_copyable_v<T> && std::is_move_constructible_v<T> && sizeof(T) <= 2 * sizeof(void*), T, T&&>;
+
 }  // namespace atom::inline v0_1::detail

@@ -7,13 +7,13 @@
 namespace atom::inline v0_1::detail {
 
 /// A store that is current, and what was so before. Those of one thread are a list, the innermost first.
-struct Scope {
+struct StoreFrame {
   AtomStore* store;  // null: none is current
-  Scope* outer = nullptr;
+  StoreFrame* outer = nullptr;
 };
 
-ATOM_API inline Scope*& innermost_scope() noexcept {
-  static constinit thread_local Scope* innermost = nullptr;
+ATOM_API inline StoreFrame*& innermost_frame() noexcept {
+  static constinit thread_local StoreFrame* innermost = nullptr;
   return innermost;
 }
 

@@ -1081,8 +1081,8 @@ MUTANTS = [
     Mutant(
         "a state that somebody holds is swept out",
         "state/detail/table.hpp",
-        "!node || node->references.load(std::memory_order_acquire) != 0 || !has_ended(*node)",
-        "!node || !has_ended(*node)",
+        "!node || node->references.load(std::memory_order_acquire) != 0 || !is_useless(*node)",
+        "!node || !is_useless(*node)",
         ["state/detail/table.cpp"],
         memory=True,
     ),
@@ -1135,6 +1135,13 @@ MUTANTS = [
         "if (node.extras.load(std::memory_order_acquire)->sliding) start_time(node);",
         "start_time(node);",
         ["contract/lifetimes.cpp"],
+    ),
+    Mutant(
+        "copies of a database's states pile up",
+        "state/detail/table.hpp",
+        "    return milliseconds_now() - checked >= staleness_;",
+        "    return checked < 0;",
+        ["state/engine.cpp"],
     ),
     Mutant(
         "who compares with a version that is over takes a batch to find out",

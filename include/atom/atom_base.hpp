@@ -89,7 +89,6 @@ class ATOM_API AtomBase : private detail::Deliverable {
   friend class detail::LogText;
   friend class detail::DerivedBase;
   friend class detail::Recorder;
-  friend class detail::SessionHook;
   friend class detail::Transaction;
 
   /// A template. It lives as long as its definition is registered.

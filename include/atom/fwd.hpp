@@ -50,7 +50,6 @@ class DerivedBase;
 template <class Adapter>
 class PersistHook;
 class MailboxHook;
-class SessionHook;
 class LogText;
 class Recorder;
 }  // namespace detail

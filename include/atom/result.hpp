@@ -1,10 +1,9 @@
-// A T, or the reason why there is none: what reading text from outside gives, and what may fail in a database.
+// A T, or the reason why there is none: what reading text from outside gives.
 #pragma once
 
 #include <atom/config.hpp>
 #include <atom/error.hpp>
 
-#include <concepts>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -25,7 +24,7 @@ class [[nodiscard]] Result {
   bool has_value() const noexcept { return state_.index() == 0; }
   explicit operator bool() const noexcept { return has_value(); }
 
-  /// The value; if there is none, throws the error, or an Error with its message where it is no exception.
+  /// The value; throws Error with the error's message if there is none.
   const T& value() const& { return *checked(); }
   T& value() & { return *checked(); }
   T value() && { return std::move(*checked()); }  // no reference: `for (auto& x : f().value())` would dangle
@@ -44,13 +43,7 @@ class [[nodiscard]] Result {
 
  private:
   T* checked() {
-    if (!has_value()) {
-      if constexpr (std::derived_from<E, Error>) {
-        throw error();
-      } else {
-        throw Error(error().message());
-      }
-    }
+    if (!has_value()) throw Error(error().message());
     return std::get_if<0>(&state_);
   }
   const T* checked() const { return const_cast<Result*>(this)->checked(); }

@@ -193,7 +193,6 @@ class Snapshot {
  private:
   friend class AtomStore;
   friend class detail::Layers;
-  friend class detail::SessionHook;
   static constexpr std::size_t searched_plainly = 16;  // above that, an index is built
 
   const Value* find(std::string_view key, std::uint32_t hash) const noexcept {

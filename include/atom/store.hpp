@@ -257,7 +257,6 @@ class AtomStore {
   friend class detail::PersistHook;
   friend class detail::Recorder;
   friend class detail::MailboxHook;
-  friend class detail::SessionHook;
 
   // use
   template <class A>

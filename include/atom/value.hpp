@@ -108,7 +108,6 @@ class Value {
   friend class Atom;
   friend class detail::Judgement;
   friend class detail::Layers;
-  friend class detail::SessionHook;
   template <class V>
   friend V detail::value_at(const detail::Place& place, V fallback);
   enum class Place : std::uint8_t { inside, heap, elsewhere };

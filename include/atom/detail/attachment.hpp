@@ -1,4 +1,4 @@
-// What lives with a store and follows it: what persists, a history, a mailbox, a session.
+// What lives with a store and follows it: what persists, a history, a mailbox.
 #pragma once
 
 #include <atom/detail/chain.hpp>
@@ -13,7 +13,7 @@ class Definition;
 /// Takes part in the first use of each atom and in the store's end. A store has a list of them.
 class Attachment {
  public:
-  enum class Kind : std::uint8_t { persist, history, mailbox, session };
+  enum class Kind : std::uint8_t { persist, history, mailbox };
 
   Attachment(const Attachment&) = delete;
   Attachment& operator=(const Attachment&) = delete;

@@ -10,7 +10,6 @@
 #include <atom/detail/traits.hpp>
 #include <atom/detail/type_identity.hpp>
 #include <atom/equal.hpp>
-#include <atom/fwd.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -72,10 +71,6 @@ struct TypeOps : TypeIdentity {
   void (*write)(const void* object, JsonWriter& writer);
   /// Builds a T in raw storage from text; false: it is none. Null: T cannot be read from text.
   bool (*read)(void* to, Reader& reader, std::pmr::memory_resource* memory);
-  /// How T is stored in databases, by its own count, and what makes a T of what another version has stored (null: there
-  /// is no such function; false: it cannot). See state/type.hpp.
-  int version;
-  bool (*migrate)(void* to, int from, const Value& stored);
 
   bool same_type(const TypeOps& other) const noexcept {
     return this == &other ||
@@ -160,12 +155,6 @@ struct TypeOpsFor {
     guard.object = nullptr;
     return true;
   }
-  static bool migrate(void* to, int from, const Value& stored) {
-    auto now = T::atom_migrate(from, stored);
-    if (!now) return false;
-    ::new (to) T(*std::move(now));
-    return true;
-  }
   static consteval Kind kind() {
     if constexpr (integer<T>) {
       return std::is_signed_v<T> ? Kind::signed_integer : Kind::unsigned_integer;
@@ -193,11 +182,6 @@ struct TypeOpsFor {
     if constexpr (integer<T> || text<T>) ops.convert = &convert;
     if constexpr (writable<T>) ops.write = &write;
     if constexpr (readable<T> && std::default_initializable<T>) ops.read = &read;
-    if constexpr (requires { T::atom_version; }) {
-      static_assert(T::atom_version >= 0, "atom_version is a number that is not negative");
-      ops.version = T::atom_version;
-    }
-    if constexpr (requires(const Value& stored) { T::atom_migrate(0, stored); }) ops.migrate = &migrate;
     return ops;
   }
 };

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 namespace result_test {
@@ -31,6 +32,15 @@ TEST_CASE("A result may hold what can only be moved") {
   atom::Result<std::unique_ptr<int>> result(std::make_unique<int>(7));
   const std::unique_ptr<int> taken = *std::move(result);
   CHECK(*taken == 7);
+}
+
+TEST_CASE("What is taken out of a result that is about to go does not refer to it") {
+  const auto make = [] { return Text(std::string(100, 'x')); };
+  std::string letters;
+  for (const char letter : make().value()) letters += letter;
+  CHECK(letters == std::string(100, 'x'));
+  STATIC_REQUIRE(std::is_same_v<decltype(make().value()), std::string>);
+  STATIC_REQUIRE(std::is_same_v<decltype(*make()), std::string>);
 }
 
 TEST_CASE("An error without a path or without anything found still reads well") {

@@ -36,7 +36,7 @@ namespace detail {
 /// Whether a value may become an atom's, and as what.
 class Judgement {
  public:
-  /// `current` is what `before_update` is shown as the value before.
+  /// `before` is what `before_update` is shown as the value before.
   Judgement(std::string_view key, const Definition& definition, const void* before, const Value& value, Trust from)
       : key_(key) {
     const TypeOps& type = definition.type;

@@ -181,11 +181,6 @@ struct RequestContext {
   std::string component = {};  ///< the key of the component that is being rendered
 };
 
-namespace detail {
-/// Of no request, where no scope is a placeholder.
-inline const RequestContext no_request;
-}  // namespace detail
-
 /// What options take: a scope, or a placeholder for one. By default it is the component of the request.
 class AnyScope {
  public:

@@ -136,7 +136,7 @@ class StateStore {
   }
   template <state_value T>
   StateResult<State<T>> try_get_state(T default_value, const StateOptions& options,
-                                      const RequestContext& context = detail::no_request) {
+                                      const RequestContext& context = {}) {
     const Scope* const scope = options.scope.fixed();
     if (detail::NodeReference node = scope ? find<T>(*scope, options.key) : detail::NodeReference()) [[likely]]
       return State<T>(std::move(node));
@@ -153,7 +153,7 @@ class StateStore {
   }
   template <state_value T>
   StateResult<State<T>> try_create_state(T default_value, const StateOptions& options,
-                                         const RequestContext& context = detail::no_request) {
+                                         const RequestContext& context = {}) {
     StateResult<State<T>> state = try_get_state(default_value, options, context);
     if (!state) return state;
     const StateResult<bool> written = state->try_set_if(std::move(default_value), 0);
@@ -167,14 +167,14 @@ class StateStore {
   }
 
   /// Whether the state has a value; key and scope are looked at, nothing else.
-  bool has_state(const StateOptions& options, const RequestContext& context = detail::no_request) {
+  bool has_state(const StateOptions& options, const RequestContext& context = {}) {
     const Scope scope = resolve(options, context).value();
     if (engine_) return version_in_database(scope, options.key) != 0;
     const detail::NodeReference node = core_.table.find(scope, options.key);
     return node && is_there(*node);
   }
   /// Ends its value, and tells its listeners the default. Whether it had one.
-  bool delete_state(const StateOptions& options, const RequestContext& context = detail::no_request) {
+  bool delete_state(const StateOptions& options, const RequestContext& context = {}) {
     const Scope scope = resolve(options, context).value();
     if (const detail::NodeReference node = core_.table.find(scope, options.key)) return core_.erase(node).value();
     return engine_ && delete_in_database(scope, options.key);

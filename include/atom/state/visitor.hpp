@@ -60,10 +60,21 @@ namespace detail {
 struct VisitorRecord {
   std::string user = {};      // empty: nobody has signed in
   std::string moved_to = {};  // the id that the client has now, and then nothing else counts
-  std::int64_t until = 0;     // of `moved_to`: when it ends; milliseconds since 1970, as is
+  std::int64_t until = 0;     // when `moved_to` ends, or else the hold (see below); milliseconds since 1970, as is
   std::int64_t renewed = 0;   // when its time to live began
 
   static constexpr std::string_view key = "atom.visitor";
+  /// No session commits for a moment, as a sign-in moves the client's states. (A clock that is far ahead holds nobody.)
+  bool is_held() const {
+    const std::int64_t left = until - now();
+    return moved_to.empty() && left > 0 && left <= longest_hold.count();
+  }
+  static constexpr std::chrono::milliseconds longest_hold{2000};
+
+  static std::int64_t now() {
+    const auto time = std::chrono::system_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
+  }
   bool operator==(const VisitorRecord&) const = default;
   static constexpr auto atom_fields() {
     return atom::describe(atom::field("user", &VisitorRecord::user), atom::field("movedTo", &VisitorRecord::moved_to),
@@ -76,6 +87,12 @@ class VisitorGuard final : public SessionGuard {
  public:
   VisitorGuard(const SessionId& its_id, VisitorRecord its_record, std::int64_t version, std::chrono::milliseconds ttl)
       : id(its_id), scope(its_id.scope()), record(std::move(its_record)), ttl_(ttl), version_(version) {}
+
+  /// What no record has: a commit that expects it waits for the next.
+  static constexpr std::int64_t none = -1;
+  static std::int64_t version_to_expect(const SeenState& seen) {
+    return static_cast<const VisitorRecord*>(seen.value.get())->is_held() ? none : seen.version;
+  }
 
   /// 0: it is not kept yet, nor is anything else of this client.
   std::int64_t version() const {
@@ -126,7 +143,7 @@ class VisitorGuard final : public SessionGuard {
     const auto* const now = static_cast<const VisitorRecord*>(seen->value.get());
     if (!now || !now->moved_to.empty() || now->user != record.user) return ended();
     const std::lock_guard lock(mutex_);
-    version_ = seen->version;
+    version_ = version_to_expect(*seen);
     return std::nullopt;
   }
   void committed(const UnitStep& step) noexcept override {
@@ -193,7 +210,8 @@ class Visitor {
   }
 
   /// This client is this user from now on, under a new id. Where it was nobody's, its states become the user's, as
-  /// `merge` says, in the same step. Commit sessions before it.
+  /// `merge` says, in the same step. Commit sessions before it. Those of other requests, if they write all the while,
+  /// wait until it is done (for two seconds, if this process ends).
   ///
   /// Throws StateError, and has changed nothing: session_ended if the client has signed in or out since the request
   /// began; invalid_name or too_large if the id is empty, is not UTF-8, or cannot be in a scope; what
@@ -218,10 +236,7 @@ class Visitor {
   static constexpr unsigned most_moves = 4;  // that an old id may be behind
 
   detail::StateCore& core() const noexcept { return states_.core_; }
-  static std::int64_t now() {
-    const auto time = std::chrono::system_clock::now().time_since_epoch();
-    return std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
-  }
+  static std::int64_t now() { return Record::now(); }
   RequestContext known() const { return {.client_id = guard_->id.text(), .user_id = user_id()}; }
   std::shared_ptr<Guard> guard(const SessionId& id, Record record, std::int64_t version) const {
     return std::make_shared<Guard>(id, std::move(record), version, options_.ttl);
@@ -234,7 +249,7 @@ class Visitor {
       const auto* const record = static_cast<const Record*>(seen.value.get());
       if (!record) return;
       if (record->moved_to.empty()) {
-        guard_ = guard(id, *record, seen.version);
+        guard_ = guard(id, *record, Guard::version_to_expect(seen));
         is_to_be_told_ = false;
         is_behind_ = moves > 0;
         if (!is_behind_) renew();
@@ -255,6 +270,14 @@ class Visitor {
     if (detail::Unit(core(), {&step, 1}, core().deadline()).commit()) return;
     guard_ = guard(guard_->id, std::move(next), step.version);
     is_to_be_told_ = true;  // the browser counts the age of its cookie, too
+  }
+  /// Lets this client's commits wait, as they overtake the sign-in. If it fails, the next attempt finds out why.
+  void hold(Deadline deadline) {
+    Record next = guard_->record;
+    next.until = now() + Record::longest_hold.count();
+    detail::UnitStep step = guard_->write(next, options_.ttl);
+    if (detail::Unit(core(), {&step, 1}, deadline).commit()) return;
+    guard_ = guard(guard_->id, std::move(next), step.version);
   }
   /// The client's record has been written since the request began. Whether that was the very sign-in that is wanted.
   bool has_become(std::string_view user_id) {
@@ -320,7 +343,11 @@ inline void Visitor::sign_in(std::string_view user_id, const Merge& merge) {
       break;
     }
     if (!failure->conflict) throw failure->error;
-    if (is_known && *failure->conflict == old && has_become(user_id)) break;
+    if (*failure->conflict < old) {
+      if (failures > 1) hold(deadline);
+    } else if (is_known && *failure->conflict == old && has_become(user_id)) {
+      break;
+    }
     if (!detail::pause_before(core(), failures, deadline)) throw failure->error;
   }
   is_to_be_told_ = true;

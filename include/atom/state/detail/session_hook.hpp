@@ -87,7 +87,7 @@ class CommitJob final : public SessionJob {
 
   // Once it is done:
 
-  std::optional<StateError> take(SessionHook& hook) override;
+  inline std::optional<StateError> take(SessionHook& hook) override;
   const std::optional<StateError>& error() const noexcept { return error_; }
   /// Of a conflict: what was to be read again. Empty: it was not.
   const std::vector<Known>& fresh() const noexcept { return known_; }
@@ -154,7 +154,7 @@ class LoadJob final : public SessionJob {
   using Names = std::vector<std::pair<atom::Scope, std::string>>;
   LoadJob(StateCore& core, Names names, Deadline deadline)
       : core_(core), names_(std::move(names)), outcomes_(names_.size()), deadline_(deadline) {}
-  std::optional<StateError> take(SessionHook& hook) override;
+  inline std::optional<StateError> take(SessionHook& hook) override;
 
  private:
   void work() override {

@@ -1,5 +1,6 @@
 // What any StateStore does, whatever lies behind it: the tests in this folder, which know of a kind of store only what
-// is declared here. A kind is one more file that defines it; the tests are compiled once for all of them.
+// is declared here. A kind is one more file, with a class that is registered. The environment variable ATOM_CONTRACT
+// names the kind that a run is about.
 //
 // The numbers in their tags are those of the cases that they show.
 #pragma once
@@ -22,15 +23,32 @@
 
 namespace contract {
 
-// ---- What a kind of store defines
+// ---- A kind of store
 
-/// A word for messages.
+class Kind {
+ public:
+  virtual ~Kind() = default;
+  /// A store in which nothing is, by itself or with others: no other test sees it.
+  virtual std::unique_ptr<atom::StateStore> open(atom::StoreOptions options) = 0;
+  /// Whether what is written can be read by another store.
+  virtual bool persistent() const { return true; }
+  /// Another store on what the last `open` gave, as another process has it. Only if `persistent()`.
+  virtual std::unique_ptr<atom::StateStore> reopen(atom::StoreOptions options) = 0;
+};
+void add_kind(const char* name, std::unique_ptr<Kind> (*make)());
+/// Makes a kind known under its name; at namespace scope.
+template <class OneKind>
+struct Registered {
+  explicit Registered(const char* name) {
+    add_kind(name, []() -> std::unique_ptr<Kind> { return std::make_unique<OneKind>(); });
+  }
+};
+
+// ---- What the tests have of the kind that they are about
+
 std::string_view name();
-/// A store in which nothing is, by itself or with others: no other test sees it.
 std::unique_ptr<atom::StateStore> open(atom::StoreOptions options = {});
-/// Whether what is written can be read by another store.
 bool persistent();
-/// Another store on what the last `open` gave, as another process has it. Only if `persistent()`.
 std::unique_ptr<atom::StateStore> reopen(atom::StoreOptions options = {});
 
 // ---- What the tests share

@@ -2,22 +2,20 @@
 #include "contract/contract.hpp"
 
 #include <memory>
-#include <string_view>
 #include <utility>
 
 namespace contract {
+namespace {
 
-std::string_view name() {
-  return "memory";
-}
-std::unique_ptr<atom::StateStore> open(atom::StoreOptions options) {
-  return std::make_unique<atom::StateStore>(std::move(options));
-}
-bool persistent() {
-  return false;
-}
-std::unique_ptr<atom::StateStore> reopen(atom::StoreOptions) {
-  return nullptr;
-}
+class InMemory final : public Kind {
+ public:
+  std::unique_ptr<atom::StateStore> open(atom::StoreOptions options) override {
+    return std::make_unique<atom::StateStore>(std::move(options));
+  }
+  bool persistent() const override { return false; }
+  std::unique_ptr<atom::StateStore> reopen(atom::StoreOptions) override { return nullptr; }
+};
+const Registered<InMemory> memory{"memory"};
 
+}  // namespace
 }  // namespace contract

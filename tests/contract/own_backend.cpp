@@ -2,7 +2,6 @@
 #include "../../examples/own_backend/backend.hpp"
 
 #include <memory>
-#include <string_view>
 #include <utility>
 
 #include "contract/contract.hpp"
@@ -10,25 +9,20 @@
 namespace contract {
 namespace {
 
-std::shared_ptr<OwnBackend>& database() {
-  static std::shared_ptr<OwnBackend> the_database;
-  return the_database;
-}
+class InOwnBackend final : public Kind {
+ public:
+  std::unique_ptr<atom::StateStore> open(atom::StoreOptions options) override {
+    database_ = std::make_shared<OwnBackend>();
+    return reopen(std::move(options));
+  }
+  std::unique_ptr<atom::StateStore> reopen(atom::StoreOptions options) override {
+    return std::make_unique<atom::StateStore>(database_, std::move(options));
+  }
+
+ private:
+  std::shared_ptr<OwnBackend> database_;
+};
+const Registered<InOwnBackend> own_backend{"own_backend"};
 
 }  // namespace
-
-std::string_view name() {
-  return "own backend";
-}
-std::unique_ptr<atom::StateStore> open(atom::StoreOptions options) {
-  database() = std::make_shared<OwnBackend>();
-  return reopen(std::move(options));
-}
-bool persistent() {
-  return true;
-}
-std::unique_ptr<atom::StateStore> reopen(atom::StoreOptions options) {
-  return std::make_unique<atom::StateStore>(database(), std::move(options));
-}
-
 }  // namespace contract

@@ -2,7 +2,6 @@
 #include <atom/backend/sqlite.hpp>
 
 #include <memory>
-#include <string_view>
 #include <utility>
 
 #include "backend/sqlite_client.hpp"
@@ -11,25 +10,20 @@
 namespace contract {
 namespace {
 
-std::unique_ptr<support::TemporaryFolder>& folder() {
-  static std::unique_ptr<support::TemporaryFolder> the_folder;
-  return the_folder;
-}
+class InSqlite final : public Kind {
+ public:
+  std::unique_ptr<atom::StateStore> open(atom::StoreOptions options) override {
+    folder_ = std::make_unique<support::TemporaryFolder>();
+    return reopen(std::move(options));
+  }
+  std::unique_ptr<atom::StateStore> reopen(atom::StoreOptions options) override {
+    return std::make_unique<atom::StateStore>(std::make_shared<atom::Sqlite>(*folder_ / "app.db"), std::move(options));
+  }
+
+ private:
+  std::unique_ptr<support::TemporaryFolder> folder_;
+};
+const Registered<InSqlite> sqlite{"sqlite"};
 
 }  // namespace
-
-std::string_view name() {
-  return "sqlite";
-}
-std::unique_ptr<atom::StateStore> open(atom::StoreOptions options) {
-  folder() = std::make_unique<support::TemporaryFolder>();
-  return reopen(std::move(options));
-}
-bool persistent() {
-  return true;
-}
-std::unique_ptr<atom::StateStore> reopen(atom::StoreOptions options) {
-  return std::make_unique<atom::StateStore>(std::make_shared<atom::Sqlite>(*folder() / "app.db"), std::move(options));
-}
-
 }  // namespace contract

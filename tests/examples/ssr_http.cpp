@@ -15,12 +15,13 @@
 #include <utility>
 #include <vector>
 
+namespace ssr_http_test {
+namespace {
+
 using namespace std::chrono_literals;
 using namespace shop::self_check;
 using shop::Request;
 using shop::Response;
-
-namespace {
 
 /// The shop, for all tests of this file.
 Response answer(const Request& request) {
@@ -76,8 +77,6 @@ class Leaky {
   std::atomic<int> leaked_ = 0;
   std::mutex mutex_;
 };
-
-}  // namespace
 
 TEST_CASE("a thousand requests over HTTP, eight at a time, see nothing of each other") {
   const Outcome outcome = ask_over_http(answer);
@@ -143,3 +142,6 @@ TEST_CASE("answers that are swapped between two requests are found out over HTTP
   const Outcome outcome = ask_over_http(std::ref(leaky));
   CHECK(static_cast<int>(outcome.faults.size()) >= leaky.leaked() - 1);
 }
+
+}  // namespace
+}  // namespace ssr_http_test

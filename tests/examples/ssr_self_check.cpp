@@ -13,11 +13,12 @@
 #include <string>
 #include <vector>
 
+namespace ssr_self_check_test {
+namespace {
+
 using namespace std::chrono_literals;
 using namespace shop::self_check;
 using support::ContainsSubstring;
-
-namespace {
 
 /// The shop, for all tests of this file.
 shop::Response answer(const shop::Request& request) {
@@ -33,8 +34,6 @@ Outcome run(int orders, std::size_t clients, const Send& handler) {
   REQUIRE(crowd.wait_for(a_long_time));
   return crowd.outcome();
 }
-
-}  // namespace
 
 TEST_CASE("a thousand requests on eight threads get their own answers and nothing else") {
   const Outcome outcome = run(1000, 8, answer);
@@ -214,3 +213,6 @@ TEST_CASE("a page in short is its text, line by line") {
   CHECK(in_short("").empty());
   CHECK(in_short("<h1>broken").front() == "broken");
 }
+
+}  // namespace
+}  // namespace ssr_self_check_test

@@ -24,11 +24,12 @@
 #include <string>
 #include <vector>
 
+namespace ssr_sessions_test {
+namespace {
+
 using namespace std::chrono_literals;
 using support::ContainsSubstring;
 using support::Fault;
-
-namespace {
 
 constexpr std::size_t tabs = 64;
 
@@ -112,8 +113,6 @@ class Log {
   std::streambuf* before_;
 };
 
-}  // namespace
-
 TEST_CASE("many requests of one client at once lose nothing and keep to the limit, in memory") {
   atom::StateStore states;
   check_that_nothing_is_lost(states);
@@ -172,3 +171,6 @@ TEST_CASE("a cart is there when the shop opens again, and a file that cannot be 
   CHECK_THROWS_AS(shop::open_states(folder / "no/such/folder/shop.db"), atom::StateError);
 }
 #endif
+
+}  // namespace
+}  // namespace ssr_sessions_test

@@ -11,9 +11,10 @@
 #include <string_view>
 #include <vector>
 
-using support::ContainsSubstring;
-
+namespace ssr_shop_test {
 namespace {
+
+using support::ContainsSubstring;
 
 std::vector<std::string> headers(const shop::Response& response, std::string_view name) {
   std::vector<std::string> values;
@@ -80,8 +81,6 @@ void check_refused(const std::string& form, const std::string& why) {
   CHECK_THAT(response.body, ContainsSubstring(why));
   CHECK(headers(response, "Set-Cookie").empty());
 }
-
-}  // namespace
 
 TEST_CASE("a request without anything gets a page with an empty cart") {
   const shop::Response response = answer({});
@@ -419,3 +418,6 @@ TEST_CASE("the cart is told once for all the items of a request") {
   CHECK(shop::handle(store, shop::read_form("item=a&item=b&item=c")).empty());
   CHECK(told == 1);
 }
+
+}  // namespace
+}  // namespace ssr_shop_test

@@ -7,6 +7,9 @@
 #include <string>
 #include <string_view>
 
+namespace ssr_text_test {
+namespace {
+
 using namespace std::string_literals;
 
 TEST_CASE("characters are counted, not bytes") {
@@ -107,3 +110,6 @@ TEST_CASE("where no known language is liked it is the first") {
     CHECK(shop::choose_language(header, known) == "en");
   }
 }
+
+}  // namespace
+}  // namespace ssr_text_test

@@ -2,6 +2,9 @@
 
 #include "support/catch.hpp"
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -43,6 +46,19 @@ TEST_CASE("a key is hashed by the compiler, as it is when the program runs") {
   const std::string text = "key.compiled";
   CHECK(hash_key(text) == compiled);
   STATIC_REQUIRE(declared.hash == hash_key("key.declared"));
+}
+
+TEST_CASE("a key of any length is hashed by the compiler, as it is when the program runs") {
+  constexpr std::string_view text = "a key of 26 bytes: \xC3\xA9 \xFF\x80z";
+  constexpr auto compiled = [] {
+    std::array<std::uint32_t, text.size() + 1> hashes{};
+    for (std::size_t n = 0; n < hashes.size(); ++n) hashes[n] = hash_key(text.substr(0, n));
+    return hashes;
+  }();
+  for (std::size_t n = 0; n < compiled.size(); ++n) {
+    CHECK(hash_key(std::string(text.substr(0, n))) == compiled[n]);
+    if (n > 0) CHECK(compiled[n] != compiled[n - 1]);
+  }
 }
 
 TEST_CASE("keys that differ in zero bytes only, or in length only, hash differently") {

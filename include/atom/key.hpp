@@ -3,14 +3,35 @@
 
 #include <atom/config.hpp>
 
+#include <bit>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
+#include <type_traits>
 
 namespace atom::inline v0_1 {
 
 namespace detail {
 
+/// The first `size` bytes of a text, eight at most, the first of them lowest.
+constexpr std::uint64_t word_of(const char* text, std::size_t size) noexcept {
+  if (std::is_constant_evaluated() || std::endian::native != std::endian::little) {
+    std::uint64_t word = 0;
+    for (std::size_t i = 0; i < size; ++i) word |= std::uint64_t{static_cast<unsigned char>(text[i])} << (8 * i);
+    return word;
+  }
+  const auto load = [text](auto part, std::size_t at) {
+    std::memcpy(&part, text + at, sizeof part);
+    return std::uint64_t{part} << (8 * at);
+  };
+  // Two parts that overlap have the same bytes there.
+  if (size == 8) return load(std::uint64_t{}, 0);
+  if (size >= 4) return load(std::uint32_t{}, 0) | load(std::uint32_t{}, size - 4);
+  if (size >= 2) return load(std::uint16_t{}, 0) | load(std::uint16_t{}, size - 2);
+  return size == 1 ? load(std::uint8_t{}, 0) : 0;
+}
 /// Eight bytes at a time, in constant expressions too.
 constexpr std::uint32_t hash_key(std::string_view key) noexcept {
   constexpr std::uint64_t multiplier = 0xD6E8FEB86659FD93u;  // the one of xmx (Jon Maiga, 2018)
@@ -19,16 +40,10 @@ constexpr std::uint32_t hash_key(std::string_view key) noexcept {
     hash = (hash ^ word) * multiplier;
     hash ^= hash >> 32;
   };
-  std::uint64_t word = 0;
-  unsigned filled = 0;
-  for (const char c : key) {
-    word |= std::uint64_t{static_cast<unsigned char>(c)} << (8 * filled);
-    if (++filled < 8) continue;
-    mix(word);
-    word = 0;
-    filled = 0;
-  }
-  mix(word);
+  const char* text = key.data();
+  std::size_t size = key.size();
+  for (; size >= 8; text += 8, size -= 8) mix(word_of(text, 8));
+  mix(word_of(text, size));
   return static_cast<std::uint32_t>((hash * multiplier) >> 32);
 }
 

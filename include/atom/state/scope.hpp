@@ -181,6 +181,14 @@ struct RequestContext {
   std::string component = {};  ///< the key of the component that is being rendered
 };
 
+namespace detail {
+/// Of no request, where no scope is a placeholder.
+inline const RequestContext& no_request() {
+  static const RequestContext nothing;
+  return nothing;
+}
+}  // namespace detail
+
 /// What options take: a scope, or a placeholder for one. By default it is the component of the request.
 class AnyScope {
  public:

@@ -132,14 +132,14 @@ class StateStore {
   /// name; type_mismatch if it is there with another type.
   template <state_value T>
   State<T> get_state(T default_value, const StateOptions& options) {
+    if (detail::NodeReference node = find<T>(options)) [[likely]]
+      return State<T>(std::move(node));
     return try_get_state(std::move(default_value), options).value();
   }
   template <state_value T>
   StateResult<State<T>> try_get_state(T default_value, const StateOptions& options,
-                                      const RequestContext& context = {}) {
-    const Scope* const scope = options.scope.fixed();
-    if (detail::NodeReference node = scope ? find<T>(*scope, options.key) : detail::NodeReference()) [[likely]]
-      return State<T>(std::move(node));
+                                      const RequestContext& context = detail::no_request()) {
+    if (detail::NodeReference node = find<T>(options)) return State<T>(std::move(node));
     StateResult<Scope> resolved = resolve(options, context);
     if (!resolved) return resolved.error();
     StateResult<detail::NodeReference> node = attach(detail::type_ops<T>, &default_value, *resolved, options);
@@ -153,7 +153,7 @@ class StateStore {
   }
   template <state_value T>
   StateResult<State<T>> try_create_state(T default_value, const StateOptions& options,
-                                         const RequestContext& context = {}) {
+                                         const RequestContext& context = detail::no_request()) {
     StateResult<State<T>> state = try_get_state(default_value, options, context);
     if (!state) return state;
     const StateResult<bool> written = state->try_set_if(std::move(default_value), 0);
@@ -167,14 +167,14 @@ class StateStore {
   }
 
   /// Whether the state has a value; key and scope are looked at, nothing else.
-  bool has_state(const StateOptions& options, const RequestContext& context = {}) {
+  bool has_state(const StateOptions& options, const RequestContext& context = detail::no_request()) {
     const Scope scope = resolve(options, context).value();
     if (engine_) return version_in_database(scope, options.key) != 0;
     const detail::NodeReference node = core_.table.find(scope, options.key);
     return node && is_there(*node);
   }
   /// Ends its value, and tells its listeners the default. Whether it had one.
-  bool delete_state(const StateOptions& options, const RequestContext& context = {}) {
+  bool delete_state(const StateOptions& options, const RequestContext& context = detail::no_request()) {
     const Scope scope = resolve(options, context).value();
     if (const detail::NodeReference node = core_.table.find(scope, options.key)) return core_.erase(node).value();
     return engine_ && delete_in_database(scope, options.key);
@@ -243,10 +243,12 @@ class StateStore {
   }
   StateResult<detail::NodeReference> attach(const detail::TypeOps& type, const void* initial, const Scope& scope,
                                             const StateOptions& options);
-  /// What is there with that type.
+  /// What is there with that type, where the scope is no placeholder.
   template <state_value T>
-  detail::NodeReference find(const Scope& scope, std::string_view key) noexcept {
-    detail::NodeReference node = core_.table.find(scope, key);
+  detail::NodeReference find(const StateOptions& options) noexcept {
+    const Scope* const scope = options.scope.fixed();
+    if (!scope) return {};
+    detail::NodeReference node = core_.table.find(*scope, options.key);
     return node && node->type().same_type(detail::type_ops<T>) ? std::move(node) : detail::NodeReference();
   }
   template <class MakeSession, class F>

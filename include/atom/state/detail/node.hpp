@@ -140,6 +140,7 @@ class StateNode {
   template <class T>
     requires inside_node<T>
   void put(const T& value, std::int64_t version) noexcept {
+    refer_if_new();
     write_words(words(), &value, sizeof value);
     version_.store(version, std::memory_order_release);
   }
@@ -153,6 +154,7 @@ class StateNode {
   }
   /// A value of any type. What it was is left in `value`, to be let go when the node is unlocked.
   void put(SharedValue& value, std::int64_t version) noexcept {
+    refer_if_new();
     if (has(inside)) {
       write_words(words(), value.get(), type_.size);
     } else {
@@ -160,7 +162,8 @@ class StateNode {
     }
     version_.store(version, std::memory_order_release);
   }
-  /// No value any more; `last` was its version. What it was is left in `value`.
+  /// No value any more, where there was one; `last` was its version. What it was is left in `value`. The caller has a
+  /// reference, so this one is not the last.
   void clear(SharedValue& value, std::int64_t last) noexcept {
     if (!has(inside)) {
       value = *std::launder(reinterpret_cast<SharedValue*>(payload() + sizeof(SharedValue)));
@@ -173,6 +176,7 @@ class StateNode {
       }
     }
     version_.store(-last, std::memory_order_release);
+    references.fetch_sub(1, std::memory_order_relaxed);
   }
   /// Not positive where there is no value: then it is minus the last version that there was.
   std::int64_t raw_version() const noexcept { return version_.load(std::memory_order_relaxed); }
@@ -183,7 +187,7 @@ class StateNode {
 
   ScopeEntry* scope = nullptr;                // null: not there yet, or the store is gone
   std::atomic<StateExtras*> extras{nullptr};  // made when they are needed, and then they stay
-  std::atomic<std::uint32_t> references{1};
+  std::atomic<std::uint32_t> references{1};   // one of each handle, and one of the value
 
  private:
   StateNode(const TypeOps& type, std::uint16_t key_size, std::uint32_t flags) noexcept
@@ -199,6 +203,10 @@ class StateNode {
     return true;
   }
 
+  void refer_if_new() noexcept {
+    if (raw_version() <= 0) [[unlikely]]
+      references.fetch_add(1, std::memory_order_relaxed);
+  }
   std::byte* payload() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
   const std::byte* payload() const noexcept { return reinterpret_cast<const std::byte*>(this + 1); }
   Word* words() noexcept { return std::launder(reinterpret_cast<Word*>(payload())); }

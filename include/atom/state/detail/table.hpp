@@ -249,13 +249,12 @@ class StateTable {
     while (references > 1) {
       if (node.references.compare_exchange_weak(references, references - 1, std::memory_order_acq_rel)) return;
     }
-    // The last one: whether the node stays is decided where nobody can find it meanwhile.
+    // The last one, and there is no value: it goes, unless somebody finds it first.
     ScopeEntry& entry = *node.scope;
     Part& part = part_of(entry.scope);
     {
       const std::lock_guard lock(part.mutex);
       if (node.references.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
-      if (node.version() != 0 && !has_ended(node)) return;
       take_out(entry, node);
       forget_if_empty(part, entry);
     }
@@ -359,7 +358,7 @@ class StateTable {
     const auto& slots = entry.states.slots();
     for (; most_slots > 0; --most_slots) {
       StateNode* const node = slots[entry.next_to_sweep++ & (slots.size() - 1)];
-      if (!node || node->references.load(std::memory_order_acquire) != 0 || !is_useless(*node)) continue;
+      if (!node || is_held(*node) || !is_useless(*node)) continue;
       --entry.next_to_sweep;  // another one may lie there next
       gone.emplace_back(node);
       take_out(entry, *node);
@@ -367,10 +366,19 @@ class StateTable {
     }
     return false;
   }
+  /// By more than its value. While the part is locked: who does not hold it already cannot begin to.
+  static bool is_held(StateNode& node) noexcept {
+    if (node.references.load(std::memory_order_acquire) != 1) return true;
+    node.lock();
+    const bool is_held = node.raw_version() <= 0 || node.references.load(std::memory_order_acquire) != 1;
+    node.unlock();
+    return is_held;
+  }
   static void orphan(StateNode& node) noexcept {
-    node.add(StateNode::closed);
-    if (node.references.load(std::memory_order_acquire) == 0) return node.free();
+    const bool has_value = node.version() > 0;
     node.scope = nullptr;
+    node.add(StateNode::closed);
+    if (has_value && node.references.fetch_sub(1, std::memory_order_acq_rel) == 1) node.free();
   }
 
   StateCore& core_;

@@ -547,6 +547,39 @@ TEST_CASE("whatever a client writes while it signs in or out is kept, or refused
   }
 }
 
+TEST_CASE("a sign-in that is under way holds a commit of the client's until it is done, or has had its time",
+          "[case73]") {
+  using Record = atom::detail::VisitorRecord;
+  const auto states = contract::open();
+  Browser browser;
+  browser.add(*states, 0);
+  const Scope own = atom::session_id_from(browser.cookies)->scope();
+  const auto hold_until = [&](std::int64_t until) {
+    states->get_state<Record>({}, {.key = std::string(Record::key), .scope = own}).update([&](Record record) {
+      record.until = until;
+      return record;
+    });
+  };
+  const auto write = [&](int n) {
+    Visitor(*states, browser.cookies).transact([&](Session& s) { s.use(count).update(n); });
+  };
+  Visitor before{*states, browser.cookies};
+  const std::int64_t end = Record::now() + 300;
+  hold_until(end);
+  write(3);
+  CHECK(Record::now() >= end);
+  CHECK(stored(*states, count, own) == 3);
+  before.transact([](Session& s) { s.use(count).update(s.use(count).value() + 1); });
+  CHECK(stored(*states, count, own) == 4);
+
+  // What no sign-in writes, but a clock that is an hour ahead does.
+  const std::int64_t begun = Record::now();
+  hold_until(begun + 3'600'000);
+  write(5);
+  CHECK(Record::now() < begun + 60'000);
+  CHECK(stored(*states, count, own) == 5);
+}
+
 TEST_CASE("of many sign-ins, sign-outs and writes at once, none reaches another client's data", "[case52][case73]") {
   const auto states = contract::open({.deadline = 5min});
   std::vector<std::string> wrong(4);

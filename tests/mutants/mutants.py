@@ -1046,16 +1046,30 @@ MUTANTS = [
     Mutant(
         "an item of a pointer table is not found once another one before it has gone",
         "state/detail/table.hpp",
-        "if (((i - home) & mask()) < ((i - gap) & mask())) continue;",
+        "if (distance(home_of(Hash{}(*slots_[i].item())), i) < distance(gap, i)) continue;",
         "continue;",
         ["state/detail/table.cpp"],
     ),
     Mutant(
         "a state that nobody holds and that has no value stays in the table",
         "state/detail/table.hpp",
-        "      take_out(entry, node);\n      forget_if_empty(part, entry);\n    }\n    node.free();",
-        "      return;\n    }\n    node.free();",
+        "if (left > 0 && (is_held(node) || !has_ended(node))) return;",
+        "if (is_held(node) || !has_ended(node)) return;",
         ["state/detail/table.cpp", "contract/states.cpp"],
+    ),
+    Mutant(
+        "a state whose time is over stays in the table",
+        "state/detail/table.hpp",
+        "node.has(StateNode::timed) ? 2 : 1;",
+        "1;",
+        ["state/detail/table.cpp", "contract/states.cpp"],
+    ),
+    Mutant(
+        "a state with a time to live goes with its last handle though that is not over",
+        "state/detail/table.hpp",
+        "if (left > 0 && (is_held(node) || !has_ended(node))) return;",
+        "if (left > 0 && is_held(node)) return;",
+        ["state/detail/table.cpp", "contract/states.cpp", "contract/lifetimes.cpp"],
     ),
     Mutant(
         "a state goes with its last handle though it has a value",
@@ -1081,7 +1095,7 @@ MUTANTS = [
     Mutant(
         "states whose time is over count against the limit",
         "state/detail/table.hpp",
-        " && !sweep(*entry, entry->states.slots().size(), gone)",
+        " && !sweep(*entry, entry->states.places(), gone)",
         "",
         ["state/detail/table.cpp", "contract/scopes.cpp"],
     ),

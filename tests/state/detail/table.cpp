@@ -5,7 +5,6 @@
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -30,21 +29,22 @@ using atom::detail::StateTable;
 
 // ---- The hash table
 
-struct Number {
-  std::uint64_t value;
+struct alignas(__STDCPP_DEFAULT_NEW_ALIGNMENT__) Number {
+  std::uint32_t value;
 };
 struct HashOfNumber {
-  std::uint64_t operator()(const Number& number) const noexcept { return number.value / 4; }  // some collide
+  static std::uint32_t of(std::uint32_t value) noexcept { return value / 4 * 0x9E3779B1u; }  // some collide
+  std::uint32_t operator()(const Number& number) const noexcept { return of(number.value); }
 };
 using Numbers = PointerTable<Number, HashOfNumber>;
 
-Number* find(const Numbers& table, std::uint64_t value) {
-  return table.find(value / 4, [&](const Number& number) { return number.value == value; });
+Number* find(const Numbers& table, std::uint32_t value) {
+  return table.find(HashOfNumber::of(value), [&](const Number& number) { return number.value == value; });
 }
 
 TEST_CASE("a pointer table finds what is in it and nothing else, whatever came and went") {
   std::vector<Number> numbers;
-  for (std::uint64_t value = 0; value < 200; ++value) numbers.push_back({value});
+  for (std::uint32_t value = 0; value < 200; ++value) numbers.push_back({value});
   Numbers table;
   std::vector<bool> in_it(numbers.size());
   CHECK_FALSE(find(table, 0));
@@ -63,26 +63,29 @@ TEST_CASE("a pointer table finds what is in it and nothing else, whatever came a
       ++count;
     }
     in_it[i] = !in_it[i];
-    for (std::size_t n = 0; n < numbers.size(); ++n) {
+    for (std::uint32_t n = 0; n < numbers.size(); ++n) {
       right = right && find(table, n) == (in_it[n] ? &numbers[n] : nullptr);
     }
     right = right && table.size() == count;
   }
   CHECK(right);
-  const auto& slots = table.slots();
-  CHECK(static_cast<std::size_t>(std::count(slots.begin(), slots.end(), nullptr)) == slots.size() - count);
+  std::size_t taken = 0, walked = 0, step = 0;
+  table.for_each([&](const Number& number) { taken += in_it[number.value]; });
+  CHECK(taken == count);
+  for (std::size_t i = 0; i < table.places(); ++i) walked += table.next(step) != nullptr;
+  CHECK(walked == count);
 }
 
 TEST_CASE("a pointer table with room for one more needs no memory for it") {
   std::vector<Number> numbers(1000);
   Numbers table;
   for (Number& number : numbers) {
-    number.value = static_cast<std::uint64_t>(&number - numbers.data());
+    number.value = static_cast<std::uint32_t>(&number - numbers.data());
     table.reserve_one();
     const support::Allocations allocations;
     table.insert(number);
     REQUIRE(allocations.count() == 0);
-    REQUIRE(table.slots().size() > table.size());
+    REQUIRE(table.places() > table.size());
   }
 }
 

@@ -369,8 +369,8 @@ inline OwnedNode make_state_node(const StateCore& core, const StateOptions& opti
   return node;
 }
 
-inline void NodeReference::release(StateNode& node) noexcept {
-  if (!node.has(StateNode::closed)) return node.scope->core.table.release(node);
+inline void NodeReference::release_last(StateNode& node) noexcept {
+  if (!node.has(StateNode::closed)) return node.scope->core.table.release_last(node);
   if (node.references.fetch_sub(1, std::memory_order_acq_rel) == 1) node.free();
 }
 

@@ -30,16 +30,18 @@ class Backoff {
 class SpinLock {
  public:
   void lock() noexcept {
-    Backoff backoff;
-    while (is_locked_.exchange(true, std::memory_order_acquire)) {
-      do {
-        backoff.wait();
-      } while (is_locked_.load(std::memory_order_relaxed));
-    }
+    if (is_locked_.exchange(true, std::memory_order_acquire)) [[unlikely]]
+      wait();
   }
   void unlock() noexcept { is_locked_.store(false, std::memory_order_release); }
 
  private:
+  void wait() noexcept {
+    Backoff backoff;
+    do {
+      while (is_locked_.load(std::memory_order_relaxed)) backoff.wait();
+    } while (is_locked_.exchange(true, std::memory_order_acquire));
+  }
   std::atomic<bool> is_locked_{false};
 };
 

@@ -30,16 +30,17 @@
 
 namespace atom::inline v0_1::detail {
 
-/// Pointers in an open-addressing table, whose size is a power of two. Hash is of an item, and Same compares with what
-/// is looked for.
+/// Pointers in an open-addressing table, half to three quarters full. Hash is of an item, and Same compares with what
+/// is looked for. Items are on the heap, so the lowest bits of a pointer are free: they hold four of the hash, and most
+/// of what is not looked for is passed by without being touched.
 template <class Item, class Hash>
 class PointerTable {
  public:
   template <class Same>
-  Item* find(std::uint64_t hash, Same same) const noexcept {
+  Item* find(std::uint32_t hash, Same same) const noexcept {
     if (slots_.empty()) return nullptr;
-    for (std::size_t i = hash & mask(); slots_[i]; i = (i + 1) & mask()) {
-      if (same(*slots_[i])) return slots_[i];
+    for (std::size_t i = home_of(hash); slots_[i].is_taken(); i = after(i)) {
+      if (slots_[i].may_have(hash) && same(*slots_[i].item())) return slots_[i].item();
     }
     return nullptr;
   }
@@ -47,42 +48,69 @@ class PointerTable {
   void reserve_one() {
     if (4 * (count_ + 1) <= 3 * slots_.size()) return;
     PointerTable bigger;
-    bigger.slots_.resize(std::max<std::size_t>(4, 2 * slots_.size()));
-    for (Item* item : slots_) {
-      if (item) bigger.insert(*item);
-    }
+    bigger.slots_.resize(std::max<std::size_t>(4, slots_.size() + slots_.size() / 2));
+    for_each([&](Item& item) { bigger.insert(item); });
     *this = std::move(bigger);
   }
   void insert(Item& item) noexcept {
-    std::size_t i = Hash{}(item)&mask();
-    while (slots_[i]) i = (i + 1) & mask();
-    slots_[i] = &item;
+    const std::uint32_t hash = Hash{}(item);
+    std::size_t i = home_of(hash);
+    while (slots_[i].is_taken()) i = after(i);
+    slots_[i] = Slot(item, hash);
     ++count_;
   }
   void erase(const Item& item) noexcept {
-    std::size_t gap = Hash{}(item)&mask();
-    while (slots_[gap] != &item) gap = (gap + 1) & mask();
-    for (std::size_t i = (gap + 1) & mask(); slots_[i]; i = (i + 1) & mask()) {
-      const std::size_t home = Hash{}(*slots_[i]) & mask();
-      if (((i - home) & mask()) < ((i - gap) & mask())) continue;
+    std::size_t gap = home_of(Hash{}(item));
+    while (slots_[gap].item() != &item) gap = after(gap);
+    for (std::size_t i = after(gap); slots_[i].is_taken(); i = after(i)) {
+      if (distance(home_of(Hash{}(*slots_[i].item())), i) < distance(gap, i)) continue;
       slots_[gap] = slots_[i];
       gap = i;
     }
-    slots_[gap] = nullptr;
+    slots_[gap] = Slot();
     --count_;
   }
   std::size_t size() const noexcept { return count_; }
-  /// Places of items, to be walked one after the other; null: nothing is there.
-  const std::vector<Item*>& slots() const noexcept { return slots_; }
+  template <class F>
+  void for_each(F f) const {
+    for (const Slot& slot : slots_) {
+      if (slot.is_taken()) f(*slot.item());
+    }
+  }
+  /// For an endless walk over all places, which `step` counts: what lies in the next one, or null.
+  Item* next(std::size_t& step) const noexcept {
+    if (step >= slots_.size()) step = 0;
+    return slots_.empty() ? nullptr : slots_[step++].item();
+  }
+  std::size_t places() const noexcept { return slots_.size(); }
 
  private:
-  std::size_t mask() const noexcept { return slots_.size() - 1; }
-  std::vector<Item*> slots_;
+  class Slot {
+   public:
+    Slot() noexcept = default;
+    Slot(Item& item, std::uint32_t hash) noexcept : bits_(reinterpret_cast<std::uintptr_t>(&item) | tag_of(hash)) {}
+    bool is_taken() const noexcept { return bits_ != 0; }
+    bool may_have(std::uint32_t hash) const noexcept { return (bits_ & tag_mask) == tag_of(hash); }
+    Item* item() const noexcept { return reinterpret_cast<Item*>(bits_ & ~tag_mask); }
+
+   private:
+    static constexpr std::uintptr_t tag_mask = __STDCPP_DEFAULT_NEW_ALIGNMENT__ - 1;
+    static std::uintptr_t tag_of(std::uint32_t hash) noexcept { return hash & tag_mask; }
+    std::uintptr_t bits_ = 0;
+  };
+
+  /// The share of the table that the hash is of all hashes, so that its size may be any.
+  std::size_t home_of(std::uint32_t hash) const noexcept { return (std::uint64_t{hash} * slots_.size()) >> 32; }
+  std::size_t after(std::size_t i) const noexcept { return i + 1 < slots_.size() ? i + 1 : 0; }
+  std::size_t distance(std::size_t from, std::size_t to) const noexcept {
+    return to >= from ? to - from : to + slots_.size() - from;
+  }
+  std::vector<Slot> slots_;
   std::size_t count_ = 0;
 };
 
 struct NodeHash {
-  std::uint64_t operator()(const StateNode& node) const noexcept { return hash_key(node.key()); }
+  std::uint32_t operator()(const StateNode& node) const noexcept { return hash_key(node.key()); }
 };
 
 /// A scope, and the states in it.
@@ -94,7 +122,9 @@ struct ScopeEntry {
 };
 
 struct ScopeHash {
-  std::uint64_t operator()(const ScopeEntry& entry) const noexcept { return entry.scope.hash(); }
+  /// The lower half: the highest bits choose the part.
+  static std::uint32_t of(const Scope& scope) noexcept { return static_cast<std::uint32_t>(scope.hash()); }
+  std::uint32_t operator()(const ScopeEntry& entry) const noexcept { return of(entry.scope); }
 };
 
 /// A node that nobody else knows, yet or any more.
@@ -125,7 +155,16 @@ class NodeReference {
   explicit operator bool() const noexcept { return node_; }
 
  private:
-  static void release(StateNode& node) noexcept;
+  static void release(StateNode& node) noexcept {
+    std::uint32_t references = node.references.load(std::memory_order_relaxed);
+    // With these the node is held by its value alone, whose time may be over, or by nothing.
+    const std::uint32_t last = node.has(StateNode::timed) ? 2 : 1;
+    while (references > last) {
+      if (node.references.compare_exchange_weak(references, references - 1, std::memory_order_acq_rel)) return;
+    }
+    release_last(node);
+  }
+  static void release_last(StateNode& node) noexcept;
   StateNode* node_ = nullptr;
 };
 
@@ -138,13 +177,10 @@ class StateTable {
   /// Nodes that somebody still holds are left to them, closed.
   ~StateTable() {
     for (Part& part : parts_) {
-      for (ScopeEntry* entry : part.scopes.slots()) {
-        if (!entry) continue;
-        for (StateNode* node : entry->states.slots()) {
-          if (node) orphan(*node);
-        }
-        delete entry;
-      }
+      part.scopes.for_each([](ScopeEntry& entry) {
+        entry.states.for_each([](StateNode& node) { orphan(node); });
+        delete &entry;
+      });
     }
   }
 
@@ -166,7 +202,7 @@ class StateTable {
     ScopeEntry* entry = find(part, scope);
     if (entry) {
       if (StateNode* const found = find(*entry, key)) return NodeReference(hold(found));
-      if (entry->states.size() >= most_per_scope_ && !sweep(*entry, entry->states.slots().size(), gone)) {
+      if (entry->states.size() >= most_per_scope_ && !sweep(*entry, entry->states.places(), gone)) {
         too_many(scope);
       }
     } else {
@@ -208,9 +244,9 @@ class StateTable {
     std::vector<Scope> all;
     for (Part& part : parts_) {
       const std::lock_guard lock(part.mutex);
-      for (const ScopeEntry* entry : part.scopes.slots()) {
-        if (entry && wanted(entry->scope)) all.push_back(entry->scope);
-      }
+      part.scopes.for_each([&](const ScopeEntry& entry) {
+        if (wanted(entry.scope)) all.push_back(entry.scope);
+      });
     }
     std::sort(all.begin(), all.end());
     return all;
@@ -224,9 +260,7 @@ class StateTable {
       const ScopeEntry* const entry = find(part, scope);
       if (!entry) return all;
       all.reserve(entry->states.size());
-      for (StateNode* node : entry->states.slots()) {
-        if (node) all.emplace_back(hold(node));
-      }
+      entry->states.for_each([&](StateNode& node) { all.emplace_back(hold(&node)); });
     }
     std::sort(all.begin(), all.end(),
               [](const NodeReference& a, const NodeReference& b) { return a->key() < b->key(); });
@@ -244,17 +278,15 @@ class StateTable {
     }
     return all;
   }
-  void release(StateNode& node) noexcept {
-    std::uint32_t references = node.references.load(std::memory_order_relaxed);
-    while (references > 1) {
-      if (node.references.compare_exchange_weak(references, references - 1, std::memory_order_acq_rel)) return;
-    }
-    // The last one, and there is no value: it goes, unless somebody finds it first.
+  /// The last reference goes, or the last but that of the value: so does the node, unless the value is to stay, or
+  /// somebody finds it first.
+  void release_last(StateNode& node) noexcept {
     ScopeEntry& entry = *node.scope;
     Part& part = part_of(entry.scope);
     {
       const std::lock_guard lock(part.mutex);
-      if (node.references.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+      const std::uint32_t left = node.references.fetch_sub(1, std::memory_order_acq_rel) - 1;
+      if (left > 0 && (is_held(node) || !has_ended(node))) return;
       take_out(entry, node);
       forget_if_empty(part, entry);
     }
@@ -296,7 +328,7 @@ class StateTable {
 
   Part& part_of(const Scope& scope) noexcept { return parts_[scope.hash() >> 58]; }
   static ScopeEntry* find(const Part& part, const Scope& scope) noexcept {
-    return part.scopes.find(scope.hash(), [&](const ScopeEntry& entry) { return entry.scope == scope; });
+    return part.scopes.find(ScopeHash::of(scope), [&](const ScopeEntry& entry) { return entry.scope == scope; });
   }
   static StateNode* find(const ScopeEntry& entry, std::string_view key) noexcept {
     return entry.states.find(hash_key(key), [&](const StateNode& node) { return node.key() == key; });
@@ -347,17 +379,15 @@ class StateTable {
   /// Looks at a few slots of a few scopes for useless states that nobody holds, so that they do not pile up: each new
   /// state pays for that.
   void sweep(Part& part, Swept& gone) noexcept {
-    const auto& scopes = part.scopes.slots();
     for (int i = 0; i < 4; ++i) {
-      ScopeEntry* const entry = scopes[part.next_to_sweep++ & (scopes.size() - 1)];
+      ScopeEntry* const entry = part.scopes.next(part.next_to_sweep);
       if (entry && sweep(*entry, 4, gone)) forget_if_empty(part, *entry);
     }
   }
   /// Takes out the first such state in so many slots of a scope. Whether there was one.
   bool sweep(ScopeEntry& entry, std::size_t most_slots, Swept& gone) noexcept {
-    const auto& slots = entry.states.slots();
     for (; most_slots > 0; --most_slots) {
-      StateNode* const node = slots[entry.next_to_sweep++ & (slots.size() - 1)];
+      StateNode* const node = entry.states.next(entry.next_to_sweep);
       if (!node || is_held(*node) || !is_useless(*node)) continue;
       --entry.next_to_sweep;  // another one may lie there next
       gone.emplace_back(node);
@@ -375,10 +405,10 @@ class StateTable {
     return is_held;
   }
   static void orphan(StateNode& node) noexcept {
-    const bool has_value = node.version() > 0;
+    const bool holds_itself = node.version() > 0;
     node.scope = nullptr;
     node.add(StateNode::closed);
-    if (has_value && node.references.fetch_sub(1, std::memory_order_acq_rel) == 1) node.free();
+    if (holds_itself && node.references.fetch_sub(1, std::memory_order_acq_rel) == 1) node.free();
   }
 
   StateCore& core_;

@@ -9,6 +9,7 @@
 #include "support/task.hpp"
 #include "support/threads.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -23,6 +24,7 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -464,6 +466,85 @@ TEST_CASE("an executor that takes nothing keeps no coroutine from going on") {
   task = std::make_unique<Task<void>>(work());
   task->start();
   CHECK(soon([&] { return done.load(); }));
+}
+
+// ------------------------------------------------------------------------------ what is no operation of one state
+
+TEST_CASE("a coroutine that waits for a list goes on where the executor says", "[case93]") {
+  Loop loop;
+  StateStore store(std::make_shared<atom::Memory>(), {.executor = loop.executor()});
+  number(store).set(1);
+  std::thread::id where;
+  std::size_t found = 0;
+  const auto work = [&]() -> Task<void> {
+    found = (co_await store.list_async(Scope::global())).size();
+    found += co_await store.async([&] { return store.list(Scope::global()).size(); });
+    where = std::this_thread::get_id();
+  };
+  Task<void> task = work();
+  task.start();
+  loop.run_until([&] { return found == 2; });
+  CHECK(found == 2);
+  CHECK(where == std::this_thread::get_id());
+}
+
+TEST_CASE("where the database does not answer, all that is to ask it ends at its deadline", "[case79][case93]") {
+  const auto backend = std::make_shared<Blocked>();
+  StateStore store(backend, {.deadline = 500ms});
+  const atom::StateOptions wanted{.key = "n", .scope = Scope::global()};
+  backend->block(true);
+  const auto begun = std::chrono::steady_clock::now();
+  std::vector<StateTask<bool>> tasks;
+  for (int i = 0; i < 20; ++i) tasks.push_back(store.has_state_async(wanted));
+  CHECK(std::chrono::steady_clock::now() - begun < 400ms);
+  REQUIRE(soon([&] { return std::all_of(tasks.begin(), tasks.end(), [](const auto& t) { return t.is_ready(); }); }));
+  CHECK(std::chrono::steady_clock::now() - begun < 2s);  // one after the other would be ten
+  int never_begun = 0;
+  for (auto& task : tasks) {
+    try {
+      task.wait();
+      FAIL("it should have thrown");
+    } catch (const StateError& error) {
+      CHECK(error.code() == StateErrorCode::timed_out);
+      CHECK(error.effect() == Effect::none);
+      CHECK(error.retryable());
+      never_begun += std::string_view(error.what()).find("has not begun") != std::string_view::npos;
+    }
+  }
+  CHECK(never_begun >= 10);
+  backend->block(false);
+  CHECK_FALSE(store.has_state_async(wanted).wait());
+}
+
+TEST_CASE("four of them ask at once", "[case93]") {
+  const auto backend = std::make_shared<Blocked>();
+  StateStore store(backend);
+  backend->block(true);
+  std::vector<StateTask<bool>> tasks;
+  for (int i = 0; i < 8; ++i) tasks.push_back(store.has_state_async({.key = "n", .scope = Scope::global()}));
+  CHECK(soon([&] { return backend->arrived == 4; }));
+  backend->block(false);
+  for (auto& task : tasks) CHECK_FALSE(task.wait());
+  REQUIRE(store.close(5s));
+  CHECK_THROWS_WITH(store.has_state_async({.key = "n", .scope = Scope::global()}).wait(),
+                    support::ContainsSubstring("closed"));
+  CHECK_THROWS_WITH(store.list().size(), support::ContainsSubstring("closed"));
+}
+
+TEST_CASE("what work in a thread of the store's begins late has the deadline of the whole", "[case93]") {
+  const auto backend = std::make_shared<Blocked>();
+  StateStore store(backend, {.deadline = 2s});
+  backend->block(true);
+  const auto begun = std::chrono::steady_clock::now();
+  auto task = store.async([&] {
+    std::this_thread::sleep_for(1500ms);
+    return number(store).try_load();
+  });
+  REQUIRE(soon([&] { return task.is_ready(); }));
+  CHECK(std::chrono::steady_clock::now() - begun < 3s);
+  CHECK(task.wait().error().code() == StateErrorCode::timed_out);
+  CHECK(number(store).try_load().error().code() == StateErrorCode::timed_out);
+  CHECK(std::chrono::steady_clock::now() - begun >= 3500ms);  // here again, one of its own
 }
 
 TEST_CASE("a read that is not needed is not made") {

@@ -100,6 +100,16 @@ class StateEngine {
   /// No new operations from now on; waits for those that are there until the deadline. Whether all were done.
   bool close(Deadline deadline);
 
+  /// Why nothing new may be asked of the database, if so.
+  std::optional<StateError> refusal() const {
+    if (is_foreign()) {
+      return StateError(StateErrorCode::closed,
+                        "the store belongs to the process that this one was forked from: open one after fork()");
+    }
+    if (is_closed_.load(std::memory_order_acquire)) return StateError(StateErrorCode::closed, "the store is closed");
+    return std::nullopt;
+  }
+
   /// For what has no order: reading, and values as text.
   Backend& backend() noexcept { return *backend_; }
   const BackendTraits& traits() const noexcept { return calls_.traits(); }
@@ -149,14 +159,6 @@ class StateEngine {
 
   // ---- Waiting
 
-  std::optional<StateError> refusal() const {
-    if (is_foreign()) {
-      return StateError(StateErrorCode::closed,
-                        "the store belongs to the process that this one was forked from: open one after fork()");
-    }
-    if (is_closed_.load(std::memory_order_acquire)) return StateError(StateErrorCode::closed, "the store is closed");
-    return std::nullopt;
-  }
   /// Whether it waits now; else it has failed.
   bool admit(const OperationPointer& operation, bool is_asynchronous) {
     std::optional<StateError> refused = refusal();

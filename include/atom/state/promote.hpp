@@ -190,7 +190,7 @@ class Promotion {
     return pairs;
   }
   std::vector<FoundState> list(const Backend::Range& range) {
-    if (auto refused = refusal_of(core_)) throw *std::move(refused);
+    if (auto refused = core_.engine->refusal()) throw *std::move(refused);
     for (unsigned failures = 1;; ++failures) {
       auto found = core_.engine->backend().list(range, deadline_);
       if (found) return *std::move(found);

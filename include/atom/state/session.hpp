@@ -199,7 +199,7 @@ class Session : public AtomStore {
     return {hook_, std::move(job)};
   }
 
-  detail::JobThread& jobs_;
+  detail::JobThreads& jobs_;
   detail::SessionHook& hook_;
 };
 

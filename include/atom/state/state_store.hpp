@@ -16,6 +16,7 @@
 #include <atom/state/options.hpp>
 #include <atom/state/scope.hpp>
 #include <atom/state/state.hpp>
+#include <atom/state/task.hpp>
 #include <atom/state/type.hpp>
 #include <atom/value.hpp>
 
@@ -28,6 +29,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -97,6 +99,12 @@ class StatesOfRequest {
   State<T> use(const Atom<T>& atom, const AnyScope& scope = {}) const;
   bool has_state(const StateOptions& options) const;
   bool delete_state(const StateOptions& options) const;
+
+  // Without blocking this thread, as those of the store.
+  template <state_value T>
+  StateTask<State<T>> create_state_async(T default_value, StateOptions options) const;
+  StateTask<bool> has_state_async(StateOptions options) const;
+  StateTask<bool> delete_state_async(StateOptions options) const;
 
  private:
   friend class StateStore;
@@ -216,10 +224,76 @@ class StateStore {
     return promote_states(core_, client, user, merge, options);  // needs #include <atom/state/promote.hpp>
   }
 
+  // ---- What blocks, without blocking this thread: `co_await states.list_async(scope)`. Each gives, or throws, what
+  // its namesake does. (g++ 12 moves what is made by braces, or captured by a lambda, inside a `co_await` expression as
+  // if it were bytes, which ends in a crash: give such options and lambdas a name in a line before. Hence no defaults.)
+
+  /// Calls `work()` in a thread of the store's, where it may block: `co_await states.async([&] { ... })`. What it
+  /// returns or throws is the task's. In memory it is called at once.
+  ///
+  /// Its operations have the deadline that one has which begins now. If it has not begun until then, as others before
+  /// it wait for the database, the task throws StateError, timed_out. What it refers to must be there until it is done,
+  /// also if nobody waits for it.
+  template <std::invocable F>
+  StateTask<std::invoke_result_t<F&>> async(F work) {
+    using Task = StateTask<std::invoke_result_t<F&>>;
+    if (!engine_) return Task::of(std::move(work));
+    return Task::start(jobs_, std::make_shared<detail::FunctionJob<F>>(std::move(work), core_.deadline()));
+  }
+  template <state_value T>
+  StateTask<State<T>> create_state_async(T default_value, StateOptions options) {
+    return create_state_async(std::move(default_value), std::move(options), RequestContext());
+  }
+  StateTask<bool> has_state_async(StateOptions options) {
+    return has_state_async(std::move(options), RequestContext());
+  }
+  StateTask<bool> delete_state_async(StateOptions options) {
+    return delete_state_async(std::move(options), RequestContext());
+  }
+  StateTask<Listed<AnyState>> list_async(Scope scope, ListOptions options) {
+    return async([this, scope = std::move(scope), options = std::move(options)] { return list(scope, options); });
+  }
+  StateTask<Listed<AnyState>> list_async(Scope scope) { return list_async(std::move(scope), ListOptions()); }
+  StateTask<Listed<AnyState>> list_async(ListOptions options) {
+    return async([this, options = std::move(options)] { return list(options); });
+  }
+  StateTask<Listed<AnyState>> list_async() { return list_async(ListOptions()); }
+  StateTask<Listed<Scope>> scopes_async(ListOptions options) {
+    return async([this, options = std::move(options)] { return scopes(options); });
+  }
+  StateTask<Listed<Scope>> scopes_async() { return scopes_async(ListOptions()); }
+  StateTask<std::size_t> purge_async(std::vector<std::string> labels) {
+    return async([this, labels = std::move(labels)] { return purge(labels); });
+  }
+  StateTask<std::size_t> delete_scope_async(Scope scope) {
+    return async([this, scope = std::move(scope)] { return delete_scope(scope); });
+  }
+  /// `who` is a scope or a RequestContext. `fn(session)` is called in a thread of the store's, one call after the
+  /// other.
+  template <class Who, class F, class Options>
+  auto transact_async(Who who, F fn, Options options) {
+    return async([this, who = std::move(who), fn = std::move(fn), options = std::move(options)]() mutable {
+      return transact(who, fn, options);
+    });
+  }
+  template <class Who, class F, class Options = SessionOptions>
+  auto transact_async(Who who, F fn) {
+    return transact_async(std::move(who), std::move(fn), Options());
+  }
+  template <class M, class Options>
+  StateTask<std::size_t> promote_async(Scope client, Scope user, M merge, Options options) {
+    return async([this, client = std::move(client), user = std::move(user), merge = std::move(merge),
+                  options = std::move(options)] { return promote(client, user, merge, options); });
+  }
+  template <class M = Merge, class Options = PromoteOptions>
+  StateTask<std::size_t> promote_async(Scope client, Scope user, M merge = M()) {
+    return promote_async(std::move(client), std::move(user), std::move(merge), Options());
+  }
+
   // ---- The end, and what goes on
 
-  /// With a database: ends what waits for it, so long at most, and refuses the operations of states and sessions from
-  /// now on. Whether nothing was left. In memory there is nothing to end, and nothing is refused.
+  /// With a database: ends what waits for it, so long at most, and refuses whatever would ask it from now on. Whether
+  /// nothing was left. In memory there is nothing to end, and nothing is refused.
   bool close(std::chrono::milliseconds within) {
     return !engine_ || engine_->close(std::chrono::steady_clock::now() + within);
   }
@@ -255,6 +329,34 @@ class StateStore {
   auto run_transaction(MakeSession make_session, F& fn);
   bool is_there(detail::StateNode& node) noexcept { return core_.version(node) > 0; }
 
+  template <state_value T>
+  StateTask<State<T>> create_state_async(T default_value, StateOptions options, RequestContext context) {
+    return async([this, value = std::move(default_value), options = std::move(options), context = std::move(context)] {
+      return try_create_state(value, options, context).value();
+    });
+  }
+  StateTask<bool> has_state_async(StateOptions options, RequestContext context) {
+    return async(
+        [this, options = std::move(options), context = std::move(context)] { return has_state(options, context); });
+  }
+  StateTask<bool> delete_state_async(StateOptions options, RequestContext context) {
+    return async(
+        [this, options = std::move(options), context = std::move(context)] { return delete_state(options, context); });
+  }
+  /// What a database answers that is asked apart from the row of writes: again and again until the deadline, where that
+  /// had no effect.
+  template <class Ask>
+  auto ask(Ask ask_once) {
+    const Deadline deadline = core_.deadline();
+    if (auto refused = engine_->refusal()) throw *std::move(refused);
+    for (unsigned failures = 1;; ++failures) {
+      auto answer = ask_once(deadline);
+      if (answer) return *std::move(answer);
+      const StateError& error = answer.error();
+      const bool is_worth_it = error.retryable() && error.effect() == Effect::none;
+      if (!is_worth_it || !detail::pause_before(core_, failures, deadline)) throw error;
+    }
+  }
   Listed<AnyState> list_in(const Scope* scope, const ListOptions& options);
   /// So that it is seen whether that is all.
   static std::size_t one_more(std::size_t limit) noexcept { return limit + (limit != static_cast<std::size_t>(-1)); }
@@ -266,7 +368,7 @@ class StateStore {
   detail::StateCore core_;
   std::shared_ptr<Backend> backend_;
   std::unique_ptr<detail::StateEngine> engine_;
-  detail::JobThread jobs_{core_.options.executor};  // of what sessions commit without waiting
+  detail::JobThreads jobs_{core_.options.executor};  // for what is done without waiting
 };
 
 inline StateResult<detail::NodeReference> StateStore::attach(const detail::TypeOps& type, const void* initial,
@@ -306,7 +408,7 @@ inline Listed<AnyState> StateStore::list_in(const Scope* scope, const ListOption
   };
   if (engine_) {
     const Backend::Range range{scope, options.below, after_scope, after_key, one_more(options.limit)};
-    for (const FoundState& found : backend_->list(range, core_.deadline()).value()) {
+    for (const FoundState& found : ask([&](Deadline deadline) { return backend_->list(range, deadline); })) {
       if (!add(found.scope, found.key, found.version)) break;
     }
     return all;
@@ -323,7 +425,8 @@ inline Listed<AnyState> StateStore::list_in(const Scope* scope, const ListOption
 inline Listed<Scope> StateStore::scopes(const ListOptions& options) {
   Listed<Scope> all;
   if (engine_) {
-    all.items = backend_->scopes(options.after, one_more(options.limit), core_.deadline()).value();
+    all.items =
+        ask([&](Deadline deadline) { return backend_->scopes(options.after, one_more(options.limit), deadline); });
   } else {
     for (const Scope& scope : core_.table.scopes([&](const Scope& other) { return other.text() > options.after; })) {
       if (all.items.size() > options.limit) break;
@@ -340,7 +443,7 @@ inline Listed<Scope> StateStore::scopes(const ListOptions& options) {
 }
 
 inline std::size_t StateStore::purge(const std::vector<std::string>& labels) {
-  if (engine_) return accept_ended(backend_->purge(labels, core_.deadline()).value());
+  if (engine_) return accept_ended(ask([&](Deadline deadline) { return backend_->purge(labels, deadline); }));
   std::size_t count = 0;
   for (const auto& [scope, key] : core_.table.labelled(labels)) {
     const detail::NodeReference node = core_.table.find(scope, key);
@@ -350,7 +453,7 @@ inline std::size_t StateStore::purge(const std::vector<std::string>& labels) {
 }
 
 inline std::size_t StateStore::delete_scope(const Scope& scope) {
-  if (engine_) return accept_ended(backend_->erase_scope(scope, core_.deadline()).value());
+  if (engine_) return accept_ended(ask([&](Deadline deadline) { return backend_->erase_scope(scope, deadline); }));
   std::size_t count = 0;
   for (const Scope& below : core_.table.scopes([&](const Scope& other) { return scope.contains(other); })) {
     for (const detail::NodeReference& node : core_.table.nodes(below)) {
@@ -371,8 +474,10 @@ inline std::size_t StateStore::accept_ended(const std::vector<FoundState>& ended
 inline std::int64_t StateStore::version_in_database(const Scope& scope, std::string_view key) {
   const StateName name{scope, key};
   Outcome outcome;
-  if (auto error = backend_->read({&name, 1}, {&outcome, 1}, core_.deadline())) throw *std::move(error);
-  return outcome.version;
+  return ask([&](Deadline deadline) -> StateResult<std::int64_t> {
+    if (auto error = backend_->read({&name, 1}, {&outcome, 1}, deadline)) return *std::move(error);
+    return outcome.version;
+  });
 }
 
 inline bool StateStore::delete_in_database(const Scope& scope, std::string_view key) {
@@ -404,6 +509,16 @@ inline bool StatesOfRequest::has_state(const StateOptions& options) const {
 }
 inline bool StatesOfRequest::delete_state(const StateOptions& options) const {
   return store_.delete_state(options, context_);
+}
+template <state_value T>
+StateTask<State<T>> StatesOfRequest::create_state_async(T default_value, StateOptions options) const {
+  return store_.create_state_async(std::move(default_value), std::move(options), context_);
+}
+inline StateTask<bool> StatesOfRequest::has_state_async(StateOptions options) const {
+  return store_.has_state_async(std::move(options), context_);
+}
+inline StateTask<bool> StatesOfRequest::delete_state_async(StateOptions options) const {
+  return store_.delete_state_async(std::move(options), context_);
 }
 
 }  // namespace atom::inline v0_1

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atom/config.hpp>
+#include <atom/state/detail/job.hpp>
 #include <atom/state/detail/operation.hpp>
 #include <atom/state/engine.hpp>
 #include <atom/state/error.hpp>
@@ -22,6 +23,7 @@ namespace atom::inline v0_1 {
 
 template <state_value T>
 class State;
+class StateStore;
 
 namespace detail {
 
@@ -34,6 +36,11 @@ template <class T>
 struct Awaited<StateResult<T>> {
   using Result = StateResult<T>;
   static Result give(Result result) { return result; }
+};
+template <>
+struct Awaited<void> {
+  using Result = std::monostate;
+  static void give(std::monostate) noexcept {}
 };
 
 }  // namespace detail
@@ -50,6 +57,8 @@ class [[nodiscard]] StateTask {
       abandon();
       done_ = std::move(other.done_);
       pending_ = std::move(other.pending_);
+      job_ = std::move(other.job_);
+      executor_ = other.executor_;
     }
     return *this;
   }
@@ -57,22 +66,34 @@ class [[nodiscard]] StateTask {
   ~StateTask() { abandon(); }
 
   /// Whether waiting would give the result at once.
-  bool is_ready() const noexcept { return !pending_.operation || pending_.operation->is_done(); }
+  bool is_ready() const noexcept {
+    return job_ ? job_->is_done() : !pending_.operation || pending_.operation->is_done();
+  }
   /// Returns the result when there is one. This thread may have to see to it, and to what others wait for.
   R wait() {
-    if (!is_ready()) pending_.engine->wait(pending_.operation);
+    if (is_ready()) return take();
+    if (job_) {
+      job_->wait(*executor_);
+    } else {
+      pending_.engine->wait(pending_.operation);
+    }
     return take();
   }
 
   // ---- co_await
 
   bool await_ready() const noexcept { return is_ready(); }
-  bool await_suspend(std::coroutine_handle<> coroutine) noexcept { return pending_.operation->suspend(coroutine); }
+  bool await_suspend(std::coroutine_handle<> coroutine) noexcept {
+    if (!job_) return pending_.operation->suspend(coroutine);
+    const std::shared_ptr<detail::Job> job = job_;  // this may be gone when it is suspended
+    return job->suspend(coroutine);
+  }
   R await_resume() { return take(); }
 
  private:
   template <state_value T>
   friend class State;
+  friend class StateStore;
   using Result = typename detail::Awaited<R>::Result;
 
   struct Pending {
@@ -86,7 +107,12 @@ class [[nodiscard]] StateTask {
   static StateTask of(Work work) {
     StateTask task;
     try {
-      task.done_.template emplace<1>(work());
+      if constexpr (std::is_void_v<R>) {
+        work();
+        task.done_.template emplace<1>();
+      } else {
+        task.done_.template emplace<1>(work());
+      }
     } catch (...) {
       task.done_.template emplace<2>(std::current_exception());
     }
@@ -103,11 +129,22 @@ class [[nodiscard]] StateTask {
     return task;
   }
 
+  /// Begins it in a thread of the store's.
+  static StateTask start(detail::JobThreads& threads, std::shared_ptr<detail::ResultJob<R>> job) {
+    StateTask task;
+    threads.add(job);
+    task.job_ = std::move(job);
+    task.executor_ = &threads.executor();
+    return task;
+  }
+
   StateTask() noexcept = default;
   void abandon() noexcept {
+    if (job_) job_->take_coroutine();
     if (pending_.operation) pending_.operation->resumed();
   }
   R take() {
+    if (job_) return job_->take();
     if (pending_.operation) return detail::Awaited<R>::give(pending_.result(*pending_.operation));
     if (const auto* const thrown = std::get_if<2>(&done_)) std::rethrow_exception(*thrown);
     return detail::Awaited<R>::give(std::move(*std::get_if<1>(&done_)));
@@ -115,6 +152,8 @@ class [[nodiscard]] StateTask {
 
   std::variant<std::monostate, Result, std::exception_ptr> done_;
   Pending pending_;
+  std::shared_ptr<detail::ResultJob<R>> job_;
+  const detail::Executor* executor_ = nullptr;
 };
 
 }  // namespace atom::inline v0_1

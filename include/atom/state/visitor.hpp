@@ -32,6 +32,7 @@
 #include <atom/state/session.hpp>
 #include <atom/state/session_id.hpp>
 #include <atom/state/state_store.hpp>
+#include <atom/state/task.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -173,6 +174,16 @@ class Visitor {
       : states_(states), options_(std::move(options)), guard_(nobody()) {
     if (const auto id = session_id_from(cookies, options_.cookie.name)) find(*id);
   }
+  /// The same without blocking this thread: `const auto visitor = co_await atom::Visitor::find_async(states, cookies)`.
+  static StateTask<std::unique_ptr<Visitor>> find_async(StateStore& states, std::string cookies) {
+    return find_async(states, std::move(cookies), VisitorOptions());
+  }
+  static StateTask<std::unique_ptr<Visitor>> find_async(StateStore& states, std::string cookies,
+                                                        VisitorOptions options) {
+    return states.async([&states, cookies = std::move(cookies), options = std::move(options)] {
+      return std::make_unique<Visitor>(states, cookies, options);
+    });
+  }
   Visitor(const Visitor&) = delete;
   Visitor& operator=(const Visitor&) = delete;
 
@@ -221,6 +232,14 @@ class Visitor {
   /// deleted; a user's states stay. The visitor is a new client then. Throws StateError, whose effect is `applied` if
   /// only deleting failed.
   void sign_out();
+  /// The same without blocking this thread. The visitor must be there until it is done, and is left alone meanwhile.
+  StateTask<void> sign_in_async(std::string user_id) { return sign_in_async(std::move(user_id), Merge()); }
+  StateTask<void> sign_in_async(std::string user_id, Merge merge) {
+    return states_.async([this, user_id = std::move(user_id), merge = std::move(merge)] { sign_in(user_id, merge); });
+  }
+  StateTask<void> sign_out_async() {
+    return states_.async([this] { sign_out(); });
+  }
 
   /// What the client must be told: the value of a Set-Cookie header. Nothing where it knows its id, or has nothing that
   /// would be kept. Ask when all is committed, signed in, and signed out.

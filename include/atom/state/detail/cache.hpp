@@ -34,6 +34,13 @@ inline std::chrono::microseconds delay_after(unsigned failures, std::chrono::mic
       {200'000, std::int64_t{1000} << std::min(failures, 8u), std::max<std::int64_t>(deadline.count() / 8, 1)});
   return std::chrono::microseconds(std::uniform_int_distribution<std::int64_t>(0, most)(chance));
 }
+/// Waits a while, by chance, longer each time; false: it would be over only after the deadline.
+inline bool pause_before(const StateCore& core, unsigned failures, Deadline deadline) {
+  const Deadline next = std::chrono::steady_clock::now() + delay_after(failures, core.options.deadline);
+  if (next >= deadline) return false;
+  std::this_thread::sleep_until(next);
+  return true;
+}
 
 /// What its message says before the effect.
 inline std::string reason(const StateError& error) {

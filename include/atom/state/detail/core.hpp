@@ -31,6 +31,22 @@ class StateEngine;
 /// When waiting ends.
 using Deadline = std::chrono::steady_clock::time_point;
 
+/// While it is there, nothing that this thread begins has a later deadline.
+class DeadlineBound {
+ public:
+  explicit DeadlineBound(Deadline deadline) noexcept : before_(latest()) { latest() = std::min(before_, deadline); }
+  DeadlineBound(const DeadlineBound&) = delete;
+  DeadlineBound& operator=(const DeadlineBound&) = delete;
+  ~DeadlineBound() { latest() = before_; }
+  static Deadline& latest() noexcept {
+    static thread_local Deadline deadline = Deadline::max();
+    return deadline;
+  }
+
+ private:
+  const Deadline before_;
+};
+
 /// What sessions of one route used last time, to be read at once the next time.
 class Routes {
  public:
@@ -233,7 +249,9 @@ class StateCore {
   }
 
   /// Of an operation that begins now.
-  Deadline deadline() const noexcept { return std::chrono::steady_clock::now() + options.deadline; }
+  Deadline deadline() const noexcept {
+    return std::min(std::chrono::steady_clock::now() + options.deadline, DeadlineBound::latest());
+  }
   /// Ends the value, in the database where there is one. Whether there was one.
   StateResult<bool> erase(const NodeReference& node);
 

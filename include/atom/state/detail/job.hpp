@@ -1,19 +1,27 @@
-// Work that a thread of a store's does, and for which a coroutine or a thread may wait. Whoever waits in a thread does
+// Work that threads of a store's do, and for which a coroutine or a thread may wait. Whoever waits in a thread does
 // it himself if nobody has begun.
 #pragma once
 
 #include <atom/config.hpp>
+#include <atom/state/detail/core.hpp>
 #include <atom/state/detail/home_process.hpp>
+#include <atom/state/error.hpp>
 
+#include <chrono>
 #include <condition_variable>
 #include <coroutine>
+#include <cstddef>
 #include <deque>
 #include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
+#include <type_traits>
 #include <utility>
+#include <variant>
+#include <vector>
 
 namespace atom::inline v0_1::detail {
 
@@ -102,15 +110,52 @@ class Job : public std::enable_shared_from_this<Job> {
   std::exception_ptr thrown_;
 };
 
-/// Does jobs one after the other, in a thread that begins with the first one.
-class JobThread {
+/// What a function of somebody else's gives.
+template <class R>
+class ResultJob : public Job {
  public:
-  explicit JobThread(const Executor& executor) : executor_(executor), row_(std::make_unique<Row>()) {}
-  JobThread(const JobThread&) = delete;
-  JobThread& operator=(const JobThread&) = delete;
+  /// Once it is done, and once.
+  R take() {
+    check();
+    if constexpr (!std::is_void_v<R>) return std::move(*result_);
+  }
+
+ protected:
+  std::optional<std::conditional_t<std::is_void_v<R>, std::monostate, R>> result_;
+};
+template <class F>
+class FunctionJob final : public ResultJob<std::invoke_result_t<F&>> {
+ public:
+  FunctionJob(F function, Deadline deadline) : function_(std::move(function)), deadline_(deadline) {}
+
+ private:
+  void work() override {
+    F function = std::move(*function_);
+    function_.reset();  // what it holds goes with the work
+    if (std::chrono::steady_clock::now() >= deadline_) {
+      throw StateError(StateErrorCode::timed_out,
+                       "the threads of the store were busy until the deadline: it has not begun", Effect::none, true);
+    }
+    const DeadlineBound bound(deadline_);
+    if constexpr (std::is_void_v<std::invoke_result_t<F&>>) {
+      function();
+    } else {
+      this->result_.emplace(function());
+    }
+  }
+  std::optional<F> function_;
+  const Deadline deadline_;
+};
+
+/// Does jobs in threads of its own: a few, each of which begins when a job comes and none is idle.
+class JobThreads {
+ public:
+  explicit JobThreads(const Executor& executor) : executor_(executor), row_(std::make_unique<Row>()) {}
+  JobThreads(const JobThreads&) = delete;
+  JobThreads& operator=(const JobThreads&) = delete;
   /// Does what there is first.
-  ~JobThread() {
-    if (!home_.is_here()) {  // the thread is not here, and may hold the mutex for ever
+  ~JobThreads() {
+    if (!home_.is_here()) {  // the threads are not here, and one may hold the mutex for ever
       static_cast<void>(row_.release());
       return;
     }
@@ -119,36 +164,44 @@ class JobThread {
       row_->ends = true;
       row_->changed.notify_all();
     }
-    if (row_->thread.joinable()) row_->thread.join();
+    for (std::thread& thread : row_->threads) thread.join();
   }
 
   void add(std::shared_ptr<Job> job) {
     if (!home_.is_here()) return job->run(executor_);
     const std::lock_guard lock(row_->mutex);
     row_->jobs.push_back(std::move(job));
-    try {
-      if (!row_->thread.joinable()) row_->thread = std::thread([this] { run(); });
-    } catch (...) {
-      row_->jobs.pop_back();
-      throw;
+    if (row_->idle < row_->jobs.size() && row_->threads.size() < most_threads) {
+      try {
+        row_->threads.emplace_back([this] { run(); });
+      } catch (...) {
+        if (row_->threads.empty()) {
+          row_->jobs.pop_back();
+          throw;
+        }
+      }
     }
     row_->changed.notify_one();
   }
   const Executor& executor() const noexcept { return executor_; }
 
  private:
+  static constexpr std::size_t most_threads = 4;
   struct Row {
     std::mutex mutex;
     std::condition_variable changed;
     std::deque<std::shared_ptr<Job>> jobs;
+    std::size_t idle = 0;  // threads that wait for one
     bool ends = false;
-    std::thread thread;
+    std::vector<std::thread> threads;
   };
   void run() noexcept {
     Row& row = *row_;
     std::unique_lock lock(row.mutex);
     for (;;) {
+      ++row.idle;
       row.changed.wait(lock, [&] { return row.ends || !row.jobs.empty(); });
+      --row.idle;
       if (row.jobs.empty()) return;
       std::shared_ptr<Job> job = std::move(row.jobs.front());
       row.jobs.pop_front();

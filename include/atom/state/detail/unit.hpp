@@ -21,7 +21,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -56,26 +55,11 @@ struct UnitFailure {
   std::optional<std::size_t> conflict = {};
 };
 
-/// Waits a while, by chance, longer each time; false: it would be over only after the deadline.
-inline bool pause_before(const StateCore& core, unsigned failures, Deadline deadline) {
-  const Deadline next = std::chrono::steady_clock::now() + delay_after(failures, core.options.deadline);
-  if (next >= deadline) return false;
-  std::this_thread::sleep_until(next);
-  return true;
-}
-
-/// In a process that was forked from the store's, it is of no use.
-inline std::optional<StateError> refusal_of(const StateCore& core) {
-  if (!core.engine || !core.engine->is_foreign()) return std::nullopt;
-  return StateError(StateErrorCode::closed,
-                    "the store belongs to the process that this one was forked from: open one after fork()");
-}
-
 /// Asks a database for states, all at once, again and again until the deadline if need be.
 inline std::optional<StateError> read_states(const StateCore& core, std::span<const StateName> names,
                                              std::span<Outcome> outcomes, Deadline deadline) {
   if (names.empty()) return std::nullopt;
-  if (auto refused = refusal_of(core)) return refused;
+  if (auto refused = core.engine->refusal()) return refused;
   for (unsigned failures = 1;; ++failures) {
     auto error = core.engine->backend().read(names, outcomes, deadline);
     if (!error || !error->retryable() || !pause_before(core, failures, deadline)) return error;

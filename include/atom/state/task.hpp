@@ -104,7 +104,7 @@ class [[nodiscard]] StateTask {
 
   /// Done, with what `work()` returns or throws.
   template <class Work>
-  static StateTask of(Work work) {
+  static StateTask of(Work&& work) {
     StateTask task;
     try {
       if constexpr (std::is_void_v<R>) {

@@ -121,6 +121,16 @@ class ResultJob : public Job {
   }
 
  protected:
+  template <class F>
+  void set_to_result_of(F& function) {
+    if constexpr (std::is_void_v<R>) {
+      function();
+    } else {
+      result_.emplace(function());
+    }
+  }
+
+ private:
   std::optional<std::conditional_t<std::is_void_v<R>, std::monostate, R>> result_;
 };
 template <class F>
@@ -137,11 +147,7 @@ class FunctionJob final : public ResultJob<std::invoke_result_t<F&>> {
                        "the threads of the store were busy until the deadline: it has not begun", Effect::none, true);
     }
     const DeadlineBound bound(deadline_);
-    if constexpr (std::is_void_v<std::invoke_result_t<F&>>) {
-      function();
-    } else {
-      this->result_.emplace(function());
-    }
+    this->set_to_result_of(function);
   }
   std::optional<F> function_;
   const Deadline deadline_;

@@ -88,15 +88,17 @@ class PointerTable {
   class Slot {
    public:
     Slot() noexcept = default;
-    Slot(Item& item, std::uint32_t hash) noexcept : bits_(reinterpret_cast<std::uintptr_t>(&item) | tag_of(hash)) {}
-    bool is_taken() const noexcept { return bits_ != 0; }
-    bool may_have(std::uint32_t hash) const noexcept { return (bits_ & tag_mask) == tag_of(hash); }
-    Item* item() const noexcept { return reinterpret_cast<Item*>(bits_ & ~tag_mask); }
+    Slot(Item& item, std::uint32_t hash) noexcept : place_(reinterpret_cast<std::byte*>(&item) + tag_of(hash)) {}
+    bool is_taken() const noexcept { return place_ != nullptr; }
+    bool may_have(std::uint32_t hash) const noexcept { return tag() == tag_of(hash); }
+    Item* item() const noexcept { return reinterpret_cast<Item*>(place_ - tag()); }
 
    private:
-    static constexpr std::uintptr_t tag_mask = __STDCPP_DEFAULT_NEW_ALIGNMENT__ - 1;
-    static std::uintptr_t tag_of(std::uint32_t hash) noexcept { return hash & tag_mask; }
-    std::uintptr_t bits_ = 0;
+    static constexpr std::uintptr_t most = __STDCPP_DEFAULT_NEW_ALIGNMENT__ - 1;
+    static_assert(sizeof(Item) > most);
+    static std::uintptr_t tag_of(std::uint32_t hash) noexcept { return hash & most; }
+    std::uintptr_t tag() const noexcept { return reinterpret_cast<std::uintptr_t>(place_) & most; }
+    std::byte* place_ = nullptr;  // so many bytes into the item
   };
 
   /// The share of the table that the hash is of all hashes, so that its size may be any.

@@ -177,7 +177,8 @@ class JobThreads {
     if (!home_.is_here()) return job->run(executor_);
     const std::lock_guard lock(row_->mutex);
     row_->jobs.push_back(std::move(job));
-    if (row_->idle < row_->jobs.size() && row_->threads.size() < most_threads) {
+    // (At the end, a coroutine that a job resumes may add another: its thread does that as well.)
+    if (row_->idle < row_->jobs.size() && row_->threads.size() < most_threads && !row_->ends) {
       try {
         row_->threads.emplace_back([this] { run(); });
       } catch (...) {

@@ -5,6 +5,7 @@
 // The numbers in their tags are those of the cases that they show.
 #pragma once
 
+#include <atom/state/backend.hpp>
 #include <atom/state/state_store.hpp>
 
 #include "support/catch.hpp"
@@ -34,6 +35,8 @@ class Kind {
   virtual bool persistent() const { return true; }
   /// Another store on what the last `open` gave, as another process has it. Only if `persistent()`.
   virtual std::unique_ptr<atom::StateStore> reopen(atom::StoreOptions options) = 0;
+  /// What such a store has behind it, for one of the test's own making; null: nothing.
+  virtual std::shared_ptr<atom::Backend> backend() { return nullptr; }
 };
 void add_kind(const char* name, std::unique_ptr<Kind> (*make)());
 /// Makes a kind known under its name; at namespace scope.
@@ -50,6 +53,7 @@ std::string_view name();
 std::unique_ptr<atom::StateStore> open(atom::StoreOptions options = {});
 bool persistent();
 std::unique_ptr<atom::StateStore> reopen(atom::StoreOptions options = {});
+std::shared_ptr<atom::Backend> backend();
 
 // ---- What the tests share
 

@@ -51,5 +51,8 @@ bool persistent() {
 std::unique_ptr<atom::StateStore> reopen(atom::StoreOptions options) {
   return kind().reopen(std::move(options));
 }
+std::shared_ptr<atom::Backend> backend() {
+  return kind().backend();
+}
 
 }  // namespace contract

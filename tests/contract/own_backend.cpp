@@ -18,6 +18,7 @@ class InOwnBackend final : public Kind {
   std::unique_ptr<atom::StateStore> reopen(atom::StoreOptions options) override {
     return std::make_unique<atom::StateStore>(database_, std::move(options));
   }
+  std::shared_ptr<atom::Backend> backend() override { return database_; }
 
  private:
   std::shared_ptr<OwnBackend> database_;

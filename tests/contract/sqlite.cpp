@@ -17,8 +17,9 @@ class InSqlite final : public Kind {
     return reopen(std::move(options));
   }
   std::unique_ptr<atom::StateStore> reopen(atom::StoreOptions options) override {
-    return std::make_unique<atom::StateStore>(std::make_shared<atom::Sqlite>(*folder_ / "app.db"), std::move(options));
+    return std::make_unique<atom::StateStore>(backend(), std::move(options));
   }
+  std::shared_ptr<atom::Backend> backend() override { return std::make_shared<atom::Sqlite>(*folder_ / "app.db"); }
 
  private:
   std::unique_ptr<support::TemporaryFolder> folder_;

@@ -49,7 +49,7 @@ TEST_CASE("a key is hashed by the compiler, as it is when the program runs") {
 }
 
 TEST_CASE("a key of any length is hashed by the compiler, as it is when the program runs") {
-  constexpr std::string_view text = "a key of 26 bytes: \xC3\xA9 \xFF\x80z";
+  static constexpr std::string_view text = "a key of 26 bytes: \xC3\xA9 \xFF\x80z";
   constexpr auto compiled = [] {
     std::array<std::uint32_t, text.size() + 1> hashes{};
     for (std::size_t n = 0; n < hashes.size(); ++n) hashes[n] = hash_key(text.substr(0, n));

@@ -199,12 +199,15 @@ TEST_CASE("a listener hears no change that was made before it came", "[case74]")
   State<std::int64_t> state = number(*states);
   Heard<std::int64_t> heard;
   std::optional<StateSubscription> added;
+  std::atomic<bool> is_added{false};
   const StateSubscription adds = state.on_change([&](std::int64_t now) {
     if (now != 1) return;
     state.set(2);  // is told when this one has returned
     added = state.on_change([&](std::int64_t value) { heard.push_back(value); });
+    is_added = true;
   });
   state.set(1);
+  REQUIRE(contract::eventually([&] { return is_added.load(); }));
   CHECK(heard.empty());
   state.set(3);
   CHECK(heard == Values{3});

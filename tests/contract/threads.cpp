@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <numeric>
@@ -348,6 +349,10 @@ bool is_linearizable(const support::Calls& calls) {
   return contract::persistent() ? support::is_linearizable<support::CombinedState>(calls)
                                 : support::is_linearizable(calls);
 }
+/// Histories of so many states; where ATOM_SOAK is set, four times as many.
+int histories(int count) {
+  return std::getenv("ATOM_SOAK") ? 4 * count : count;
+}
 /// Another one each time, but for the histories that do not fit, which are seen with their seed.
 std::uint64_t fresh_seed() {
   return std::random_device()();
@@ -368,17 +373,17 @@ void has_linearizable_histories(int rounds, Prepare prepare) {
 }
 
 TEST_CASE("what threads see of one state can be explained by one order", "[case78][case82]") {
-  has_linearizable_histories(1000, [](const State<std::int64_t>&) { return 0; });
+  has_linearizable_histories(histories(250), [](const State<std::int64_t>&) { return 0; });
 }
 
 TEST_CASE("the same of a state that is heard", "[case78][case82]") {
-  has_linearizable_histories(500, [](State<std::int64_t>& state) { return state.on_change([] {}); });
+  has_linearizable_histories(histories(125), [](State<std::int64_t>& state) { return state.on_change([] {}); });
 }
 
 TEST_CASE("the same of a state with a time to live", "[case78][case88]") {
   const auto states = contract::open();
   const std::uint64_t seed = fresh_seed();
-  for (int round = 0; round < 500; ++round) {
+  for (int round = 0; round < histories(125); ++round) {
     Recorded recorded{states->get_state<std::int64_t>(
         0, {.key = std::to_string(round), .scope = Scope::global(), .ttl = std::chrono::hours(1), .sliding = true})};
     const std::uint64_t its_seed = seed + static_cast<std::uint64_t>(round);

@@ -106,7 +106,8 @@ class StateOperation {
   enum class Place : std::uint8_t { left, taken, failed };
   Place place_ = Place::left;  // when a batch was made
   bool is_again_ = false;      // it was guessed wrong: all once more
-  unsigned conflicts_ = 0;
+
+  std::atomic<unsigned> conflicts_{0};  // counted by the thread that leads, read by the one that gives up
 };
 
 using OperationPointer = std::shared_ptr<StateOperation>;

@@ -1214,13 +1214,6 @@ MUTANTS = [
         ["state/task.cpp"],
     ),
     Mutant(
-        "a sign-in is overtaken for ever by those who write meanwhile",
-        "state/visitor.hpp",
-        "      if (failures > 1) hold(deadline);",
-        "",
-        ["contract/visitors.cpp"],
-    ),
-    Mutant(
         "who sees a client that is held commits all the same",
         "state/visitor.hpp",
         "->is_held() ? none : seen.version;",

@@ -1,0 +1,202 @@
+// What changes in a PostgreSQL database: one's own changes at once, and others' as the server tells of them.
+#pragma once
+
+#include <atom/backend/detail/change_queue.hpp>
+#include <atom/backend/detail/postgres_connection.hpp>
+#include <atom/config.hpp>
+#include <atom/detail/segment.hpp>
+#include <atom/state/backend.hpp>
+#include <atom/state/error.hpp>
+#include <atom/state/scope.hpp>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace atom::inline v0_1::detail {
+
+/// What a server passes on has at most 7999 bytes, with the number of the table.
+inline constexpr std::size_t longest_postgres_notice = 7900;
+inline constexpr std::string_view postgres_notice_of_all = "*";
+
+/// Adds a name to what others are told: who tells, and the names of states, each word after a space. What becomes too
+/// long is about all states.
+inline void add_to_postgres_notice(std::string& notice, const Scope& scope, std::string_view key) {
+  if (notice.ends_with(postgres_notice_of_all)) return;
+  const std::size_t before = notice.find(' ');
+  notice += ' ' + scope.text() + ' ';
+  escape(notice, key);
+  if (notice.size() > longest_postgres_notice) {
+    notice.resize(std::min(before, notice.size()));
+    notice += ' ' + std::string(postgres_notice_of_all);
+  }
+}
+
+/// What a thread can wait for together with a socket. Rung by any thread.
+class PostgresBell {
+ public:
+  PostgresBell() {
+    is_good_ = ::pipe(ends_) == 0;
+    for (const int end : ends_) {
+      is_good_ = is_good_ && ::fcntl(end, F_SETFL, O_NONBLOCK) == 0 && ::fcntl(end, F_SETFD, FD_CLOEXEC) == 0;
+    }
+  }
+  PostgresBell(const PostgresBell&) = delete;
+  PostgresBell& operator=(const PostgresBell&) = delete;
+  ~PostgresBell() {
+    for (const int end : ends_) {
+      if (end >= 0) ::close(end);
+    }
+  }
+  explicit operator bool() const noexcept { return is_good_; }
+  void ring() noexcept { [[maybe_unused]] const auto written = ::write(ends_[1], "!", 1); }  // full: it has rung
+  void stop() noexcept {
+    char some[64];
+    while (::read(ends_[0], some, sizeof(some)) > 0) {
+    }
+  }
+  int socket() const noexcept { return ends_[0]; }
+
+ private:
+  int ends_[2] = {-1, -1};
+  bool is_good_ = false;
+};
+
+class PostgresFeed;
+
+/// The feeds of one object, each told of what that object writes.
+class PostgresFeeds {
+ public:
+  void add(PostgresFeed& feed) {
+    const std::lock_guard lock(mutex_);
+    feeds_.push_back(&feed);
+  }
+  void remove(PostgresFeed& feed) noexcept {
+    const std::lock_guard lock(mutex_);
+    std::erase(feeds_, &feed);
+  }
+  void tell(const StateName& name, std::int64_t version, const StoredValue* value) noexcept;
+
+ private:
+  std::mutex mutex_;
+  std::vector<PostgresFeed*> feeds_;
+};
+
+class PostgresFeed final : public Feed {
+ public:
+  /// `origin` is what the object whose feeds these are calls itself when it tells others.
+  PostgresFeed(PostgresTarget target, std::string origin, PostgresFeeds& feeds)
+      : connection_(std::move(target)), origin_(std::move(origin)), feeds_(feeds) {
+    feeds_.add(*this);
+  }
+  PostgresFeed(const PostgresFeed&) = delete;
+  PostgresFeed& operator=(const PostgresFeed&) = delete;
+  ~PostgresFeed() override { feeds_.remove(*this); }
+
+  /// Whether it can be used: there may be no file descriptors left.
+  explicit operator bool() const noexcept { return static_cast<bool>(bell_); }
+
+  void add(const StateName& name, std::int64_t version, const StoredValue* value) noexcept {
+    own_.add(name, version, value);
+    bell_.ring();
+  }
+  void wake() noexcept override {
+    own_.wake();
+    bell_.ring();
+  }
+  std::optional<StateError> poll(FeedSink& sink, Deadline deadline) override {
+    try {
+      for (;;) {
+        bell_.stop();
+        const bool is_woken = own_.wait(sink, {});
+        follow(sink, deadline);
+        if (is_woken || Clock::now() >= deadline) return std::nullopt;
+        wait(std::min(deadline, next_beat_));
+      }
+    } catch (const StateError& error) {
+      return error;
+    }
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  /// So often the server is asked whether it is still there, and so long it has to answer.
+  static constexpr std::chrono::seconds between_beats{2};
+
+  /// Tells what others have written. If there is no connection any more, makes one, and then anything may have changed.
+  void follow(FeedSink& sink, Deadline deadline) {
+    if (connection_.is_open() && !is_alive()) connection_.close();
+    if (!connection_.is_open()) {
+      connection_.open(deadline);
+      connection_.add(postgres::listen);
+      connection_.add(postgres::identify);
+      connection_.end(Effect::none);
+      table_ = std::to_string(connection_.receive().back().integer(0, 0));
+      next_beat_ = Clock::now() + between_beats;
+      sink.lost_track();
+    }
+    while (const std::optional<std::string> notice = connection_.notification()) tell(sink, *notice);
+  }
+  bool is_alive() {
+    try {
+      const bool has_answered = connection_.pass_on();
+      if (Clock::now() < next_beat_) return true;
+      next_beat_ = Clock::now() + between_beats;
+      if (!has_answered) return false;
+      connection_.add(postgres::beat);
+      connection_.end_untold();
+      return true;
+    } catch (const StateError&) {  // if it cannot be reached again, that is the error
+      return false;
+    }
+  }
+  void tell(FeedSink& sink, std::string_view notice) const {
+    const auto word = [&] {
+      const std::size_t size = std::min(notice.find(' '), notice.size());
+      const std::string_view first = notice.substr(0, size);
+      notice.remove_prefix(std::min(size + 1, notice.size()));
+      return first;
+    };
+    if (word() != table_ || word() == origin_) return;
+    while (!notice.empty()) {
+      const std::string_view text = word();
+      const std::string_view key = word();
+      const StateResult<Scope> scope = Scope::from_database(text);
+      if (text == postgres_notice_of_all || !scope) return sink.lost_track();
+      sink.changed(*scope, unescape(key), 0, std::nullopt);
+    }
+  }
+  void wait(Deadline deadline) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    const short also = connection_.has_more_to_send() ? POLLOUT : 0;
+    pollfd both[] = {{bell_.socket(), POLLIN, 0}, {connection_.socket(), static_cast<short>(POLLIN | also), 0}};
+    ::poll(both, 2, static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000)));
+  }
+
+  PostgresConnection connection_;
+  const std::string origin_;
+  PostgresFeeds& feeds_;
+  ChangeQueue own_;
+  PostgresBell bell_;
+  std::string table_;
+  Deadline next_beat_{};
+};
+
+inline void PostgresFeeds::tell(const StateName& name, std::int64_t version, const StoredValue* value) noexcept {
+  const std::lock_guard lock(mutex_);
+  for (PostgresFeed* feed : feeds_) feed->add(name, version, value);
+}
+
+}  // namespace atom::inline v0_1::detail

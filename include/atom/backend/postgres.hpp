@@ -142,7 +142,8 @@ class Postgres : public TextBackend {
         const std::string_view key = is_later || range.after_scope == first ? range.after_key : "";
         const std::int64_t limit = limit_of(range.limit - found.size());
         const Lease connection = borrow(deadline);
-        const Rows rows = ask(*connection, detail::postgres::list, Parameters(scope, key, last, limit));
+        const Rows rows = ask(*connection, detail::postgres::list,
+                              Parameters(detail::last_text_before(scope), detail::last_text_before(key), last, limit));
         for (int row = 0; row < rows.size(); ++row) found.push_back(state_of(rows, row));
       }
     });
@@ -153,7 +154,8 @@ class Postgres : public TextBackend {
     std::vector<Scope> found;
     auto error = attempt([&] {
       const Lease connection = borrow(deadline);
-      const Rows rows = ask(*connection, detail::postgres::scopes, Parameters(after, limit_of(limit)));
+      const Rows rows =
+          ask(*connection, detail::postgres::scopes, Parameters(detail::last_text_before(after), limit_of(limit)));
       for (int row = 0; row < rows.size(); ++row) found.push_back(Scope::from_database(rows.text(row, 0)).value());
     });
     if (error) return *std::move(error);
@@ -291,11 +293,7 @@ class Postgres : public TextBackend {
   /// The scopes that are meant: from the first text to the last, both included. What lies below `a` begins with `a.`,
   /// and `/`, which no scope has, is the character after the dot.
   static std::vector<std::pair<std::string, std::string>> texts_of(const Scope* scope, bool below) {
-    if (!scope) {
-      std::string beyond;  // longer than any scope, of the last of all characters
-      while (beyond.size() <= detail::longest_scope) beyond += "\xf4\x8f\xbf\xbf";
-      return {{"", beyond}};
-    }
+    if (!scope) return {{"", detail::beyond_all_texts()}};
     const std::string& text = scope->text();
     if (!below) return {{text, text}};
     return {{text, text}, {text + '.', text + '/'}};

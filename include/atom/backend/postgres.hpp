@@ -23,6 +23,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -369,22 +370,21 @@ class Postgres : public TextBackend {
     if (static_cast<std::size_t>(rows.size()) != commands.size()) throw refusal("another batch had this number");
     for (int row = 0; row < rows.size(); ++row) {
       const std::size_t i = order[static_cast<std::size_t>(rows.integer(row, 1) - 1)];
-      outcomes[i] = outcome_of(rows, row);
-      if (rows.integer(row, 7) != 0) tell(rows, row, commands[i], outcomes[i]);
+      outcomes[i] = outcome_of(rows.text(row, 2));
+      const bool is_known = !rows.is_null(row, 4);  // of one that was carried out before it is not
+      if (!is_known || rows.integer(row, 4) > 0) tell(commands[i], outcomes[i].version, rows, row);
     }
     return {};
   }
   static Parameters parameters_of(const Lane& lane, BatchMode mode, std::span<const Command> commands,
                                   std::span<const std::size_t> order) {
     Array kinds = Array::of_integers(), expected = Array::of_integers(), formats = Array::of_integers(),
-          ttls = Array::of_integers(), labelled = Array::of_integers();
+          ttls = Array::of_integers();
     Array scopes = Array::of_texts(), keys = Array::of_texts(), values = Array::of_texts(), lowest = Array::of_texts(),
           highest = Array::of_texts(), summands = Array::of_texts(), least = Array::of_texts(),
           most = Array::of_texts(), labels = Array::of_texts();
-    std::int64_t place = 0;
     for (const std::size_t i : order) {
       const Command& command = commands[i];
-      ++place;
       kinds.add(static_cast<std::int64_t>(command.kind));
       scopes.add(command.name.scope.text());
       keys.add(command.name.key);
@@ -404,31 +404,34 @@ class Postgres : public TextBackend {
       add_bound(summands, sum ? std::optional(sum->summand()) : std::nullopt);
       add_bound(least, sum ? sum->least() : std::nullopt);
       add_bound(most, sum ? sum->most() : std::nullopt);
-      if (!has_value) continue;
-      for (const std::string& label : command.labels) {
-        labelled.add(place);
-        labels.add(stored_label(label));
-      }
+      command.labels.empty() ? labels.add_null() : labels.add(labels_of(command));
     }
     return Parameters(lane.session, std::int64_t{lane.number}, static_cast<std::int64_t>(lane.sequence),
                       lane.after_loss, mode == BatchMode::all_or_nothing, kinds, scopes, keys, expected, formats,
-                      values, ttls, lowest, highest, summands, least, most, labelled, labels);
+                      values, ttls, labels, lowest, highest, summands, least, most);
   }
-  /// Of lane, place, error, version, format, value.
-  static Outcome outcome_of(const Rows& rows, int row) {
-    Outcome outcome{.version = rows.integer(row, 3)};
-    if (!rows.is_null(row, 5)) outcome.value = value_of(rows, row, 4);
-    if (rows.is_null(row, 2)) return outcome;
-    switch (rows.integer(row, 2)) {
-      case 1:
-        outcome.error = StateErrorCode::conflict;
-        break;
-      case 2:
-        outcome.error = StateErrorCode::overflow;
-        break;
-      default:
-        outcome.error = StateErrorCode::undecodable;
-    }
+  /// As one text: no label has a character that would have to be escaped.
+  static std::string labels_of(const Command& command) {
+    std::string text;
+    for (const std::string& label : command.labels) text += (text.empty() ? "{\"" : ",\"") + stored_label(label) + '"';
+    return text + '}';
+  }
+  /// See `postgres::batch`.
+  static Outcome outcome_of(std::string_view text) {
+    const auto number = [&] {
+      std::int64_t value = 0;
+      const auto [end, _] = std::from_chars(text.data(), text.data() + text.size(), value);
+      text.remove_prefix(std::min(static_cast<std::size_t>(end - text.data()) + 1, text.size()));
+      return value;
+    };
+    constexpr std::optional<StateErrorCode> errors[] = {
+        {}, StateErrorCode::conflict, StateErrorCode::undecodable, StateErrorCode::overflow};
+    Outcome outcome;
+    outcome.error = errors[static_cast<std::size_t>(number()) % std::size(errors)];
+    outcome.version = number();
+    if (text.empty()) return outcome;
+    const int format = static_cast<int>(number());
+    outcome.value = StoredValue{std::string(text), format};
     return outcome;
   }
 
@@ -474,13 +477,11 @@ class Postgres : public TextBackend {
     connection.add(detail::postgres::tell, Parameters(notice));
     connection.end_untold();
   }
-  /// Of one that was carried out before, nobody knows here what it has written.
-  void tell(const Rows& rows, int row, const Command& command, const Outcome& outcome) {
-    const bool is_written = command.kind == Command::Kind::write && !outcome.error;
-    if (is_written) return feeds_.tell(command.name, outcome.version, command.value);
-    if (rows.is_null(row, 6)) return feeds_.tell(command.name, outcome.version, nullptr);
-    const StoredValue value{std::string(rows.text(row, 6)), command.value->format};
-    feeds_.tell(command.name, outcome.version, &value);
+  /// Of a sum, the server says what came of it.
+  void tell(const Command& command, std::int64_t version, const Rows& rows, int row) {
+    if (rows.is_null(row, 3)) return feeds_.tell(command.name, version, nullptr);
+    const StoredValue value{std::string(rows.text(row, 3)), command.value->format};
+    feeds_.tell(command.name, version, &value);
   }
   /// Every ten seconds: removes what has ended, and lanes that nobody uses any more.
   void tidy(Connection& connection) {

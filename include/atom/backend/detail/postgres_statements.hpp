@@ -39,10 +39,7 @@ create table if not exists atom_lane(
   number bigint not null,
   sequence bigint not null,
   touched timestamptz not null,
-  errors bigint[],
-  versions bigint[],
-  formats bigint[],
-  texts text[],
+  results text[],
   primary key(session, number)) with (fillfactor = 50))"},
     {"", "comment on table atom_state is 'atom::Postgres, version 1'"},
     {"", "comment on table atom_lane is 'atom::Postgres, version 1'"},
@@ -88,88 +85,86 @@ inline constexpr PostgresStatement add_lane{"atom_add_lane", R"(
   insert into atom_lane(session, number, sequence, touched) values($1::uuid, $2::bigint, 0, now())
   on conflict do nothing)"};
 
-/// One batch, and all that becomes of it: $1 to $4 are the lane, $5 is whether it is all or nothing, the commands come
-/// in the order of their names, and $18 and $19 are their labels, each with the number of its command.
+/// One batch, and all that becomes of it: $1 to $4 are the lane, $5 is whether it is all or nothing, and the commands
+/// come in the order of their names. An outcome is a text: the error, or 0; the version; and, where there is one, the
+/// format of the value and the value.
 ///
 /// Rows are locked before they are judged, in that order, and are judged as they are then. (A subquery that locks is
-/// not made a join of, so each is found by the primary key.) One that nobody could see when the statement began cannot
-/// be locked: if it is there when this one is to be inserted, the statement fails, and is tried again. A state that
-/// has ended keeps its row for a while, so that one that comes back has a greater version even if the clock was set
-/// back.
+/// not made a join of, so each row is found by the primary key.) One that nobody could see when the statement began
+/// cannot be locked: if it is there when this one is to be inserted, the statement fails, and is tried again. A state
+/// that has ended keeps its row for a while, so that one that comes back has a greater version even if the clock was
+/// set back. `offset 0` keeps what is calculated from being calculated for each place where it is used. What is changed
+/// is inserted, so that it is found by the primary key, too, whatever the planner believes of the table.
 inline constexpr PostgresStatement batch{"atom_batch", R"(
   with lane as materialized (
-    select sequence, errors, versions, formats, texts from atom_lane
-    where session = $1::uuid and number = $2::bigint for update),
-  looked as materialized (
-    select c.*, s.version as old_version, s.format as old_format, s.value as old_value,
-      s.version is not null and coalesce(s.expires_at > clock_timestamp(), true) as is_there
-    from unnest($6::bigint[], $7::text[], $8::text[], $9::bigint[], $10::bigint[], $11::text[], $12::bigint[],
-                $13::text[], $14::text[], $15::text[], $16::text[], $17::text[])
-      with ordinality as c(kind, scope, key, expected, format, value, ttl, lowest, highest, summand, least, most, i)
-    left join lateral (
-      select version, expires_at, format, value from atom_state
-      where scope = c.scope and key = c.key for no key update) s on true
-    where exists (select from lane where sequence = $3::bigint - 1 or $4::boolean and sequence < $3::bigint)),
-  calculated as (
-    select *, expected <> case when is_there then old_version else 0 end as conflicts,
-      least(most::numeric, greatest(least::numeric, x + summand::numeric)) as result,
-      x between lowest::numeric and highest::numeric as is_number
+    select sequence, results from atom_lane where session = $1::uuid and number = $2::bigint for update),
+  judged as materialized (
+    select *, case
+      when expected <> coalesce(version, 0) then 1
+      when kind = 1 and (x between lowest::numeric and highest::numeric) is not true then 2
+      when kind = 1 and next is null and $5::boolean then 3 end as error
     from (
       select *, case
-        when kind <> 1 then null
-        when not is_there then value::numeric
-        when old_format = format and old_value ~ '^[ \t\n\r]*-?(0|[1-9][0-9]{0,19})[ \t\n\r]*$' then old_value::numeric
-        end as x
-      from looked) looked),
-  judged as materialized (
-    select *, error is null and not ($5::boolean and bool_or(error is not null) over ()) as takes_effect
+        when kind = 0 then value
+        when result between lowest::numeric and highest::numeric then result::text end as next
+      from (
+        select *, least(most::numeric, greatest(least::numeric, x + summand::numeric)) as result
+        from (
+          select c.*, s.*, case
+            when kind <> 1 then null
+            when s.version is null then value::numeric
+            when old_format = format and old_value ~ '^[ \t\n\r]*-?(0|[1-9][0-9]{0,19})[ \t\n\r]*$'
+              then old_value::numeric end as x
+          from unnest($6::bigint[], $7::text[], $8::text[], $9::bigint[], $10::bigint[], $11::text[], $12::bigint[],
+                      $13::text[], $14::text[], $15::text[], $16::text[], $17::text[], $18::text[])
+            with ordinality as c(kind, scope, key, expected, format, value, ttl, labels,
+                                 lowest, highest, summand, least, most, i)
+          left join lateral (
+            select version as row_version, format as old_format, value as old_value, labels as old_labels,
+              case when expires_at is null or expires_at > clock_timestamp() then version end as version
+            from atom_state where scope = c.scope and key = c.key for no key update) s on true
+          where exists (select from lane where sequence = $3::bigint - 1 or $4::boolean and sequence < $3::bigint)
+          offset 0) looked
+        offset 0) calculated
+      offset 0) judged),
+  decided as materialized (
+    select i, scope, key, format, next, action, new_version,
+      case when action = 3 then '-infinity' else clock_timestamp() + ttl * interval '1 millisecond' end as expires_at,
+      case when action = 3 then null when version is not null then old_labels else labels::text[] end as labels,
+      concat_ws(' ', coalesce(error, 0), case when action = 0 then coalesce(version, 0) else new_version end,
+        case when version is not null and (kind = 1 or error = 1) then old_format || ' ' || old_value end) as outcome
     from (
       select *,
-        case when conflicts then 1
-             when kind = 1 and is_number is not true then 3
-             when kind = 1 and $5::boolean and not fits then 2 end as error,
-        case when kind = 0 then value when kind = 1 and is_number and fits then result::text end as next
-      from (select *, result between lowest::numeric and highest::numeric as fits from calculated) calculated) judged),
-  decided as materialized (
-    select *,
-      case when not is_there and (not takes_effect or next is null) then 0
-           when not takes_effect or next is null then old_version
-           when is_there then old_version + 1
-           else greatest((extract(epoch from clock_timestamp()) * 1000000)::bigint, old_version + 1)
-           end as version,
-      case when is_there and (conflicts or kind = 1) then old_value end as was,
-      takes_effect and next is not null as is_written,
-      takes_effect and kind = 2 and is_there as is_ended,
-      clock_timestamp() + ttl * interval '1 millisecond' as expires_at,
-      case when not is_there then (
-        select array_agg(label) from unnest($18::bigint[], $19::text[]) l(i, label) where l.i = judged.i) end as labels
-    from judged),
+        case
+          when error is not null or $5::boolean and exists (select from judged where error is not null) then 0
+          when kind = 2 then case when version is null then 0 else 3 end  -- ends
+          when next is null then 0
+          when row_version is null then 1  -- is inserted
+          else 2 end as action,
+        case
+          when version is null
+            then greatest((extract(epoch from clock_timestamp()) * 1000000)::bigint, row_version + 1)
+          when kind = 2 then version
+          else version + 1 end as new_version
+      from judged offset 0) judged),
   changed as (
-    update atom_state s set
-      version = d.version, format = d.format, value = coalesce(d.next, ''),
-      expires_at = case when d.is_ended then '-infinity' else d.expires_at end,
-      labels = case when d.is_ended then null when d.is_there then s.labels else d.labels end
-    from decided d
-    where s.scope = d.scope and s.key = d.key and d.old_version is not null and (d.is_written or d.is_ended)),
+    insert into atom_state as s (scope, key, version, expires_at, format, value, labels)
+    select scope, key, new_version, expires_at, format, coalesce(next, ''), labels from decided where action > 1
+    on conflict (scope, key) do update set version = excluded.version, expires_at = excluded.expires_at,
+      format = excluded.format, value = excluded.value, labels = excluded.labels),
   made as (
     insert into atom_state(scope, key, version, expires_at, format, value, labels)
-    select scope, key, version, expires_at, format, next, labels from decided where old_version is null and is_written),
+    select scope, key, new_version, expires_at, format, next, labels from decided where action = 1),
   kept as (
-    update atom_lane set sequence = $3::bigint, touched = now(), (errors, versions, formats, texts) = (
-      select array_agg(error), array_agg(version), array_agg(case when was is not null then old_format end),
-             array_agg(was)
-      from (select * from decided order by i) decided)
+    update atom_lane set sequence = $3::bigint, touched = now(), results = (
+      select array_agg(outcome) from (select outcome from decided order by i) decided)
     where session = $1::uuid and number = $2::bigint and exists (select from decided))
-  select (select sequence from lane), i, error::bigint, version, old_format::bigint, was, next,
-    case when is_written or is_ended then 1 else 0 end::bigint
-  from decided
+  select (select sequence from lane), i, outcome, next, action::bigint from decided
   union all
-  select sequence, i, error, version, format, was, null, 1
-  from lane, unnest(errors, versions, formats, texts) with ordinality as r(error, version, format, was, i)
-  where sequence = $3::bigint
-  union all
-  select sequence, 0, null, null, null, null, null, 0 from lane
-  where sequence <> $3::bigint and not exists (select from decided))"};
+  select sequence, coalesce(i, 0), outcome, null, null
+  from lane left join lateral
+    unnest(case when sequence = $3::bigint then results end) with ordinality as r(outcome, i) on true
+  where not exists (select from decided))"};
 
 // ---- What others are told
 
@@ -193,13 +188,13 @@ inline constexpr PostgresStatement read{"atom_read", R"(
     offset 0) s)"};
 /// Begins times to live anew.
 inline constexpr PostgresStatement touch{"atom_touch", R"(
-  with mine as materialized (
-    select n.* from unnest($1::text[], $2::text[], $3::bigint[]) as n(scope, key, ttl)
-    cross join lateral (
-      select from atom_state
-      where scope = n.scope and key = n.key and expires_at > clock_timestamp() for no key update) s)
-  update atom_state s set expires_at = clock_timestamp() + m.ttl * interval '1 millisecond'
-  from mine m where s.scope = m.scope and s.key = m.key)"};
+  insert into atom_state as s (scope, key, version, expires_at, format, value)
+  select n.scope, n.key, version, clock_timestamp() + n.ttl * interval '1 millisecond', format, value
+  from unnest($1::text[], $2::text[], $3::bigint[]) as n(scope, key, ttl)
+  cross join lateral (
+    select version, format, value from atom_state
+    where scope = n.scope and key = n.key and expires_at > clock_timestamp() for no key update) found
+  on conflict (scope, key) do update set expires_at = excluded.expires_at)"};
 
 inline constexpr PostgresStatement list{"atom_list", R"(
   select scope, key, version, format::bigint, value from atom_state
@@ -218,8 +213,9 @@ inline constexpr PostgresStatement erase_scope{"atom_erase_scope", R"(
       and (expires_at is null or expires_at > clock_timestamp())
     order by scope, key for no key update),
   ended as (
-    update atom_state s set value = '', labels = null, expires_at = '-infinity'
-    from gone g where s.scope = g.scope and s.key = g.key)
+    insert into atom_state as s (scope, key, version, expires_at, format, value)
+    select scope, key, version, '-infinity', format, '' from gone
+    on conflict (scope, key) do update set value = '', labels = null, expires_at = '-infinity')
   select scope, key, version, format::bigint, value from gone)"};
 inline constexpr PostgresStatement purge{"atom_purge", R"(
   with gone as materialized (
@@ -227,25 +223,24 @@ inline constexpr PostgresStatement purge{"atom_purge", R"(
     where labels && $1::text[] and (expires_at is null or expires_at > clock_timestamp())
     order by scope, key for no key update),
   ended as (
-    update atom_state s set value = '', labels = null, expires_at = '-infinity'
-    from gone g where s.scope = g.scope and s.key = g.key)
+    insert into atom_state as s (scope, key, version, expires_at, format, value)
+    select scope, key, version, '-infinity', format, '' from gone
+    on conflict (scope, key) do update set value = '', labels = null, expires_at = '-infinity')
   select scope, key, version, format::bigint, value from gone)"};
 
 // ---- In passing
 
 /// Removes states that are over, an hour after their versions were in use at the latest; and lanes that nobody has used
-/// for a month. How many states.
+/// for a month.
 inline constexpr PostgresStatement tidy{"atom_tidy", R"(
-  with old as materialized (
-    select scope, key from atom_state
+  delete from atom_state where ctid = any(array(
+    select ctid from atom_state
     where expires_at <= clock_timestamp()
       and version < (extract(epoch from clock_timestamp() - interval '1 hour') * 1000000)::bigint
-    limit 1000 for update skip locked)
-  delete from atom_state s using old where s.scope = old.scope and s.key = old.key)"};
+    limit 5000 for update skip locked)))"};
 inline constexpr PostgresStatement tidy_lanes{"atom_tidy_lanes", R"(
-  delete from atom_lane where (session, number) in (
-    select session, number from atom_lane where touched < now() - interval '30 days' limit 1000
-    for update skip locked))"};
+  delete from atom_lane where ctid = any(array(
+    select ctid from atom_lane where touched < now() - interval '30 days' limit 1000 for update skip locked)))"};
 
 }  // namespace postgres
 }  // namespace atom::inline v0_1::detail

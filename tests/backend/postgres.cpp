@@ -1,0 +1,924 @@
+// Batches on a server, and what becomes of them when it is down, stands still, refuses, or talks nonsense.
+#include <atom/backend/postgres.hpp>
+#include <atom/state/state_store.hpp>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <fstream>
+#include <iterator>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <numeric>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "support/batches.hpp"
+#include "support/catch.hpp"
+#include "support/equations.hpp"
+#include "support/postgres_server.hpp"
+
+using namespace std::chrono_literals;
+
+namespace postgres_test {
+namespace {
+
+using atom::BatchMode;
+using atom::BatchResult;
+using atom::BatchStatus;
+using atom::current;
+using atom::Effect;
+using atom::Outcome;
+using atom::Postgres;
+using atom::PostgresOptions;
+using atom::Scope;
+using atom::StateError;
+using atom::StateErrorCode;
+using support::Batch;
+using support::Client;
+using support::ContainsSubstring;
+using support::in;
+using support::PostgresServer;
+using support::soon;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::int64_t highest = std::numeric_limits<std::int64_t>::max();
+const Scope shop{"shop"};
+
+/// One server for all tests that do it no harm.
+const PostgresServer& server() {
+  static const PostgresServer the_server;
+  return the_server;
+}
+/// A schema in which nothing is.
+std::string new_schema() {
+  static int count = 0;
+  const std::string name = "t" + std::to_string(++count);
+  server().run("create schema " + name);
+  return name;
+}
+std::string url_of(const std::string& schema, const std::string& settings = "") {
+  return server().url("options='-c search_path=" + schema + settings + "'");
+}
+std::unique_ptr<Postgres> open(PostgresOptions options) {
+  auto postgres = std::make_unique<Postgres>(std::move(options));
+  if (const auto error = postgres->prepare(true, soon())) throw std::runtime_error(error->what());
+  return postgres;
+}
+/// A database of a test's own, open.
+struct Database {
+  std::string schema = new_schema();
+  std::unique_ptr<Postgres> postgres = open({.url = url_of(schema)});
+  Client client{*postgres};
+
+  std::string run(const std::string& sql) const { return server().run("set search_path = " + schema + ";\n" + sql); }
+};
+/// The error of a server that is not fit.
+StateError refused(PostgresOptions options, bool create = true) {
+  Postgres postgres(std::move(options));
+  auto error = postgres.prepare(create, soon());
+  REQUIRE(error);
+  CHECK(error->effect() == Effect::none);
+  return *error;
+}
+
+// ------------------------------------------------------------------------------------------------------ exactly once
+
+TEST_CASE("postgres: a batch that comes again is not done again, and has the outcomes of the first time") {
+  Database database;
+  Client& client = database.client;
+  client.run(Batch().write(shop, "n", "5").write(shop, "w", "\"old\""));
+  Batch batch;
+  batch.apply(shop, "n", {}, current + 1).write(shop, "w", "\"new\"", {.expected = 7}).write(shop, "x", "1");
+  const std::vector<Outcome> first = client.run(batch);
+  CHECK(first[0].value->text == "5");
+  CHECK(first[1].error == StateErrorCode::conflict);
+  CHECK(first[1].value->text == "\"old\"");
+  REQUIRE(client.send(batch).status == BatchStatus::done);
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    CHECK(client.outcomes[i].error == first[i].error);
+    CHECK(client.outcomes[i].version == first[i].version);
+    CHECK(client.outcomes[i].value.has_value() == first[i].value.has_value());
+    if (first[i].value) CHECK(client.outcomes[i].value->text == first[i].value->text);
+  }
+  CHECK(client.text(shop, "n") == "6");
+}
+
+TEST_CASE("postgres: an older batch, or another with the same number, is refused and does nothing") {
+  Database database;
+  Client& client = database.client;
+  for (int i = 0; i < 3; ++i) client.run(Batch().apply(shop, "n", {}, current + 1));
+  const BatchResult other = client.send(Batch().erase(shop, "n").erase(shop, "m"));
+  CHECK(other.status == BatchStatus::not_applied);
+  CHECK(other.error->code() == StateErrorCode::refused);
+  --client.lane.sequence;
+  const BatchResult older = client.send(Batch().erase(shop, "n"));
+  CHECK(older.status == BatchStatus::not_applied);
+  CHECK_FALSE(older.error->retryable());
+  CHECK(client.text(shop, "n") == "3");
+}
+
+TEST_CASE("postgres: a server that was emptied or set back is found out, to the number") {
+  Database database;
+  Client& client = database.client;
+  for (int i = 0; i < 3; ++i) client.run(Batch().apply(shop, "n", {}, current + 1));
+  const auto next_is_gap = [&](std::uint64_t known) {
+    ++client.lane.sequence;
+    const BatchResult result = client.send(Batch().apply(shop, "n", {}, current + 1));
+    CHECK(result.status == BatchStatus::gap);
+    CHECK(result.error->code() == StateErrorCode::history_lost);
+    CHECK(result.last_known == known);
+    client.lane.after_loss = true;
+    CHECK(client.send(Batch().apply(shop, "n", {}, current + 1)).status == BatchStatus::done);
+    client.lane.after_loss = false;
+  };
+  database.run("update atom_lane set sequence = 1");
+  next_is_gap(1);
+  database.run("truncate atom_lane, atom_state");
+  next_is_gap(0);
+  CHECK(client.text(shop, "n") == "1");
+}
+
+TEST_CASE("postgres: where all commands count, one that fails keeps the others from being done") {
+  Database database;
+  Client& client = database.client;
+  client.run(Batch().write(shop, "full", std::to_string(highest)));
+  Batch batch;
+  batch.write(shop, "a", "1").apply(shop, "full", {}, current + 1).erase(shop, "b");
+  const std::vector<Outcome> all = client.run(batch, BatchMode::all_or_nothing);
+  CHECK_FALSE(all[0].error);
+  CHECK(all[0].version == 0);
+  CHECK(all[1].error == StateErrorCode::overflow);
+  CHECK(client.text(shop, "a").empty());
+
+  const std::vector<Outcome> each = client.run(batch);
+  CHECK(each[0].version > 0);
+  CHECK_FALSE(each[1].error);  // who asked finds the overflow with the value before
+  CHECK(each[1].value->text == std::to_string(highest));
+  CHECK(client.text(shop, "a") == "1");
+  CHECK(client.text(shop, "full") == std::to_string(highest));
+}
+
+TEST_CASE("postgres: many objects count at the same time, and each number is given out once") {
+  Database database;
+  constexpr std::size_t objects = 3, each = 60;
+  std::vector<std::vector<std::int64_t>> seen(objects);
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < objects; ++i) {
+    threads.emplace_back([&, i] {
+      const auto own = open({.url = url_of(database.schema)});
+      Client client(*own);
+      for (std::size_t n = 0; n < each; ++n) {
+        ++client.lane.sequence;
+        // Two states in either order, and at first none is there.
+        Batch batch;
+        const bool is_odd = (n + i) % 2 == 1;
+        batch.apply(shop, is_odd ? "a" : "b", {}, current + 1).apply(shop, is_odd ? "b" : "a", {}, current + 1);
+        BatchResult result = client.send(batch);
+        for (; result.error && result.error->retryable(); result = client.send(batch)) {
+        }
+        if (result.error) throw std::runtime_error(result.error->what());
+        const Outcome& a = client.outcomes[is_odd ? 0 : 1];
+        seen[i].push_back(a.value ? std::stoll(a.value->text) + 1 : 1);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::vector<std::int64_t> all;
+  for (const auto& some : seen) all.insert(all.end(), some.begin(), some.end());
+  std::sort(all.begin(), all.end());
+  std::vector<std::int64_t> wanted(objects * each);
+  std::iota(wanted.begin(), wanted.end(), 1);
+  CHECK(all == wanted);
+  CHECK(database.client.text(shop, "b") == std::to_string(objects * each));
+}
+
+// --------------------------------------------------------------------------------------------------------- equations
+
+/// Runs so many random equations, each with the result of the evaluator, or the test fails. How many were errors.
+template <class T>
+int run_random_equations(Database& database, std::uint64_t seed, int count) {
+  support::RandomEquations<support::Value<T>> random(seed);
+  const atom::detail::TypeOps& type = atom::detail::type_ops<T>;
+  int errors = 0;
+  for (int done = 0; done < count; done += 500) {
+    std::vector<typename support::RandomEquations<support::Value<T>>::Case> cases;
+    while (cases.size() < 500) {
+      auto one = random.next();
+      if (database.postgres->runs(one.equation, type)) cases.push_back(std::move(one));
+    }
+    std::vector<std::string> keys;
+    for (std::size_t i = 0; i < cases.size(); ++i) keys.push_back(std::to_string(i));
+    Batch values;
+    for (std::size_t i = 0; i < cases.size(); ++i) values.write(shop, keys[i], std::to_string(cases[i].old));
+    const std::vector<Outcome> written = database.client.run(values);
+    std::vector<const atom::AnyEquation*> pointers;
+    for (const auto& one : cases) pointers.push_back(&one.equation);
+    const atom::StoredValue zero{"0", 0};
+    std::vector<atom::Command> commands;
+    for (std::size_t i = 0; i < cases.size(); ++i) {
+      atom::Command command{.kind = atom::Command::Kind::apply, .name = {shop, keys[i]}};
+      command.value = &zero;
+      command.type = &type;
+      command.equations = {&pointers[i], 1};
+      commands.push_back(command);
+    }
+    ++database.client.lane.sequence;
+    std::vector<Outcome> outcomes(commands.size());
+    const BatchResult result =
+        database.postgres->execute(database.client.lane, BatchMode::independent, commands, outcomes, soon());
+    REQUIRE(result.status == BatchStatus::done);
+    std::vector<atom::StateName> names;
+    for (const std::string& key : keys) names.push_back({shop, key});
+    std::vector<Outcome> after(names.size());
+    REQUIRE_FALSE(database.postgres->read(names, after, soon()));
+    for (std::size_t i = 0; i < cases.size(); ++i) {
+      T expected = cases[i].old;
+      const bool fails = cases[i].equation.apply_to(&expected).has_value();
+      INFO(cases[i].equation[0].shape->text() << " of " << cases[i].old);
+      if (outcomes[i].error || outcomes[i].value->text != std::to_string(cases[i].old) ||
+          after[i].value->text != std::to_string(expected) || after[i].version != outcomes[i].version ||
+          after[i].version != written[i].version + (fails ? 0 : 1)) {
+        FAIL("the server has another result");
+      }
+      errors += fails;
+    }
+  }
+  return errors;
+}
+
+TEST_CASE("postgres: equations have the results of the evaluator, 20,000 random ones") {
+  Database database;
+  CHECK(run_random_equations<std::int64_t>(database, 1, 8000) > 100);
+  CHECK(run_random_equations<std::uint64_t>(database, 2, 6000) > 100);
+  CHECK(run_random_equations<std::int32_t>(database, 3, 6000) > 100);
+}
+
+TEST_CASE("postgres: an equation runs on integers as JSON has them, and on nothing else") {
+  Database database;
+  Client& client = database.client;
+  const auto applied_to = [&](const char* text) {
+    client.run(Batch().write(shop, "n", text));
+    const Outcome outcome = client.run(Batch().apply(shop, "n", {}, current + 1))[0];
+    return outcome.error ? "not run: " + client.text(shop, "n") : client.text(shop, "n");
+  };
+  CHECK(applied_to(" 5\n") == "6");
+  CHECK(applied_to("-0") == "1");
+  for (const std::string text :
+       {"\"5\"", "5.0", "1e2", "null", "[]", "05", "+5", "9223372036854775808", "NaN", "five"}) {
+    CHECK(applied_to(text.c_str()) == "not run: " + text);
+  }
+  client.run(Batch().write(shop, "n", "5", {.format = 3}));
+  CHECK(client.run(Batch().apply(shop, "n", {}, current + 1))[0].error == StateErrorCode::undecodable);
+}
+
+TEST_CASE("postgres: what is no integer of its own is left to the program") {
+  Database database;
+  const auto runs = [&]<class T>(std::type_identity<T>, auto equation) {
+    return database.postgres->runs(atom::AnyEquation::of<T>(equation), atom::detail::type_ops<T>);
+  };
+  CHECK(runs(std::type_identity<std::int64_t>(), atom::clamp(current + 1, 0, 10)));
+  CHECK_FALSE(runs(std::type_identity<std::int64_t>(), current * 2));
+  CHECK_FALSE(runs(std::type_identity<double>(), current + 0.5));
+  CHECK_FALSE(runs(std::type_identity<support::Figures>(), atom::at(&support::Figures::count) + 1));
+}
+
+// ------------------------------------------------------------------------------------------------------------- names
+
+TEST_CASE("postgres: hostile scopes, keys, labels and values are parameters, and come back as they were") {
+  Database database;
+  Client& client = database.client;
+  const std::vector<std::string> hostile{"'; drop table atom_state; --",
+                                         "\"",
+                                         "\\",
+                                         "$1",
+                                         "{a,b}",
+                                         "NULL",
+                                         "null",
+                                         "{\"x\"}",
+                                         "%s%n",
+                                         "*",
+                                         "a b",
+                                         "\xf4\x8f\xbf\xbf",
+                                         "::regclass",
+                                         "\\x00"};
+  std::int64_t i = 0;
+  for (const std::string& text : hostile) {
+    const std::string value = "{\"" + std::to_string(++i) + "\": \"\\u0000 '\\\" \\\\ {},$1\"}";
+    Batch batch;
+    batch.write(shop / text, text, value, {.labels = {text, std::string("\0\xff", 2) + text}});
+    client.run(batch);
+    client.send(batch);  // as it is kept with the lane
+    CHECK(client.text(shop / text, text) == value);
+  }
+  const auto all = database.postgres->list({.scope = &shop, .below = true}, soon());
+  REQUIRE(all);
+  CHECK(all->size() == hostile.size());
+  for (const auto& state : *all) CHECK(state.scope == shop / state.key);
+  for (const std::string& text : hostile) {
+    const auto purged = database.postgres->purge(std::vector{std::string("\0\xff", 2) + text}, soon());
+    REQUIRE(purged);
+    REQUIRE(purged->size() == 1);
+    CHECK((*purged)[0].key == text);
+    CHECK(client.text(shop / text, text).empty());
+  }
+  CHECK(database.postgres->purge(std::vector<std::string>{"null", "a"}, soon())->empty());
+}
+
+// ------------------------------------------------------------------------------------------------- what has an end
+
+TEST_CASE("postgres: a state that comes back has a higher version than it ever had, whatever the clock says") {
+  Database database;
+  Client& client = database.client;
+  client.run(Batch().write(shop, "a", "1"));
+  database.run("update atom_state set version = version + 1800000000");  // of half an hour ahead
+  const std::int64_t version = client.run(Batch().erase(shop, "a"))[0].version;
+  CHECK(client.read(shop, "a").version == 0);
+  database.run(atom::detail::postgres::tidy.text);
+  CHECK(client.run(Batch().write(shop, "a", "2", {.expected = 0}))[0].version > version);
+}
+
+TEST_CASE("postgres: what has ended keeps nothing of its value, and its row goes an hour later") {
+  Database database;
+  Client& client = database.client;
+  client.run(Batch().write(shop, "a", "\"secret\"", {.labels = {"x"}}).write(shop, "b", "\"secret\"", {.ttl = 1}));
+  client.run(Batch().erase(shop, "a"));
+  REQUIRE(database.postgres->erase_scope(shop, soon()));
+  CHECK(database.run("select count(*) from atom_state where key = 'a' and value || coalesce(labels::text, '') = ''") ==
+        "1");
+  database.run(atom::detail::postgres::tidy.text);
+  CHECK(database.run("select count(*) from atom_state") == "2");
+  database.run("update atom_state set version = version - 3600000001");
+  database.run(atom::detail::postgres::tidy.text);
+  CHECK(database.run("select count(*) from atom_state") == "0");
+}
+
+TEST_CASE("postgres: lanes that nobody uses are forgotten after a month, others are not") {
+  Database database;
+  database.client.run(Batch().check(shop, "a"));
+  database.run(atom::detail::postgres::tidy_lanes.text);
+  CHECK(database.run("select count(*) from atom_lane") == "1");
+  database.run("update atom_lane set touched = touched - interval '31 days'");
+  database.run(atom::detail::postgres::tidy_lanes.text);
+  CHECK(database.run("select count(*) from atom_lane") == "0");
+}
+
+// ---------------------------------------------------------------------------------------------- servers that are
+// refused
+
+TEST_CASE("postgres: a server that is not there, or a database that is not, is an error that names no secret") {
+  const StateError nowhere = refused({.url = "host=/nowhere user=atom password=hunter2"});
+  CHECK(nowhere.code() == StateErrorCode::unavailable);
+  CHECK(nowhere.retryable());
+  const StateError database = refused({.url = server().url("dbname=none password=hunter2")});
+  CHECK(database.code() == StateErrorCode::refused);
+  CHECK_THAT(database.what(), ContainsSubstring("3D000"));
+  for (const StateError& error : {nowhere, database}) CHECK_THAT(error.what(), !ContainsSubstring("hunter2"));
+}
+
+TEST_CASE("postgres: what is wrong with a URL is not told, as it may be a piece of a password") {
+  for (const char* url :
+       {"postgresql://atom:hunter2%zz@localhost/app", "password=hunter2 hunter2", "host='hunter2",
+        "postgresql://atom:x@hunter2/hunter2@localhost:hunter2/app", "postgresql://[hunter2/app?port=1",
+        "postgresql://a:hunter2@127.0.0.1:1/app?hunter2=1", "postgresql://a:b@hunter2@[::1]:1/app",
+        "host=127.0.0.1 port=hunter2 password=x", "sslmode=hunter2 password=x host=127.0.0.1"}) {
+    const StateError error = refused({.url = url});
+    INFO(error.what());
+    CHECK_THAT(error.what(), !ContainsSubstring("hunter2"));
+  }
+}
+
+TEST_CASE("postgres: a wrong password is refused at once, and not shown") {
+  const Database database;
+  const std::string rules = server().folder() + "/data/pg_hba.conf";
+  server().run("create role guarded login password 'right'");
+  std::string before;
+  {
+    std::ifstream file(rules);
+    before.assign(std::istreambuf_iterator<char>(file), {});
+  }
+  std::ofstream(rules) << "local all guarded scram-sha-256\n" << before;
+  server().run("select pg_reload_conf()");
+  std::optional<StateError> error;
+  // The server takes the rules up soon.
+  for (int i = 0; i < 1000; ++i) {
+    Postgres postgres(server().url("user=guarded password=hunter2"));
+    error = postgres.prepare(false, soon());
+    REQUIRE(error);
+    if (std::string_view(error->what()).find("28P01") != std::string_view::npos) break;
+  }
+  CHECK(error->code() == StateErrorCode::refused);
+  CHECK_FALSE(error->retryable());
+  CHECK_THAT(error->what(), ContainsSubstring("28P01"));
+  CHECK_THAT(error->what(), !ContainsSubstring("hunter2"));
+  const StateError none = refused({.url = server().url("user=guarded")});
+  CHECK(none.code() == StateErrorCode::refused);
+}
+
+TEST_CASE("postgres: without tables it makes them if it is told to, and says how if it is not, or may not") {
+  const std::string schema = new_schema();
+  const StateError missing = refused({.url = url_of(schema)}, false);
+  CHECK(missing.code() == StateErrorCode::refused);
+  CHECK_THAT(missing.what(), ContainsSubstring("schema()"));
+  server().run("create role poor login; grant usage on schema " + schema + " to poor");
+  const StateError forbidden = refused({.url = url_of(schema) + " user=poor"});
+  CHECK(forbidden.code() == StateErrorCode::refused);
+  CHECK_THAT(forbidden.what(), ContainsSubstring("42501"));
+
+  server().run("set search_path = " + schema + ";\n" + Postgres::schema());
+  server().run("set search_path = " + schema + ";\n" + Postgres::schema());
+  CHECK_THAT(refused({.url = url_of(schema) + " user=poor"}, false).what(), ContainsSubstring("granted"));
+  server().run("grant select, insert, update, delete on " + schema + ".atom_state, " + schema + ".atom_lane to poor");
+  Postgres postgres(url_of(schema) + " user=poor");
+  CHECK_FALSE(postgres.prepare(false, soon()));
+  CHECK_FALSE(postgres.prepare(true, soon()));
+  Client client(postgres);
+  client.run(Batch().write(shop, "a", "1"));
+  CHECK(client.text(shop, "a") == "1");
+}
+
+TEST_CASE("postgres: tables that are another's, or of a newer version, are refused and left as they are") {
+  const std::string schema = new_schema();
+  const auto run = [&](const std::string& sql) { return server().run("set search_path = " + schema + ";\n" + sql); };
+  run("create table atom_state(id int); insert into atom_state values(7)");
+  CHECK_THAT(refused({.url = url_of(schema)}).what(), ContainsSubstring("another application's"));
+  CHECK(run("select * from atom_state") == "7");
+  CHECK(run("select to_regclass('atom_lane') is null") == "t");
+  run("comment on table atom_state is 'atom::Postgres, version 2'");
+  CHECK_THAT(refused({.url = url_of(schema)}).what(), ContainsSubstring("newer version"));
+}
+
+TEST_CASE("postgres: a server that takes no writes, and a database that is not UTF-8, are refused") {
+  const std::string schema = new_schema();
+  const StateError read_only = refused({.url = url_of(schema, " -c default_transaction_read_only=on")});
+  CHECK(read_only.code() == StateErrorCode::refused);
+  CHECK_THAT(read_only.what(), ContainsSubstring("read-only"));
+  server().run("create database latin encoding 'LATIN1' template template0");
+  CHECK_THAT(refused({.url = server().url("dbname=latin")}).what(), ContainsSubstring("LATIN1"));
+}
+
+TEST_CASE("postgres: many that make the tables at once all succeed") {
+  const std::string schema = new_schema();
+  std::atomic<int> good = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 6; ++i) {
+    threads.emplace_back([&] {
+      Postgres postgres(url_of(schema));
+      good += !postgres.prepare(true, soon());
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(good == 6);
+}
+
+TEST_CASE("postgres: before it is prepared, and in a forked process, nothing is done, and that is said") {
+  Postgres unprepared(server().url());
+  Client early(unprepared);
+  ++early.lane.sequence;
+  CHECK(early.send(Batch().check(shop, "a")).error->code() == StateErrorCode::closed);
+
+  Database database;
+  database.client.run(Batch().write(shop, "a", "1"));
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ++database.client.lane.sequence;
+    const BatchResult result = database.client.send(Batch().write(shop, "a", "2"));
+    const bool is_refused = result.error && result.error->code() == StateErrorCode::closed;
+    database.postgres.reset();  // and does not end its parent's sessions
+    ::_exit(is_refused ? 0 : 1);
+  }
+  int status = 1;
+  ::waitpid(child, &status, 0);
+  CHECK(status == 0);
+  database.client.run(Batch().apply(shop, "a", {}, current + 1));
+  CHECK(database.client.text(shop, "a") == "2");
+}
+
+// -------------------------------------------------------------------------------------------------- errors of a batch
+
+TEST_CASE("postgres: an error of the server has had no effect, and says whether to try again") {
+  Database database;
+  Client& client = database.client;
+  client.run(Batch().write(shop, "n", "1"));
+  database.run(R"(
+    create table code(code text); insert into code values('');
+    create function fail() returns trigger language plpgsql as $$
+      begin
+        if (select code <> '' from code) then
+          raise exception 'secret' using errcode = (select code from code), detail = 'secret';
+        end if;
+        return new;
+      end $$;
+    create trigger fail after insert or update on atom_state for each row execute function fail())");
+  const std::vector<std::pair<const char*, StateErrorCode>> lasting{
+      {"53100", StateErrorCode::refused},   {"25006", StateErrorCode::refused}, {"42501", StateErrorCode::refused},
+      {"54000", StateErrorCode::too_large}, {"22023", StateErrorCode::refused}, {"P0001", StateErrorCode::refused},
+      {"23514", StateErrorCode::refused}};
+  const std::vector<std::pair<const char*, StateErrorCode>> passing{
+      {"40001", StateErrorCode::unavailable}, {"40P01", StateErrorCode::unavailable},
+      {"53200", StateErrorCode::unavailable}, {"57014", StateErrorCode::timed_out},
+      {"55P03", StateErrorCode::unavailable}, {"26000", StateErrorCode::unavailable}};
+  ++client.lane.sequence;
+  Batch batch;
+  batch.apply(shop, "n", {}, current + 1);
+  for (const auto* some : {&lasting, &passing}) {
+    for (const auto& [code, expected] : *some) {
+      INFO(code);
+      database.run("update code set code = '" + std::string(code) + "'");
+      const BatchResult result = client.send(batch);
+      CHECK(result.status == BatchStatus::not_applied);
+      REQUIRE(result.error);
+      CHECK(result.error->code() == expected);
+      CHECK(result.error->effect() == Effect::none);
+      CHECK(result.error->retryable() == (some == &passing));
+      CHECK_THAT(result.error->what(), ContainsSubstring(code));
+    }
+  }
+  for (const char* code : {"22023", "23514", "P0001"}) {
+    database.run("update code set code = '" + std::string(code) + "'");
+    CHECK_THAT(client.send(batch).error->what(), !ContainsSubstring("secret"));
+  }
+  database.run("update code set code = '08006'");  // what a pooler says when it has lost the server
+  CHECK(client.send(batch).status == BatchStatus::in_doubt);
+  database.run("update code set code = ''");
+  CHECK(client.send(batch).status == BatchStatus::done);
+  CHECK(client.text(shop, "n") == "2");
+}
+
+TEST_CASE("postgres: where the server ends a statement it had no effect") {
+  Database database;
+  const auto impatient = open({.url = url_of(database.schema, " -c statement_timeout=300")});
+  database.client.run(Batch().write(shop, "n", "1"));
+  std::thread holder([&] { database.run("begin; update atom_state set value = '5'; select pg_sleep(1.5); rollback"); });
+  std::this_thread::sleep_for(500ms);
+  Client client(*impatient);
+  ++client.lane.sequence;
+  const BatchResult result = client.send(Batch().apply(shop, "n", {}, current + 1));
+  CHECK(result.status == BatchStatus::not_applied);
+  CHECK(result.error->code() == StateErrorCode::timed_out);
+  CHECK(result.error->retryable());
+  holder.join();
+  CHECK(client.send(Batch().apply(shop, "n", {}, current + 1)).status == BatchStatus::done);
+  CHECK(client.text(shop, "n") == "2");
+}
+
+TEST_CASE("postgres: a batch that waits beyond its deadline is in doubt, and sent again it is done once") {
+  Database database;
+  Client& client = database.client;
+  client.run(Batch().write(shop, "n", "1"));
+  std::thread holder([&] { database.run("begin; update atom_state set value = '5'; select pg_sleep(2); rollback"); });
+  std::this_thread::sleep_for(500ms);
+  ++client.lane.sequence;
+  Batch batch;
+  batch.apply(shop, "n", {}, current + 1);
+  const BatchResult result = client.send(batch, BatchMode::independent, in(200ms));
+  CHECK(result.status == BatchStatus::in_doubt);
+  CHECK(result.error->code() == StateErrorCode::timed_out);
+  CHECK(result.error->effect() == Effect::unknown);
+  holder.join();
+  CHECK(client.send(batch).status == BatchStatus::done);
+  CHECK(client.text(shop, "n") == "2");
+}
+
+TEST_CASE("postgres: more connections than the server has are an error for now") {
+  Database database;
+  database.run("create role few login connection limit 1; grant all on schema " + database.schema +
+               " to few; grant all on all tables in schema " + database.schema + " to few");
+  Postgres first(url_of(database.schema) + " user=few");
+  REQUIRE_FALSE(first.prepare(false, soon()));
+  const StateError error = refused({.url = url_of(database.schema) + " user=few"}, false);
+  CHECK(error.code() == StateErrorCode::unavailable);
+  CHECK(error.retryable());
+  CHECK_THAT(error.what(), ContainsSubstring("53300"));
+}
+
+TEST_CASE("postgres: a thread waits until its deadline for a connection that another one uses") {
+  Database database;
+  const auto narrow = open({.url = url_of(database.schema), .connections = 1});
+  Client client(*narrow);
+  client.run(Batch().write(shop, "n", "1"));
+  std::thread holder([&] { database.run("begin; update atom_state set value = '5'; select pg_sleep(1.5); rollback"); });
+  std::this_thread::sleep_for(400ms);
+  std::thread waiter([&] {
+    ++client.lane.sequence;
+    CHECK(client.send(Batch().apply(shop, "n", {}, current + 1)).status == BatchStatus::done);
+  });
+  std::this_thread::sleep_for(200ms);
+  Client other(*narrow);
+  ++other.lane.sequence;
+  const BatchResult result = other.send(Batch().check(shop, "m"), BatchMode::independent, in(100ms));
+  CHECK(result.status == BatchStatus::not_applied);
+  CHECK(result.error->code() == StateErrorCode::timed_out);
+  CHECK(result.error->effect() == Effect::none);
+  waiter.join();
+  holder.join();
+}
+
+TEST_CASE("postgres: without prepared statements it does the same, and leaves nothing in the session") {
+  const PostgresServer own({"log_statement=all"});
+  const auto postgres = open({.url = own.url(), .prepares_statements = false});
+  Client client(*postgres);
+  client.run(Batch().write(shop, "n", "1", {.labels = {"x"}}));
+  CHECK(client.run(Batch().apply(shop, "n", {}, current + 1))[0].value->text == "1");
+  Batch again;
+  again.apply(shop, "n", {}, current + 1);
+  REQUIRE(client.send(again).status == BatchStatus::done);
+  CHECK(client.text(shop, "n") == "2");
+  CHECK(postgres->list({}, soon())->size() == 1);
+  CHECK(postgres->scopes("", 10, soon())->size() == 1);
+  CHECK(postgres->purge(std::vector<std::string>{"x"}, soon())->size() == 1);
+  std::ifstream file(own.folder() + "/log");
+  const std::string log((std::istreambuf_iterator<char>(file)), {});
+  CHECK_THAT(log, ContainsSubstring("execute <unnamed>"));
+  CHECK_THAT(log, !ContainsSubstring("execute atom_"));
+  CHECK_THAT(log, !ContainsSubstring("set_config"));
+}
+
+// --------------------------------------------------------------------------------- servers that do not do what they
+// must
+
+/// How long it takes, against how long it may.
+template <class F>
+double share_of(std::chrono::milliseconds time, F f) {
+  const auto start = Clock::now();
+  f();
+  return std::chrono::duration<double>(Clock::now() - start) / std::chrono::duration<double>(time);
+}
+
+TEST_CASE("postgres: a server that stands still costs the deadline, and is used again when it goes on") {
+  const PostgresServer own;
+  const auto postgres = open({.url = own.url()});
+  Client client(*postgres);
+  client.run(Batch().write(shop, "n", "1"));
+  own.pause();
+  Batch batch;
+  batch.apply(shop, "n", {}, current + 1);
+  ++client.lane.sequence;
+  BatchResult result;
+  // First on a connection that is there, then on none: the second one cannot connect.
+  CHECK(share_of(2s, [&] { result = client.send(batch, BatchMode::independent, in(2s)); }) == Approx(1).margin(0.1));
+  CHECK(result.status == BatchStatus::in_doubt);
+  CHECK(result.error->code() == StateErrorCode::timed_out);
+  CHECK(share_of(2s, [&] { result = client.send(batch, BatchMode::independent, in(2s)); }) == Approx(1).margin(0.1));
+  CHECK(result.status == BatchStatus::not_applied);  // this time; the engine keeps in mind that it is in doubt
+  CHECK(result.error->code() == StateErrorCode::timed_out);
+  CHECK(result.error->retryable());
+  own.go_on();
+  REQUIRE(client.send(batch).status == BatchStatus::done);
+  CHECK(client.text(shop, "n") == "2");
+}
+
+TEST_CASE("postgres: a server that crashes ends no program, and is used again when it is back") {
+  std::signal(SIGPIPE, SIG_DFL);
+  PostgresServer own;
+  const auto postgres = open({.url = own.url()});
+  Client client(*postgres);
+  client.run(Batch().write(shop, "n", "1"));
+  own.stop(SIGQUIT);
+  Batch batch;
+  batch.apply(shop, "n", {}, current + 1);
+  ++client.lane.sequence;
+  for (int i = 0; i < 3; ++i) {
+    const BatchResult result = client.send(batch);
+    CHECK(result.error->code() == StateErrorCode::unavailable);
+    CHECK(result.error->retryable());
+  }
+  const atom::StateName name{shop, "n"};
+  Outcome outcome;
+  const auto error = postgres->read({&name, 1}, {&outcome, 1}, soon());
+  REQUIRE(error);
+  CHECK(error->effect() == Effect::none);
+  own.start();
+  REQUIRE(client.send(batch).status == BatchStatus::done);
+  CHECK(client.text(shop, "n") == "2");
+}
+
+TEST_CASE("postgres: while the server crashes again and again, each number is given out once") {
+  PostgresServer own;
+  constexpr std::size_t threads = 4, each = 150;
+  std::vector<std::vector<std::int64_t>> seen(threads);
+  std::atomic<std::uint64_t> lost = 0;
+  {
+    atom::StateStore states{Postgres(own.url()), {.deadline = 60s, .on_event = [&](const atom::StateEvent& event) {
+                                                    if (event.kind == atom::StateEvent::Kind::history_lost) ++lost;
+                                                  }}};
+    auto n = states.get_state<std::int64_t>(0, {.key = "n", .scope = Scope::global()});
+    std::vector<std::thread> all;
+    for (std::size_t i = 0; i < threads; ++i) {
+      all.emplace_back([&, i] {
+        for (std::size_t k = 0; k < each; ++k) {
+          seen[i].push_back(n.apply(current + 1));
+          std::this_thread::sleep_for(5ms);
+        }
+      });
+    }
+    for (int crashes = 0; crashes < 3; ++crashes) {
+      std::this_thread::sleep_for(300ms);
+      own.stop(SIGQUIT);
+      own.start();
+    }
+    for (std::thread& thread : all) thread.join();
+    CHECK(n.load() == threads * each);
+    CHECK(states.stats().retries > 0);
+  }
+  std::vector<std::int64_t> given;
+  for (const auto& some : seen) given.insert(given.end(), some.begin(), some.end());
+  std::sort(given.begin(), given.end());
+  std::vector<std::int64_t> wanted(threads * each);
+  std::iota(wanted.begin(), wanted.end(), 1);
+  CHECK(given == wanted);
+  CHECK(lost == 0);
+}
+
+/// Listens on a port, and answers whatever comes with the same bytes.
+class Babbler {
+ public:
+  explicit Babbler(std::string says) : says_(std::move(says)) {
+    listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    if (::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(listener_, 8) != 0 ||
+        ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+      throw std::runtime_error("no port");
+    }
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this] {
+      for (int one; (one = ::accept(listener_, nullptr, nullptr)) >= 0; ::close(one)) {
+        char some[512];
+        for (int i = 0; i < 3 && ::recv(one, some, sizeof(some), 0) > 0; ++i) {
+          ::send(one, says_.data(), says_.size(), MSG_NOSIGNAL);
+        }
+      }
+    });
+  }
+  Babbler(const Babbler&) = delete;
+  Babbler& operator=(const Babbler&) = delete;
+  ~Babbler() {
+    ::shutdown(listener_, SHUT_RDWR);
+    thread_.join();
+    ::close(listener_);
+  }
+  std::string url() const { return "host=127.0.0.1 user=atom sslmode=disable port=" + std::to_string(port_); }
+
+ private:
+  const std::string says_;
+  int listener_ = -1;
+  int port_ = 0;
+  std::thread thread_;
+};
+
+TEST_CASE("postgres: a server that talks nonsense is an error, and no later than the deadline") {
+  const std::string welcome("R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I", 15);
+  for (const std::string& says :
+       {std::string("HTTP/1.1 400 Bad Request\r\n\r\n"), std::string(300, '\0'), std::string(100, '\xff'),
+        std::string("R\0\0\0\x08\x7f\0\0\0", 9), std::string("R\0\0\0\x08\0\0\0\0", 9), welcome,
+        std::string("E\0\0\0\x05\0", 6), std::string("D\x7f\xff\xff\xff", 5)}) {
+    const Babbler babbler(says);
+    Postgres postgres(babbler.url());
+    std::optional<StateError> error;
+    CHECK(share_of(1s, [&] { error = postgres.prepare(true, in(1s)); }) < 1.1);
+    REQUIRE(error);
+    INFO(error->what());
+    CHECK((error->code() == StateErrorCode::unavailable || error->code() == StateErrorCode::timed_out));
+  }
+}
+
+// -------------------------------------------------------------------------------------------------------- what changes
+
+/// Polls a feed in a thread of its own, and counts.
+class Listener final : public atom::FeedSink {
+ public:
+  explicit Listener(Postgres& postgres) : feed_(postgres.open_feed()) {
+    thread_ = std::thread([this] {
+      while (!ends_) {
+        if (feed_->poll(*this, in(100ms))) std::this_thread::sleep_for(10ms);
+      }
+    });
+    REQUIRE(waits_for([&] { return gaps_ == 1; }));
+  }
+  ~Listener() override {
+    ends_ = true;
+    feed_->wake();
+    thread_.join();
+  }
+  void changed(const Scope& scope, std::string_view key, std::int64_t,
+               std::optional<atom::StoredValue> value) override {
+    const std::lock_guard lock(mutex_);
+    names_.push_back(scope.text() + ':' + std::string(key) + (value ? "=" + value->text : ""));
+  }
+  void lost_track() override { ++gaps_; }
+
+  int gaps() const { return gaps_; }
+  std::vector<std::string> names() const {
+    const std::lock_guard lock(mutex_);
+    return names_;
+  }
+  bool hears(const std::vector<std::string>& wanted) const {
+    return waits_for([&] { return names().size() >= wanted.size(); }) && names() == wanted;
+  }
+  template <class F>
+  static bool waits_for(F is_so) {
+    for (const auto end = soon(); !is_so(); std::this_thread::sleep_for(1ms)) {
+      if (Clock::now() > end) return false;
+    }
+    return true;
+  }
+
+ private:
+  std::unique_ptr<atom::Feed> feed_;
+  std::atomic<int> gaps_ = 0;
+  std::atomic<bool> ends_ = false;
+  mutable std::mutex mutex_;
+  std::vector<std::string> names_;
+  std::thread thread_;
+};
+
+TEST_CASE("postgres: a feed tells what its own object writes, with the value, and of others that they wrote") {
+  Database database;
+  const auto other = open({.url = url_of(database.schema)});
+  Listener own(*database.postgres), others(*other);
+  database.client.run(Batch().write(shop, "a", "1").apply(shop, "n", {}, current + 1).check(shop, "c"));
+  database.client.run(Batch().erase(shop, "a"));
+  CHECK(own.hears({"shop:a=1", "shop:n=1", "shop:a"}));
+  CHECK(others.hears({"shop:a", "shop:n", "shop:a"}));
+  Client theirs(*other);
+  theirs.run(Batch().write(shop / "x y", "k: \xc3\xa4", "2"));
+  CHECK(own.hears({"shop:a=1", "shop:n=1", "shop:a", "shop.x%20y:k: \xc3\xa4"}));
+  REQUIRE(other->erase_scope(shop, soon()));
+  CHECK(Listener::waits_for([&] { return own.names().size() == 6; }));
+  CHECK(own.gaps() == 1);
+  CHECK(others.gaps() == 1);
+}
+
+TEST_CASE("postgres: more changes than fit into a notice are told as a gap") {
+  Database database;
+  const auto other = open({.url = url_of(database.schema)});
+  const Listener listener(*other);
+  Batch batch;
+  for (int i = 0; i < 100; ++i) batch.write(shop, std::to_string(i) + std::string(200, 'x'), "1");
+  database.client.run(batch);
+  CHECK(Listener::waits_for([&] { return listener.gaps() == 2; }));
+  CHECK(listener.names().empty());
+}
+
+TEST_CASE("postgres: a feed hears nothing of another schema") {
+  Database database, elsewhere;
+  const Listener listener(*database.postgres);
+  elsewhere.client.run(Batch().write(shop, "a", "1"));
+  const auto other = open({.url = url_of(database.schema)});
+  Client(*other).run(Batch().write(shop, "b", "1"));
+  CHECK(listener.hears({"shop:b"}));
+}
+
+TEST_CASE("postgres: a feed that loses its connection tells of one gap, and then of what changes") {
+  Database database;
+  const auto other = open({.url = url_of(database.schema)});
+  const Listener listener(*other);
+  for (int breaks = 1; breaks <= 3; ++breaks) {
+    REQUIRE(database.run("select count(pg_terminate_backend(pid)) from pg_stat_activity where query like 'select "
+                         "''atom_state''::regclass::oid::bigint%'") != "0");
+    REQUIRE(Listener::waits_for([&] { return listener.gaps() == 1 + breaks; }));
+    database.client.run(Batch().write(shop, std::to_string(breaks), "1"));
+    CHECK(Listener::waits_for([&] { return listener.names().size() == static_cast<std::size_t>(breaks); }));
+  }
+  std::this_thread::sleep_for(300ms);
+  CHECK(listener.gaps() == 4);
+}
+
+TEST_CASE("postgres: a store hears what another one writes, also after its connection was lost") {
+  const std::string schema = new_schema();
+  atom::StateStore here{Postgres(url_of(schema))}, there{Postgres(url_of(schema))};
+  const atom::StateOptions name{.key = "n", .scope = Scope::global()};
+  auto theirs = there.get_state<std::int64_t>(0, name);
+  auto ours = here.get_state<std::int64_t>(0, name);
+  std::atomic<std::int64_t> heard = -1;
+  const auto hears = ours.on_change([&](std::int64_t now) { heard = now; });
+  theirs.set(1);
+  CHECK(Listener::waits_for([&] { return heard == 1; }));
+  server().run("select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'atom'");
+  theirs.set(2);
+  CHECK(Listener::waits_for([&] { return heard == 2; }));
+  theirs.set(3);
+  CHECK(Listener::waits_for([&] { return heard == 3; }));
+}
+
+}  // namespace
+}  // namespace postgres_test

@@ -64,9 +64,6 @@ class PostgresServer {
     remove();
   }
 
-  /// Whether a server can be started here at all.
-  static bool is_installed() { return !program("postgres").empty(); }
-
   /// Where it is, for libpq; with more keywords: `url("user=other")`.
   std::string url(std::string_view more = {}) const {
     return "host=" + folder_ + " port=5432 dbname=postgres " + (more.find("user=") == more.npos ? "user=atom " : "") +

@@ -809,7 +809,9 @@ class Listener final : public atom::FeedSink {
   explicit Listener(Postgres& postgres) : feed_(postgres.open_feed()) {
     thread_ = std::thread([this] {
       while (!ends_) {
-        if (feed_->poll(*this, in(100ms))) std::this_thread::sleep_for(10ms);
+        if (!feed_->poll(*this, in(100ms))) continue;
+        ++errors_;
+        std::this_thread::sleep_for(10ms);
       }
     });
     REQUIRE(waits_for([&] { return gaps_ == 1; }));
@@ -827,6 +829,7 @@ class Listener final : public atom::FeedSink {
   void lost_track() override { ++gaps_; }
 
   int gaps() const { return gaps_; }
+  int errors() const { return errors_; }
   std::vector<std::string> names() const {
     const std::lock_guard lock(mutex_);
     return names_;
@@ -844,7 +847,7 @@ class Listener final : public atom::FeedSink {
 
  private:
   std::unique_ptr<atom::Feed> feed_;
-  std::atomic<int> gaps_ = 0;
+  std::atomic<int> gaps_ = 0, errors_ = 0;
   std::atomic<bool> ends_ = false;
   mutable std::mutex mutex_;
   std::vector<std::string> names_;
@@ -901,6 +904,21 @@ TEST_CASE("postgres: a feed that loses its connection tells of one gap, and then
   }
   std::this_thread::sleep_for(300ms);
   CHECK(listener.gaps() == 4);
+}
+
+TEST_CASE("postgres: a feed whose server stands still says so, and tells of one gap when it goes on") {
+  const PostgresServer own;
+  const auto postgres = open({.url = own.url()}), other = open({.url = own.url()});
+  const Listener listener(*other);
+  CHECK(listener.errors() == 0);
+  own.pause();
+  CHECK(Listener::waits_for([&] { return listener.errors() > 1; }));
+  CHECK(listener.gaps() == 1);
+  own.go_on();
+  CHECK(Listener::waits_for([&] { return listener.gaps() == 2; }));
+  Client(*postgres).run(Batch().write(shop, "a", "1"));
+  CHECK(listener.hears({"shop:a"}));
+  CHECK(listener.gaps() == 2);
 }
 
 TEST_CASE("postgres: a store hears what another one writes, also after its connection was lost") {

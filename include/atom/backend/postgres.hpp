@@ -371,8 +371,7 @@ class Postgres : public TextBackend {
     for (int row = 0; row < rows.size(); ++row) {
       const std::size_t i = order[static_cast<std::size_t>(rows.integer(row, 1) - 1)];
       outcomes[i] = outcome_of(rows.text(row, 2));
-      const bool is_known = !rows.is_null(row, 4);  // of one that was carried out before it is not
-      if (!is_known || rows.integer(row, 4) > 0) tell(commands[i], outcomes[i].version, rows, row);
+      tell(commands[i], outcomes[i].version, rows, row);
     }
     return {};
   }
@@ -477,8 +476,12 @@ class Postgres : public TextBackend {
     connection.add(detail::postgres::tell, Parameters(notice));
     connection.end_untold();
   }
-  /// Of a sum, the server says what came of it.
+  /// Of a batch that was carried out before it is not known any more what it has written; nor of a sum, but that the
+  /// server says it.
   void tell(const Command& command, std::int64_t version, const Rows& rows, int row) {
+    const bool is_known = !rows.is_null(row, 4);
+    if (is_known && rows.integer(row, 4) == 0) return;
+    if (is_known && command.kind == Command::Kind::write) return feeds_.tell(command.name, version, command.value);
     if (rows.is_null(row, 3)) return feeds_.tell(command.name, version, nullptr);
     const StoredValue value{std::string(rows.text(row, 3)), command.value->format};
     feeds_.tell(command.name, version, &value);

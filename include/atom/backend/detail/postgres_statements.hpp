@@ -128,7 +128,7 @@ inline constexpr PostgresStatement batch{"atom_batch", R"(
         offset 0) calculated
       offset 0) judged),
   decided as materialized (
-    select i, scope, key, format, next, action, new_version,
+    select i, kind, scope, key, format, next, action, new_version,
       case when action = 3 then '-infinity' else clock_timestamp() + ttl * interval '1 millisecond' end as expires_at,
       case when action = 3 then null when version is not null then old_labels else labels::text[] end as labels,
       concat_ws(' ', coalesce(error, 0), case when action = 0 then coalesce(version, 0) else new_version end,
@@ -159,7 +159,7 @@ inline constexpr PostgresStatement batch{"atom_batch", R"(
     update atom_lane set sequence = $3::bigint, touched = now(), results = (
       select array_agg(outcome) from (select outcome from decided order by i) decided)
     where session = $1::uuid and number = $2::bigint and exists (select from decided))
-  select (select sequence from lane), i, outcome, next, action::bigint from decided
+  select (select sequence from lane), i, outcome, case when kind = 1 then next end, action::bigint from decided
   union all
   select sequence, coalesce(i, 0), outcome, null, null
   from lane left join lateral

@@ -596,6 +596,27 @@ TEST_CASE("postgres: a batch that waits beyond its deadline is in doubt, and sen
   CHECK(client.text(shop, "n") == "2");
 }
 
+TEST_CASE("postgres: a batch for which nobody waits any more does not wait in the server") {
+  Database database;
+  Client& client = database.client;
+  client.run(Batch().write(shop, "n", "1"));
+  std::thread holder([&] { database.run("begin; update atom_state set value = '5'; select pg_sleep(4); rollback"); });
+  std::this_thread::sleep_for(500ms);
+  ++client.lane.sequence;
+  CHECK(client.send(Batch().erase(shop, "n"), BatchMode::independent, in(200ms)).status == BatchStatus::in_doubt);
+  const char* const waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'";
+  const char* const holding = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
+  bool has_left = false, still_held = true;
+  while (!has_left && still_held) {
+    has_left = database.run(waiting) == "0";
+    still_held = database.run(holding) == "1";
+  }
+  CHECK(has_left);
+  CHECK(still_held);
+  holder.join();
+  CHECK(client.text(shop, "n") == "1");
+}
+
 TEST_CASE("postgres: more connections than the server has are an error for now") {
   Database database;
   database.run("create role few login connection limit 1; grant all on schema " + database.schema +
@@ -705,6 +726,28 @@ TEST_CASE("postgres: a server that crashes ends no program, and is used again wh
   REQUIRE(error);
   CHECK(error->effect() == Effect::none);
   own.start();
+  REQUIRE(client.send(batch).status == BatchStatus::done);
+  CHECK(client.text(shop, "n") == "2");
+}
+
+TEST_CASE("postgres: a server that becomes a standby refuses writes and is read, until it takes writes again") {
+  PostgresServer own;
+  const auto postgres = open({.url = own.url()});
+  Client client(*postgres);
+  client.run(Batch().write(shop, "n", "1"));
+  own.stop(SIGINT);
+  std::ofstream(own.folder() + "/data/standby.signal").flush();
+  own.start();
+  Batch batch;
+  batch.apply(shop, "n", {}, current + 1);
+  ++client.lane.sequence;
+  const BatchResult result = client.send(batch);
+  CHECK(result.status == BatchStatus::not_applied);
+  CHECK(result.error->code() == StateErrorCode::refused);
+  CHECK(result.error->effect() == Effect::none);
+  CHECK(client.text(shop, "n") == "1");
+  CHECK_THAT(refused({.url = own.url()}).what(), ContainsSubstring("standby"));
+  own.run("select pg_promote()");
   REQUIRE(client.send(batch).status == BatchStatus::done);
   CHECK(client.text(shop, "n") == "2");
 }

@@ -277,6 +277,10 @@ class PostgresConnection {
       if (found < 0 && errno != EINTR) return true;  // the next use of it says what is wrong
     }
   }
+  bool is_readable() const noexcept {
+    pollfd wanted{socket(), POLLIN, 0};
+    return ::poll(&wanted, 1, 0) > 0;
+  }
   void check(int is_good) {
     if (!is_good) throw lost();
   }
@@ -425,7 +429,8 @@ inline std::vector<PostgresRows> PostgresConnection::receive() {
 inline bool PostgresConnection::pass_on() {
   is_amid_ = true;
   while (!queue_.empty() && has_result(Waits::no)) take_next(Waits::no);
-  if (queue_.empty()) check(PQconsumeInput(connection_.get()));
+  // A server that ends a session says so first: what is read may be followed by the end.
+  while (queue_.empty() && is_readable()) check(PQconsumeInput(connection_.get()));
   is_amid_ = false;
   return queue_.empty();
 }

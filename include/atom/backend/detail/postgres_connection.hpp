@@ -159,8 +159,7 @@ class PostgresParameters {
   std::vector<std::string> all_;
 };
 
-// -------------------------------------------------------------------------------------------------- what comes out of
-// it
+// ----------------------------------------------------------------------------------------------- what comes out of it
 
 /// The rows of a statement, whose columns are bigint or text.
 class PostgresRows {

@@ -341,6 +341,44 @@ TEST_CASE("postgres: hostile scopes, keys, labels and values are parameters, and
   CHECK(database.postgres->purge(std::vector<std::string>{"null", "a"}, soon())->empty());
 }
 
+TEST_CASE("postgres: for any bytes there is a text that has the same texts before it and behind it") {
+  const std::vector<std::string> pieces{"",
+                                        "a",
+                                        "b",
+                                        "\x7f",
+                                        "\xc2\x80",
+                                        "\xdf\xbf",
+                                        "\xe0\xa0\x80",
+                                        "\xed\x9f\xbf",
+                                        "\xee\x80\x80",
+                                        "\xef\xbf\xbf",
+                                        "\xf0\x90\x80\x80",
+                                        "\xf4\x8f\xbf\xbf"};
+  std::vector<std::string> texts;
+  for (const std::string& first : pieces) {
+    for (const std::string& second : pieces) texts.push_back(first + second);
+  }
+  std::vector<std::string> any = texts;
+  for (const std::string& text : pieces) {
+    for (int byte = 0; byte < 256; ++byte) {
+      any.push_back(text + static_cast<char>(byte));
+      any.push_back(text + static_cast<char>(byte) + '\x80');
+      any.push_back(text + static_cast<char>(byte) + "\xa0\xff");
+    }
+  }
+  int wrong = 0;
+  for (const std::string& bytes : any) {
+    const std::string text = atom::detail::last_text_before(bytes);
+    for (std::string_view rest = text; !rest.empty();) {
+      const std::size_t length = rest[0] == '\0' ? 0 : atom::detail::utf8_length(rest);
+      wrong += length == 0;
+      rest.remove_prefix(length == 0 ? rest.size() : length);
+    }
+    for (const std::string& other : texts) wrong += (other > bytes) != (other > text);
+  }
+  CHECK(wrong == 0);
+}
+
 // ------------------------------------------------------------------------------------------------- what has an end
 
 TEST_CASE("postgres: a state that comes back has a higher version than it ever had, whatever the clock says") {

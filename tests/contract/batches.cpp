@@ -18,6 +18,9 @@ using atom::Outcome;
 /// The kind's database, and what is sent to it as one lane.
 class Sender {
  public:
+  Sender() {
+    if (database_) REQUIRE_FALSE(database_->prepare(true, soon()));
+  }
   /// Sends a batch that writes `text`.
   BatchResult write(std::uint64_t sequence, const std::string& text, bool after_loss = false) {
     const atom::StoredValue value{.text = text};
@@ -47,15 +50,9 @@ class Sender {
     return database_->execute(lane, atom::BatchMode::independent, {&command, 1}, {&outcome_, 1}, soon());
   }
 
-  std::unique_ptr<atom::StateStore> states_ = contract::open();
-  std::shared_ptr<atom::Backend> database_ = prepared(contract::backend());
+  const std::shared_ptr<atom::Backend> database_ = contract::open_backend();
   const atom::Scope scope_ = atom::Scope::global();
   Outcome outcome_;
-
-  static std::shared_ptr<atom::Backend> prepared(std::shared_ptr<atom::Backend> database) {
-    if (database) REQUIRE_FALSE(database->prepare(true, soon()));
-    return database;
-  }
 };
 
 TEST_CASE("a batch that arrives again is answered with what came of it", "[case83]") {

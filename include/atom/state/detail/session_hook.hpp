@@ -8,6 +8,8 @@
 #include <atom/snapshot.hpp>
 #include <atom/state/any_equation.hpp>
 #include <atom/state/backend.hpp>
+#include <atom/state/detail/ask.hpp>
+#include <atom/state/detail/cache.hpp>
 #include <atom/state/detail/core.hpp>
 #include <atom/state/detail/job.hpp>
 #include <atom/state/detail/unit.hpp>

@@ -315,7 +315,7 @@ class SessionHook final : public Attachment {
     return job;
   }
   /// What came of it. Throws what code of the user's has thrown; then nothing was written.
-  std::optional<StateError> take(const CommitJob& job) {
+  std::optional<StateError> take(CommitJob& job) {
     if (pending_.get() != &job) return job.error();  // it was taken over before
     const std::shared_ptr<CommitJob> keep = std::exchange(pending_, nullptr);
     try {

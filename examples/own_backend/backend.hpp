@@ -24,7 +24,8 @@ class OwnBackend : public atom::TextBackend {
   atom::BackendTraits traits() const noexcept override { return {.name = "own backend"}; }
   std::optional<atom::StateError> prepare(bool /*create*/, atom::Deadline) override { return std::nullopt; }
 
-  // A batch takes effect once, however often it is sent: what came of the last one of a lane is kept with the data.
+  // A batch takes effect once, however often it arrives: what came of the last one of a lane is kept with the data. An
+  // older one, which a network has held back, does nothing.
   atom::BatchResult execute(const atom::Lane& lane, atom::BatchMode mode, std::span<const atom::Command> commands,
                             std::span<atom::Outcome> outcomes, atom::Deadline) override {
     const std::lock_guard transaction(mutex_);
@@ -32,6 +33,10 @@ class OwnBackend : public atom::TextBackend {
     if (lane.sequence == last) {
       std::copy(results.begin(), results.end(), outcomes.begin());
       return {};
+    }
+    if (lane.sequence < last) {
+      const atom::StateError error(atom::StateErrorCode::refused, "the batch is older than its lane");
+      return {atom::BatchStatus::not_applied, error};
     }
     if (lane.sequence > last + 1 && !lane.after_loss) {
       const atom::StateError error(atom::StateErrorCode::history_lost, "batches are missing");

@@ -1,4 +1,5 @@
 // Batches on a server, and what becomes of them when it is down, stands still, refuses, or talks nonsense.
+#include <atom/backend/open.hpp>
 #include <atom/backend/postgres.hpp>
 #include <atom/state/state_store.hpp>
 
@@ -439,6 +440,22 @@ TEST_CASE("postgres: what is wrong with a URL is not told, as it may be a piece 
     const StateError error = refused({.url = url});
     INFO(error.what());
     CHECK_THAT(error.what(), !ContainsSubstring("hunter2"));
+  }
+}
+
+TEST_CASE("postgres: a URL names it, and one that is not right is refused without a word of it") {
+  for (const char* good : {"postgresql://app@127.0.0.1/app", "postgres:///app?host=/run/postgresql"}) {
+    CHECK(atom::open_backend<Postgres>(good)->traits().name == "postgres");
+  }
+  for (const char* bad : {"postgresql:app", "postgres://app:hunter2%zz@127.0.0.1/app", "postgres://[hunter2"}) {
+    INFO(bad);
+    try {
+      static_cast<void>(atom::open_backend<Postgres>(bad));
+      FAIL("it was taken");
+    } catch (const StateError& error) {
+      CHECK(error.code() == StateErrorCode::refused);
+      CHECK_THAT(error.what(), !ContainsSubstring("hunter2"));
+    }
   }
 }
 

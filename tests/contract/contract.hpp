@@ -1,6 +1,5 @@
-// What any StateStore does, whatever lies behind it: the tests in this folder, which know of a kind of store only what
-// is declared here. A kind is one more file, with a class that is registered. The environment variable ATOM_CONTRACT
-// names the kind that a run is about.
+// What any StateStore does, whatever lies behind it: the tests in this folder, which know of a kind of store (kind.hpp)
+// only what is declared here. The environment variable ATOM_CONTRACT names the kind that a run is about.
 //
 // The numbers in their tags are those of the cases that they show.
 #pragma once
@@ -9,51 +8,35 @@
 #include <atom/state/state_store.hpp>
 
 #include "support/catch.hpp"
+#include "support/threads.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <mutex>
+#include <numeric>
 #include <ostream>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
 namespace contract {
 
-// ---- A kind of store
-
-class Kind {
- public:
-  virtual ~Kind() = default;
-  /// A store in which nothing is, by itself or with others: no other test sees it.
-  virtual std::unique_ptr<atom::StateStore> open(atom::StoreOptions options) = 0;
-  /// Whether what is written can be read by another store.
-  virtual bool persistent() const { return true; }
-  /// Another store on what the last `open` gave, as another process has it. Only if `persistent()`.
-  virtual std::unique_ptr<atom::StateStore> reopen(atom::StoreOptions options) = 0;
-  /// What such a store has behind it, for one of the test's own making; null: nothing.
-  virtual std::shared_ptr<atom::Backend> backend() { return nullptr; }
-};
-void add_kind(const char* name, std::unique_ptr<Kind> (*make)());
-/// Makes a kind known under its name; at namespace scope.
-template <class OneKind>
-struct Registered {
-  explicit Registered(const char* name) {
-    add_kind(name, []() -> std::unique_ptr<Kind> { return std::make_unique<OneKind>(); });
-  }
-};
-
 // ---- What the tests have of the kind that they are about
 
-std::string_view name();
+/// A store in which nothing is, by itself or with others: no other test sees it.
 std::unique_ptr<atom::StateStore> open(atom::StoreOptions options = {});
+/// Whether what is written can be read by another store.
 bool persistent();
+/// Another store on what the last `open` gave, as another process has it. Only if `persistent()`.
 std::unique_ptr<atom::StateStore> reopen(atom::StoreOptions options = {});
-std::shared_ptr<atom::Backend> backend();
+/// What a store has behind it, in which nothing is, for one of the test's own making; null, unless `persistent()`.
+std::shared_ptr<atom::Backend> open_backend();
 
 // ---- What the tests share
 
@@ -127,9 +110,36 @@ atom::StateErrorCode code_thrown_by(F f) {
   return {};
 }
 
+/// 1 to `last`.
+template <class T>
+std::vector<T> one_to(T last) {
+  std::vector<T> all(static_cast<std::size_t>(last));
+  std::iota(all.begin(), all.end(), T{1});
+  return all;
+}
+
 /// An integer in the scope `global`.
 inline atom::State<std::int64_t> number(atom::StateStore& states, std::string key = "number") {
   return states.get_state<std::int64_t>(0, {.key = std::move(key), .scope = atom::Scope::global()});
+}
+
+/// Four threads, each with one of the stores, call `add` so often, which adds 1 to `number` and gives what came of it:
+/// each is counted once, and every caller gets its own result.
+template <class Add>
+void check_counting(std::initializer_list<atom::StateStore*> stores, std::int64_t each, Add add) {
+  std::vector<std::vector<std::int64_t>> results(4);
+  support::in_threads(results.size(), [&](std::size_t thread) {
+    atom::State<std::int64_t> state = number(*stores.begin()[thread % stores.size()]);
+    for (std::int64_t i = 0; i < each; ++i) results[thread].push_back(add(state));
+  });
+  std::vector<std::int64_t> all;
+  for (const std::vector<std::int64_t>& of_thread : results) {
+    CHECK(std::is_sorted(of_thread.begin(), of_thread.end()));
+    all.insert(all.end(), of_thread.begin(), of_thread.end());
+  }
+  std::sort(all.begin(), all.end());
+  CHECK(all == one_to(4 * each));
+  for (atom::StateStore* const states : stores) CHECK(number(*states).load() == 4 * each);
 }
 
 }  // namespace contract

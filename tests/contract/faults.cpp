@@ -1,20 +1,15 @@
-// A network between the store and its database that loses, repeats and cannot calculate: nothing is lost or doubled.
+// A network between the store and its database that loses, repeats and holds back, and a database that cannot
+// calculate: nothing is lost or doubled.
 #include "contract/contract.hpp"
 
 #include <atom/atom.hpp>
 #include <atom/state/session.hpp>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
-#include <numeric>
-#include <random>
-#include <span>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -30,55 +25,87 @@ using atom::Scope;
 using atom::Session;
 using atom::State;
 using atom::StateErrorCode;
-using atom::StateStore;
+using contract::check_counting;
+using contract::number;
+using support::Fault;
 using Number = std::int64_t;
 
-/// Of a hundred batches some never arrive, some are carried out and nobody hears of it, and some are carried out twice.
-class Unreliable final : public support::PassingBackend {
- public:
-  explicit Unreliable(std::shared_ptr<atom::Backend> inner) : PassingBackend(std::move(inner)) {}
+constexpr Number each = 100;
 
-  atom::BatchResult execute(const atom::Lane& lane, atom::BatchMode mode, std::span<const atom::Command> commands,
-                            std::span<atom::Outcome> outcomes, atom::Deadline deadline) override {
-    switch (next()) {
-      case lost_request:
-        return lost();
-      case lost_answer: {
-        std::vector<atom::Outcome> unheard(outcomes.size());
-        inner().execute(lane, mode, commands, unheard, deadline);
-        return lost();
-      }
-      case repeated: {
-        std::vector<atom::Outcome> unheard(outcomes.size());
-        inner().execute(lane, mode, commands, unheard, deadline);
-        return inner().execute(lane, mode, commands, outcomes, deadline);
-      }
-      default:
-        return inner().execute(lane, mode, commands, outcomes, deadline);
-    }
+/// A store on the kind's database behind a network that loses, repeats and holds back. What it has held back arrives in
+/// the end. Where the kind has no database, there is no store, and nothing to be tested.
+class Unreliable {
+ public:
+  Unreliable() {
+    auto database = contract::open_backend();
+    if (!database) return;
+    support::Faults faults{.seed = 7};
+    for (const Fault kind : kinds) faults.with(kind, 100);
+    network_ = std::make_shared<support::FaultyBackend>(std::move(database), faults);
+    states_ = std::make_unique<atom::StateStore>(network_, atom::StoreOptions{.deadline = 5min});
   }
-  /// Whether each kind of fault has happened.
-  bool has_seen_all() const {
-    return std::all_of(count_.begin(), count_.end(), [](int n) { return n > 0; });
+  explicit operator bool() const { return states_ != nullptr; }
+  atom::StateStore& operator*() const { return *states_; }
+  atom::StateStore* operator->() const { return states_.get(); }
+  /// All has gone wrong that may, and from now on nothing does.
+  void calm_down() const {
+    for (const Fault kind : kinds) CHECK(network_->happened(kind) > 0);
+    network_->calm_down();
+    network_->deliver_late_ones();
   }
 
  private:
-  enum Fault : std::size_t { lost_request, lost_answer, repeated, none };
-  static atom::BatchResult lost() {
-    return {atom::BatchStatus::in_doubt,
-            atom::StateError(StateErrorCode::timed_out, "no answer", atom::Effect::unknown, true)};
-  }
-  Fault next() {
-    const std::lock_guard lock(mutex_);
-    const unsigned percent = static_cast<unsigned>(random_() % 100);
-    const Fault fault = percent < 10 ? lost_request : percent < 20 ? lost_answer : percent < 30 ? repeated : none;
-    if (fault != none) ++count_[fault];
-    return fault;
-  }
-  std::mutex mutex_;
-  std::mt19937 random_{7};
-  std::array<int, none> count_{};
+  static constexpr Fault kinds[] = {Fault::request_lost, Fault::answer_lost, Fault::duplicated, Fault::delayed};
+  std::shared_ptr<support::FaultyBackend> network_;
+  std::unique_ptr<atom::StateStore> states_;
 };
+
+/// Counts with `add` of a State<Number>.
+template <class Add>
+void check_counting_on(const Unreliable& states, Add add) {
+  check_counting({&*states}, each, add);
+  states.calm_down();
+  CHECK(number(*states).load() == 4 * each);
+}
+
+TEST_CASE("an equation takes effect once, though requests and answers are lost and repeated", "[case82][case83]") {
+  const Unreliable states;
+  if (!states) return;
+  check_counting_on(states, [](State<Number>& n) { return n.apply(current + 1); });
+}
+
+TEST_CASE("a comparison takes effect once, though requests and answers are lost and repeated", "[case83][case86]") {
+  const Unreliable states;
+  if (!states) return;
+  check_counting_on(states, [](State<Number>& n) { return n.update([](Number now) { return now + 1; }); });
+}
+
+TEST_CASE("a transaction takes effect once, though requests and answers are lost and repeated", "[case83][case90]") {
+  static const atom::Atom<Number> count{"number", 0}, other{"faults.other", 0};
+  const Unreliable states;
+  if (!states) return;
+  check_counting_on(states, [&](State<Number>&) {
+    return states->transact(Scope::global(), [](Session& session) {
+      session.use(count).update(session.use(count).value() + 1);
+      session.use(other).update(session.use(other).value() - 1);
+      return session.use(count).value();
+    });
+  });
+  CHECK(states->use(other, Scope::global()).load() == -4 * each);
+}
+
+TEST_CASE("a list has each element once, though requests and answers are lost and repeated", "[case80][case83]") {
+  const Unreliable states;
+  if (!states) return;
+  auto list = states->get_state(std::vector<Number>(), {.key = "list", .scope = Scope::global()});
+  support::in_threads(4, [&](std::size_t i) {
+    for (Number n = 1; n <= each; ++n) list.apply(atom::append(static_cast<Number>(i) * each + n));
+  });
+  states.calm_down();
+  std::vector<Number> elements = list.load();
+  std::sort(elements.begin(), elements.end());
+  CHECK(elements == contract::one_to(4 * each));
+}
 
 /// Carries out no equation.
 class WithoutEquations final : public support::PassingBackend {
@@ -87,86 +114,12 @@ class WithoutEquations final : public support::PassingBackend {
   bool runs(const atom::AnyEquation&, const atom::detail::TypeOps&) const override { return false; }
 };
 
-/// A store on the kind's database behind another one; where the kind has none, the store that it has.
-template <class Other>
-struct Behind {
-  Behind() : states(contract::open({.deadline = 5min})) {
-    if (auto database = contract::backend()) {
-      other = std::make_shared<Other>(std::move(database));
-      states = std::make_unique<StateStore>(other, atom::StoreOptions{.deadline = 5min});
-    }
-  }
-  std::shared_ptr<Other> other;
-  std::unique_ptr<StateStore> states;
-};
-
-constexpr std::size_t threads = 4;
-constexpr int each = 100;
-constexpr Number all = threads * each;
-
-/// What they all gave, sorted: 1 to `all`, if each was carried out once.
-template <class Add>
-std::vector<Number> add_in_threads(Add add) {
-  std::vector<std::vector<Number>> given(threads);
-  support::in_threads(threads, [&](std::size_t i) {
-    for (int n = 0; n < each; ++n) given[i].push_back(add());
-  });
-  std::vector<Number> together;
-  for (const auto& some : given) together.insert(together.end(), some.begin(), some.end());
-  std::sort(together.begin(), together.end());
-  return together;
-}
-std::vector<Number> one_to_all() {
-  std::vector<Number> numbers(all);
-  std::iota(numbers.begin(), numbers.end(), 1);
-  return numbers;
-}
-
-TEST_CASE("an equation takes effect once, though requests and answers are lost and repeated", "[case82][case83]") {
-  const Behind<Unreliable> unreliable;
-  State<Number> n = contract::number(*unreliable.states);
-  CHECK(add_in_threads([&] { return n.apply(current + 1); }) == one_to_all());
-  CHECK(n.load() == all);
-  CHECK((!unreliable.other || unreliable.other->has_seen_all()));
-}
-
-TEST_CASE("a comparison takes effect once, though requests and answers are lost and repeated", "[case83][case86]") {
-  const Behind<Unreliable> unreliable;
-  State<Number> n = contract::number(*unreliable.states);
-  CHECK(add_in_threads([&] { return n.update([](Number now) { return now + 1; }); }) == one_to_all());
-  CHECK(n.load() == all);
-}
-
-TEST_CASE("a transaction takes effect once, though requests and answers are lost and repeated", "[case83][case90]") {
-  static const atom::Atom<Number> count{"faults.count", 0}, other{"faults.other", 0};
-  const Behind<Unreliable> unreliable;
-  const auto add = [&] {
-    return unreliable.states->transact(Scope::global(), [](Session& session) {
-      session.use(count).update(session.use(count).value() + 1);
-      session.use(other).update(session.use(other).value() - 1);
-      return session.use(count).value();
-    });
-  };
-  CHECK(add_in_threads(add) == one_to_all());
-  CHECK(unreliable.states->use(other, Scope::global()).load() == -all);
-}
-
-TEST_CASE("a list has each element once, though requests and answers are lost and repeated", "[case80][case83]") {
-  const Behind<Unreliable> unreliable;
-  auto list = unreliable.states->get_state(std::vector<Number>(), {.key = "list", .scope = Scope::global()});
-  support::in_threads(threads, [&](std::size_t i) {
-    for (int n = 1; n <= each; ++n) list.apply(atom::append(static_cast<Number>(i) * each + n));
-  });
-  std::vector<Number> elements = list.load();
-  std::sort(elements.begin(), elements.end());
-  CHECK(elements == one_to_all());
-}
-
 TEST_CASE("what a database cannot calculate is compared and written, with the same results", "[case82][case85]") {
-  const Behind<WithoutEquations> simple;
-  State<Number> n = contract::number(*simple.states);
-  CHECK(add_in_threads([&] { return n.apply(current + 1); }) == one_to_all());
-  CHECK(n.load() == all);
+  auto database = contract::open_backend();
+  if (!database) return;
+  atom::StateStore states{std::make_shared<WithoutEquations>(std::move(database)), {.deadline = 5min}};
+  check_counting({&states}, each, [](State<Number>& n) { return n.apply(current + 1); });
+  State<Number> n = number(states);
   CHECK(n.try_apply(current / 0).error().code() == StateErrorCode::division_by_zero);
   CHECK(n.apply(min(current, 5)) == 5);
   CHECK(n.load() == 5);

@@ -1,4 +1,6 @@
-#include "contract/contract.hpp"
+#include "contract/kind.hpp"
+
+#include <atom/state/state_store.hpp>
 
 #include <cstdio>
 #include <cstdlib>
@@ -7,6 +9,8 @@
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include "contract/contract.hpp"
 
 namespace contract {
 namespace {
@@ -17,20 +21,26 @@ Kinds& kinds() {
   return all;
 }
 
-std::string_view wanted() {
-  const char* const name = std::getenv("ATOM_CONTRACT");
-  return name ? name : "";
-}
 Kind& kind() {
   static const std::unique_ptr<Kind> the_kind = [] {
-    const auto found = kinds().find(wanted());
-    if (found != kinds().end()) return found->second();
-    std::fprintf(stderr, "ATOM_CONTRACT is \"%s\", and must be one of:", std::string(wanted()).c_str());
-    for (const auto& [name, make] : kinds()) std::fprintf(stderr, " %s", name.c_str());
+    const char* const name = std::getenv("ATOM_CONTRACT");
+    const std::string_view wanted = name ? name : "";
+    const auto found = kinds().find(wanted);
+    if (found != kinds().end()) {
+      auto made = found->second();
+      made->renew();
+      return made;
+    }
+    std::fprintf(stderr, "ATOM_CONTRACT is \"%s\", and must be one of:", std::string(wanted).c_str());
+    for (const auto& [known, make] : kinds()) std::fprintf(stderr, " %s", known.c_str());
     std::fprintf(stderr, "\n");
     std::exit(2);
   }();
   return *the_kind;
+}
+std::unique_ptr<atom::StateStore> store_on(std::shared_ptr<atom::Backend> backend, atom::StoreOptions options) {
+  if (!backend) return std::make_unique<atom::StateStore>(std::move(options));
+  return std::make_unique<atom::StateStore>(std::move(backend), std::move(options));
 }
 
 }  // namespace
@@ -39,19 +49,17 @@ void add_kind(const char* name, std::unique_ptr<Kind> (*make)()) {
   kinds().emplace(name, make);
 }
 
-std::string_view name() {
-  return wanted();
-}
 std::unique_ptr<atom::StateStore> open(atom::StoreOptions options) {
-  return kind().open(std::move(options));
+  return store_on(open_backend(), std::move(options));
 }
 bool persistent() {
-  return kind().persistent();
+  return kind().backend() != nullptr;
 }
 std::unique_ptr<atom::StateStore> reopen(atom::StoreOptions options) {
-  return kind().reopen(std::move(options));
+  return store_on(kind().backend(), std::move(options));
 }
-std::shared_ptr<atom::Backend> backend() {
+std::shared_ptr<atom::Backend> open_backend() {
+  kind().renew();
   return kind().backend();
 }
 

@@ -9,9 +9,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <iterator>
 #include <memory>
 #include <mutex>
-#include <numeric>
 #include <random>
 #include <string>
 #include <thread>
@@ -24,48 +24,28 @@ namespace {
 using atom::Scope;
 using atom::State;
 using atom::StateSubscription;
+using contract::check_counting;
 using contract::number;
 using support::in_threads;
 
 using Values = std::vector<std::int64_t>;
 
-Values one_to(std::int64_t last) {
-  Values all(static_cast<std::size_t>(last));
-  std::iota(all.begin(), all.end(), 1);
-  return all;
-}
-
 // ---- Every caller's own result
 
-template <class Add>
-void counts(Add add) {
-  constexpr std::int64_t each = 500;
-  const auto states = contract::open();
-  std::vector<Values> results(4);
-  in_threads(results.size(), [&](std::size_t thread) {
-    State<std::int64_t> state = number(*states);
-    for (std::int64_t i = 0; i < each; ++i) results[thread].push_back(add(state));
-  });
-  Values all;
-  for (const Values& of_thread : results) {
-    CHECK(std::is_sorted(of_thread.begin(), of_thread.end()));
-    all.insert(all.end(), of_thread.begin(), of_thread.end());
-  }
-  std::sort(all.begin(), all.end());
-  CHECK(all == one_to(4 * each));
-  CHECK(number(*states).load() == 4 * each);
-}
-
 TEST_CASE("of many increments each caller gets its own result", "[case81][case82]") {
-  counts([](State<std::int64_t>& state) { return state.apply(atom::current + 1); });
+  const auto states = contract::open();
+  check_counting({states.get()}, 500, [](State<std::int64_t>& state) { return state.apply(atom::current + 1); });
 }
 
 TEST_CASE("of many updates each caller gets its own result", "[case82][case86]") {
-  counts([](State<std::int64_t>& state) { return state.update([](std::int64_t n) { return n + 1; }); });
+  const auto states = contract::open();
+  check_counting({states.get()}, 500,
+                 [](State<std::int64_t>& state) { return state.update([](std::int64_t n) { return n + 1; }); });
 }
 
 TEST_CASE("of many who write if nobody has written, one does each time", "[case82][case86]") {
-  counts([](State<std::int64_t>& state) {
+  const auto states = contract::open();
+  check_counting({states.get()}, 500, [](State<std::int64_t>& state) {
     for (;;) {
       const atom::Versioned<std::int64_t> now = state.load_versioned();
       if (state.set_if(now.value + 1, now.version)) return now.value + 1;
@@ -77,22 +57,13 @@ TEST_CASE("of many increments that are heard each caller gets its own result", "
   std::atomic<std::int64_t> last{0};
   std::atomic<bool> in_order{true};
   {
-    constexpr std::int64_t each = 300;
     const auto states = contract::open();
-    std::vector<Values> results(4);
     State<std::int64_t> heard = number(*states);
     const StateSubscription hears = heard.on_change([&](std::int64_t now) {
       if (now <= last.exchange(now)) in_order = false;
     });
-    in_threads(results.size(), [&](std::size_t thread) {
-      State<std::int64_t> state = number(*states);
-      for (std::int64_t i = 0; i < each; ++i) results[thread].push_back(state.apply(atom::current + 1));
-    });
-    Values all;
-    for (const Values& of_thread : results) all.insert(all.end(), of_thread.begin(), of_thread.end());
-    std::sort(all.begin(), all.end());
-    CHECK(all == one_to(4 * each));
-    CHECK(contract::eventually([&] { return last == 4 * each; }));
+    check_counting({states.get()}, 300, [](State<std::int64_t>& state) { return state.apply(atom::current + 1); });
+    CHECK(contract::eventually([&] { return last == 1200; }));
   }
   CHECK(in_order);
 }
@@ -103,7 +74,7 @@ TEST_CASE("many appends to one list are all there, those of each thread in their
   const atom::StateOptions options{.key = "list", .scope = Scope::client("1")};
   in_threads(4, [&](std::size_t thread) {
     State<std::vector<int>> list = states->get_state<std::vector<int>>({}, options);
-    for (int i = 0; i < each; ++i) {
+    for (int i = 1; i <= each; ++i) {
       list.update([&](std::vector<int> all) {
         all.push_back(static_cast<int>(thread) * each + i);
         return all;
@@ -113,30 +84,19 @@ TEST_CASE("many appends to one list are all there, those of each thread in their
   std::vector<int> all = states->get_state<std::vector<int>>({}, options).load();
   for (int thread = 0; thread < 4; ++thread) {
     std::vector<int> own;
-    std::copy_if(all.begin(), all.end(), std::back_inserter(own), [&](int n) { return n / each == thread; });
+    std::copy_if(all.begin(), all.end(), std::back_inserter(own), [&](int n) { return (n - 1) / each == thread; });
     CHECK(std::is_sorted(own.begin(), own.end()));
   }
   std::sort(all.begin(), all.end());
-  std::vector<int> wanted(4 * each);
-  std::iota(wanted.begin(), wanted.end(), 0);
-  CHECK(all == wanted);
+  CHECK(all == contract::one_to(4 * each));
 }
 
 TEST_CASE("two stores on the same data count together", "[case81][case82]") {
   const auto states = contract::open();
   if (!contract::persistent()) return;
   const auto others = contract::reopen();
-  std::vector<Values> results(4);
-  in_threads(results.size(), [&](std::size_t thread) {
-    State<std::int64_t> state = number(thread % 2 ? *states : *others);
-    for (int i = 0; i < 500; ++i) results[thread].push_back(state.apply(atom::current + 1));
-  });
-  Values all;
-  for (const Values& of_thread : results) all.insert(all.end(), of_thread.begin(), of_thread.end());
-  std::sort(all.begin(), all.end());
-  CHECK(all == one_to(2000));
-  CHECK(number(*states).load() == 2000);
-  CHECK(number(*others).load() == 2000);
+  check_counting({states.get(), others.get()}, 500,
+                 [](State<std::int64_t>& state) { return state.apply(atom::current + 1); });
 }
 
 // ---- One value at a time

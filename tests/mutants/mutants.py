@@ -1208,10 +1208,24 @@ MUTANTS = [
     ),
     Mutant(
         "a list is asked of a database that is closed",
-        "state/state_store.hpp",
-        "    if (auto refused = engine_->refusal()) throw *std::move(refused);\n",
+        "state/detail/ask.hpp",
+        "  if (auto refused = core.engine->refusal()) return *std::move(refused);\n",
         "",
-        ["state/task.cpp"],
+        ["state/detail/ask.cpp"],
+    ),
+    Mutant(
+        "what is deleted is deleted again, though it may have had an effect",
+        "state/state_store.hpp",
+        "detail::ask<detail::Again::if_without_effect>(",
+        "detail::ask<detail::Again::in_any_case>(",
+        ["state/detail/ask.cpp"],
+    ),
+    Mutant(
+        "what a database cannot say for the moment is an error",
+        "state/detail/ask.hpp",
+        "const bool helps = error && error->retryable() && (",
+        "const bool helps = false && (",
+        ["state/detail/ask.cpp"],
     ),
     Mutant(
         "who sees a client that is held commits all the same",

@@ -1,4 +1,4 @@
-// A database on which no one can rely: an atom::Memory behind a network and a server that fail, at random and as told.
+// A database on which no one can rely: one behind a network and a server that fail, at random and as told.
 #pragma once
 
 #include <atom/backend/memory.hpp>
@@ -100,12 +100,15 @@ class PassingBackend : public atom::Backend {
   std::shared_ptr<atom::Backend> inner_;
 };
 
-/// Over an atom::Memory, or over what stands before one (`inner`).
+/// Over an atom::Memory, or over what stands before one (`inner`); or over any other database, which cannot be set
+/// back.
 class FaultyBackend : public PassingBackend {
  public:
   explicit FaultyBackend(std::shared_ptr<atom::Memory> memory, Faults faults = {},
                          std::shared_ptr<atom::Backend> inner = nullptr)
       : PassingBackend(inner ? inner : memory), memory_(std::move(memory)), faults_(faults), random_(faults.seed) {}
+  explicit FaultyBackend(std::shared_ptr<atom::Backend> inner, Faults faults = {})
+      : PassingBackend(std::move(inner)), faults_(faults), random_(faults.seed) {}
 
   /// The next batches have these faults, one each; after that it is by chance again.
   void script(std::initializer_list<Fault> faults) {

@@ -42,6 +42,13 @@ class Memory : public TextBackend {
     return *this;
   }
 
+  /// For `open_backend`: `memory:`.
+  static constexpr std::array<std::string_view, 1> url_schemes{"memory"};
+  static Memory from_url(const std::string& url) {
+    if (url != "memory:") throw StateError(StateErrorCode::refused, "the URL of states in memory is memory: alone");
+    return {};
+  }
+
   BackendTraits traits() const noexcept override { return {.name = "memory", .local = true}; }
   std::optional<StateError> prepare(bool, Deadline) override { return std::nullopt; }
 

@@ -22,6 +22,7 @@
 #include <atom/state/text_backend.hpp>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <charconv>
 #include <chrono>
@@ -68,6 +69,14 @@ class Postgres : public TextBackend {
   /// Before it is prepared: `StateStore states{Postgres{"..."}}`.
   Postgres(Postgres&& other) noexcept : options_(std::move(other.options_)) {}
   Postgres& operator=(Postgres&&) = delete;
+
+  /// For `open_backend`: what `PostgresOptions::url` says of a URL.
+  static constexpr std::array<std::string_view, 2> url_schemes{"postgresql", "postgres"};
+  static Postgres from_url(std::string url) {
+    if (url.find("://") == url.npos) throw refusal("its URL is postgresql://USER@HOST/DATABASE");
+    require_good_url(url);
+    return Postgres(std::move(url));
+  }
 
   /// The statements that make the tables, for those who do that themselves. Whoever uses the tables must be granted
   /// select, insert, update and delete on both.
@@ -236,9 +245,8 @@ class Postgres : public TextBackend {
     PQconninfoFree(parsed);
     if (parsed) return;
     throw refusal(
-        "its URL, or what stands in its place, is not one that libpq reads: in a URL all but letters, digits and -._~ "
-        "of "
-        "a name or a password is written as %XX, and among keyword=value a value with spaces as 'a b'");
+        "libpq does not read its URL, or what stands in its place: in a URL all but letters, digits and -._~ of a name "
+        "or a password is %XX, and among keyword=value one with spaces is 'a b'");
   }
   /// Whether the tables are there; those of others are refused, as is a server that is not good for them.
   static bool has_tables(Connection& connection) {

@@ -23,6 +23,7 @@
 #include <atom/state/type.hpp>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -69,6 +70,17 @@ class Sqlite : public TextBackend {
   /// Before it is prepared: `StateStore states{Sqlite{"app.db"}}`.
   Sqlite(Sqlite&& other) noexcept : options_(std::move(other.options_)) {}
   Sqlite& operator=(Sqlite&&) = delete;
+
+  /// For `open_backend`: `sqlite:` and the path, `sqlite:app.db`, `sqlite:/var/lib/app.db`, `sqlite:///var/lib/app.db`.
+  static constexpr std::array<std::string_view, 1> url_schemes{"sqlite"};
+  static Sqlite from_url(std::string url) {
+    url.erase(0, url_schemes[0].size() + 1);
+    if (url.starts_with("///")) url.erase(0, 2);
+    // After two slashes a URL has a host: `sqlite://app.db` would be a file in the root folder.
+    if (!url.empty() && !url.starts_with("//")) return Sqlite(std::move(url));
+    throw StateError(StateErrorCode::refused,
+                     "the URL of states in SQLite is sqlite: and a path: sqlite:app.db, sqlite:///var/lib/app.db");
+  }
 
   BackendTraits traits() const noexcept override { return {.name = "sqlite", .many_equations = true}; }
 

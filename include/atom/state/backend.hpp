@@ -163,7 +163,14 @@ class Backend {
   /// Connects, and sees whether everything is as it must be; `create`: makes what is missing.
   virtual std::optional<StateError> prepare(bool create, Deadline deadline) = 0;
 
-  /// Carries out a batch. `outcomes` has as many elements as `commands`.
+  /// Carries out a batch. `outcomes` has as many elements as `commands`. What it does depends on the last number that
+  /// is stored for the lane, or 0:
+  /// - the next number, or with `after_loss` any greater one: carries the batch out, and stores the number and the
+  ///   outcomes in the step that changes the data;
+  /// - the same number: does nothing, and answers with the outcomes that are stored (done);
+  /// - a lower one, which a network has held back or repeated: does nothing, and refuses the batch (not_applied, with
+  ///   an error that is not `retryable`); who sent it knows what came of it, or has given it up;
+  /// - a greater one without `after_loss`: does nothing, and says which number is the last (gap).
   virtual BatchResult execute(const Lane& lane, BatchMode mode, std::span<const Command> commands,
                               std::span<Outcome> outcomes, Deadline deadline) = 0;
   /// Whether it runs this equation itself, with the very result that `evaluate` has. If not, the engine reads,

@@ -133,7 +133,8 @@ class StateEngine {
     std::mutex mutex;
     NumberedLane lane{0};
     OperationQueue waiting;
-    OperationQueue reads;     // asynchronous ones
+    OperationQueue ended{OperationQueue::Link::done};  // whose threads are to be woken
+    OperationQueue reads;                              // asynchronous ones
     OperationQueue gathered;  // of which a batch is being made, or that are being read: as it is but for the leader
     std::unique_ptr<Batch> batch;  // the one that is under way
     bool is_led = false;           // a thread sends
@@ -191,8 +192,8 @@ class StateEngine {
     operation->verdict_ = std::move(verdict);
     operation->stage_ = Stage::done;
     operation->is_done_.store(true, std::memory_order_release);
-    operation->wake_.notify_all();
-    if (!operation->is_asynchronous_) return;
+    if (!operation->is_asynchronous_) return row_->ended.push_back(operation);
+    if (operation->asleep_ > 0) operation->wake();
     --row_->asynchronous;
     row_->done.push_back(operation);
     row_->work.notify_one();
@@ -214,16 +215,23 @@ class StateEngine {
   bool is_idle() const noexcept {
     return row_->waiting.empty() && row_->reads.empty() && !row_->batch && !row_->is_led;
   }
-  /// Lets another thread lead, if there is something to do.
-  void pass_on() {
-    if (row_->is_led) return;
-    bool is_passed = false;
+  /// Lets go of the lock; then wakes who is to lead, and those whose operations are done.
+  void unlock(Lock& lock) noexcept {
+    const OperationPointer leader = next_to_lead();
+    OperationQueue ended = std::move(row_->ended);
+    lock.unlock();
+    if (leader) leader->wake();
+    while (!ended.empty()) ended.pop_front()->wake();
+  }
+  /// A thread that sleeps, if nobody leads and there is something to do. Where none does, it is the sender's turn.
+  OperationPointer next_to_lead() const noexcept {
+    OperationPointer next;
+    if (row_->is_led) return next;
     each_operation([&](const OperationPointer& operation) {
-      if (is_passed || operation->asleep_ == 0 || operation->stage_ == Stage::done) return;
-      operation->wake_.notify_all();
-      is_passed = true;
+      if (!next && operation->asleep_ > 0 && operation->stage_ != Stage::done) next = operation;
     });
-    if (!is_passed && row_->asynchronous > 0) row_->work.notify_one();
+    if (!next && row_->asynchronous > 0) row_->work.notify_one();
+    return next;
   }
   void send_for_others() noexcept;
   void resume(const OperationPointer& operation) noexcept;
@@ -268,19 +276,22 @@ inline void StateEngine::wait(const OperationPointer& operation) {
   while (operation->stage_ != Stage::done) {
     if (row_->is_led) {
       ++operation->asleep_;
-      const std::cv_status status = operation->wake_.wait_until(lock, operation->deadline);
+      const unsigned wakes = operation->wakes();
+      lock.unlock();
+      const bool is_in_time = operation->sleep(wakes);
+      if (operation->is_done()) return;
+      lock.lock();
       --operation->asleep_;
-      if (status == std::cv_status::timeout && Clock::now() >= operation->deadline) give_up(operation);
-      continue;
+      if (!is_in_time) give_up(operation);
+    } else {
+      Aftermath after;
+      lead(lock, after, operation->deadline);
+      unlock(lock);
+      finish(after);
+      lock.lock();
     }
-    Aftermath after;
-    lead(lock, after, operation->deadline);
-    pass_on();
-    lock.unlock();
-    finish(after);
-    lock.lock();
   }
-  pass_on();  // it may have been this one's turn to lead
+  unlock(lock);  // it may have been this one's turn to lead
 }
 
 /// The thread that leads where nobody waits, minds the deadlines meanwhile, and lets coroutines go on.
@@ -300,11 +311,12 @@ inline void StateEngine::send_for_others() noexcept {
     } else if (row.is_led) {
       row.work.wait_until(lock, earliest_deadline());
       give_up_late_ones();
+      unlock(lock);
+      lock.lock();
     } else {
       Aftermath after;
       lead(lock, after, Deadline::max());
-      pass_on();
-      lock.unlock();
+      unlock(lock);
       finish(after);
       lock.lock();
     }
@@ -387,7 +399,7 @@ inline void StateEngine::lead(Lock& lock, Aftermath& after, Deadline limit) noex
   give_up_late_ones();
   if (row.failures > 0) {
     const Deadline next = std::min({row.next_attempt, earliest_deadline(), limit});
-    lock.unlock();
+    unlock(lock);
     std::this_thread::sleep_until(next);
     lock.lock();
     give_up_late_ones();
@@ -410,7 +422,7 @@ inline bool StateEngine::read(Lock& lock, Aftermath& after, Deadline limit) noex
   const Deadline deadline = std::min(limit, earliest_deadline());
   row.gathered = std::move(row.reads);
   row.gathered.each([](const OperationPointer& operation) { operation->stage_ = Stage::gathered; });
-  lock.unlock();
+  unlock(lock);
   std::optional<StateError> error;
   std::exception_ptr thrown;
   try {
@@ -461,7 +473,7 @@ inline void StateEngine::gather(Lock& lock, Aftermath& after) noexcept {
   Row& row = *row_;
   row.gathered = std::move(row.waiting);
   row.gathered.each([](const OperationPointer& operation) { operation->stage_ = Stage::gathered; });
-  lock.unlock();
+  unlock(lock);
   std::unique_ptr<Batch> batch;
   std::exception_ptr thrown;
   try {
@@ -515,7 +527,7 @@ inline void StateEngine::send(Lock& lock, Aftermath& after, Deadline limit) noex
     command.equations = {};
   }
   const Deadline deadline = std::min(limit, earliest_deadline());
-  lock.unlock();
+  unlock(lock);
   BatchResult result =
       calls_.execute(row_->lane.lane(), BatchMode::independent, batch.commands, batch.outcomes, deadline);
   if (result.status == BatchStatus::done) batcher_.take_outcomes(batch);
@@ -642,12 +654,12 @@ inline bool StateEngine::close(Deadline deadline) {
       }
       Aftermath after;
       lead(lock, after, deadline);
-      pass_on();
-      lock.unlock();
+      unlock(lock);
       finish(after);
       lock.lock();
     }
     if (!is_done) give_up_late_ones(true);
+    unlock(lock);
   }
   return units_.wait(deadline) && is_done;
 }

@@ -12,6 +12,8 @@
 #include <atom/config.hpp>
 #include <atom/error.hpp>
 #include <atom/state/backend.hpp>
+#include <atom/state/detail/ask.hpp>
+#include <atom/state/detail/cache.hpp>
 #include <atom/state/detail/core.hpp>
 #include <atom/state/detail/unit.hpp>
 #include <atom/state/engine.hpp>
@@ -168,7 +170,7 @@ class Promotion {
     const std::size_t most = core_.engine->traits().most_commands / 2;  // two for each
     const Backend::Range range{.scope = &client_, .below = true, .limit = most + 2};
     std::vector<Pair> pairs;
-    for (FoundState& found : list(range)) {
+    for (FoundState& found : ask(core_, deadline_, &Backend::list, range).value()) {
       if (is_left(found.scope, found.key)) continue;
       if (pairs.size() == most) {
         throw StateError(StateErrorCode::too_large, "the client has more than the " + std::to_string(most) +
@@ -188,14 +190,6 @@ class Promotion {
       pairs[i].users_stored = std::move(outcomes[i].value);
     }
     return pairs;
-  }
-  std::vector<FoundState> list(const Backend::Range& range) {
-    if (auto refused = core_.engine->refusal()) throw *std::move(refused);
-    for (unsigned failures = 1;; ++failures) {
-      auto found = core_.engine->backend().list(range, deadline_);
-      if (found) return *std::move(found);
-      if (!found.error().retryable() || !pause_before(core_, failures, deadline_)) throw found.error();
-    }
   }
 
   void add(std::vector<UnitStep>& steps, Pair pair) {

@@ -10,6 +10,7 @@
 #include <atom/atom.hpp>
 #include <atom/config.hpp>
 #include <atom/state/backend.hpp>
+#include <atom/state/detail/ask.hpp>
 #include <atom/state/detail/core.hpp>
 #include <atom/state/detail/job.hpp>
 #include <atom/state/engine.hpp>
@@ -124,10 +125,9 @@ class StateStore {
   explicit StateStore(B&& backend, StoreOptions options = {})
     requires(!std::is_lvalue_reference_v<B>)
       : StateStore(std::make_shared<B>(std::forward<B>(backend)), std::move(options)) {}
-  explicit StateStore(std::shared_ptr<Backend> backend, StoreOptions options = {})
-      : core_(std::move(options)), backend_(std::move(backend)) {
-    if (auto error = backend_->prepare(true, core_.deadline())) throw *std::move(error);
-    engine_ = std::make_unique<detail::StateEngine>(core_, backend_);
+  explicit StateStore(std::shared_ptr<Backend> backend, StoreOptions options = {}) : core_(std::move(options)) {
+    if (auto error = backend->prepare(true, core_.deadline())) throw *std::move(error);
+    engine_ = std::make_unique<detail::StateEngine>(core_, std::move(backend));
     core_.engine = engine_.get();
   }
   StateStore(const StateStore&) = delete;
@@ -242,14 +242,10 @@ class StateStore {
   }
   template <state_value T>
   StateTask<State<T>> create_state_async(T default_value, StateOptions options) {
-    return create_state_async(std::move(default_value), std::move(options), RequestContext());
+    return in({}).create_state_async(std::move(default_value), std::move(options));
   }
-  StateTask<bool> has_state_async(StateOptions options) {
-    return has_state_async(std::move(options), RequestContext());
-  }
-  StateTask<bool> delete_state_async(StateOptions options) {
-    return delete_state_async(std::move(options), RequestContext());
-  }
+  StateTask<bool> has_state_async(StateOptions options) { return in({}).has_state_async(std::move(options)); }
+  StateTask<bool> delete_state_async(StateOptions options) { return in({}).delete_state_async(std::move(options)); }
   StateTask<Listed<AnyState>> list_async(Scope scope, ListOptions options) {
     return async([this, scope = std::move(scope), options = std::move(options)] { return list(scope, options); });
   }
@@ -329,44 +325,16 @@ class StateStore {
   auto run_transaction(MakeSession make_session, F& fn);
   bool is_there(detail::StateNode& node) noexcept { return core_.version(node) > 0; }
 
-  template <state_value T>
-  StateTask<State<T>> create_state_async(T default_value, StateOptions options, RequestContext context) {
-    return async([this, value = std::move(default_value), options = std::move(options), context = std::move(context)] {
-      return try_create_state(value, options, context).value();
-    });
-  }
-  StateTask<bool> has_state_async(StateOptions options, RequestContext context) {
-    return async(
-        [this, options = std::move(options), context = std::move(context)] { return has_state(options, context); });
-  }
-  StateTask<bool> delete_state_async(StateOptions options, RequestContext context) {
-    return async(
-        [this, options = std::move(options), context = std::move(context)] { return delete_state(options, context); });
-  }
-  /// What a database answers that is asked apart from the row of writes: again and again until the deadline, where that
-  /// had no effect.
-  template <class Ask>
-  auto ask(Ask ask_once) {
-    const Deadline deadline = core_.deadline();
-    if (auto refused = engine_->refusal()) throw *std::move(refused);
-    for (unsigned failures = 1;; ++failures) {
-      auto answer = ask_once(deadline);
-      if (answer) return *std::move(answer);
-      const StateError& error = answer.error();
-      const bool is_worth_it = error.retryable() && error.effect() == Effect::none;
-      if (!is_worth_it || !detail::pause_before(core_, failures, deadline)) throw error;
-    }
-  }
   Listed<AnyState> list_in(const Scope* scope, const ListOptions& options);
   /// So that it is seen whether that is all.
   static std::size_t one_more(std::size_t limit) noexcept { return limit + (limit != static_cast<std::size_t>(-1)); }
   std::int64_t version_in_database(const Scope& scope, std::string_view key);
   bool delete_in_database(const Scope& scope, std::string_view key);
-  /// What a database has ended: so do the states here.
-  std::size_t accept_ended(const std::vector<FoundState>& ended);
+  /// What a database has ended ends here, too. How many there were.
+  template <class Function, class Argument>
+  std::size_t end_in_database(Function function, const Argument& argument);
 
   detail::StateCore core_;
-  std::shared_ptr<Backend> backend_;
   std::unique_ptr<detail::StateEngine> engine_;
   detail::JobThreads jobs_{core_.options.executor};  // for what is done without waiting
 };
@@ -408,7 +376,7 @@ inline Listed<AnyState> StateStore::list_in(const Scope* scope, const ListOption
   };
   if (engine_) {
     const Backend::Range range{scope, options.below, after_scope, after_key, one_more(options.limit)};
-    for (const FoundState& found : ask([&](Deadline deadline) { return backend_->list(range, deadline); })) {
+    for (const FoundState& found : detail::ask(core_, core_.deadline(), &Backend::list, range).value()) {
       if (!add(found.scope, found.key, found.version)) break;
     }
     return all;
@@ -425,8 +393,7 @@ inline Listed<AnyState> StateStore::list_in(const Scope* scope, const ListOption
 inline Listed<Scope> StateStore::scopes(const ListOptions& options) {
   Listed<Scope> all;
   if (engine_) {
-    all.items =
-        ask([&](Deadline deadline) { return backend_->scopes(options.after, one_more(options.limit), deadline); });
+    all.items = detail::ask(core_, core_.deadline(), &Backend::scopes, options.after, one_more(options.limit)).value();
   } else {
     for (const Scope& scope : core_.table.scopes([&](const Scope& other) { return other.text() > options.after; })) {
       if (all.items.size() > options.limit) break;
@@ -443,7 +410,7 @@ inline Listed<Scope> StateStore::scopes(const ListOptions& options) {
 }
 
 inline std::size_t StateStore::purge(const std::vector<std::string>& labels) {
-  if (engine_) return accept_ended(ask([&](Deadline deadline) { return backend_->purge(labels, deadline); }));
+  if (engine_) return end_in_database(&Backend::purge, labels);
   std::size_t count = 0;
   for (const auto& [scope, key] : core_.table.labelled(labels)) {
     const detail::NodeReference node = core_.table.find(scope, key);
@@ -453,7 +420,7 @@ inline std::size_t StateStore::purge(const std::vector<std::string>& labels) {
 }
 
 inline std::size_t StateStore::delete_scope(const Scope& scope) {
-  if (engine_) return accept_ended(ask([&](Deadline deadline) { return backend_->erase_scope(scope, deadline); }));
+  if (engine_) return end_in_database(&Backend::erase_scope, scope);
   std::size_t count = 0;
   for (const Scope& below : core_.table.scopes([&](const Scope& other) { return scope.contains(other); })) {
     for (const detail::NodeReference& node : core_.table.nodes(below)) {
@@ -463,7 +430,9 @@ inline std::size_t StateStore::delete_scope(const Scope& scope) {
   return count;
 }
 
-inline std::size_t StateStore::accept_ended(const std::vector<FoundState>& ended) {
+template <class Function, class Argument>
+std::size_t StateStore::end_in_database(Function function, const Argument& argument) {
+  const auto ended = detail::ask<detail::Again::if_without_effect>(core_, core_.deadline(), function, argument).value();
   for (const FoundState& found : ended) {
     const detail::NodeReference node = core_.table.find(found.scope, found.key);
     if (node && core_.accept(*node, nullptr, found.version)) core_.tell_news(*node);
@@ -474,10 +443,8 @@ inline std::size_t StateStore::accept_ended(const std::vector<FoundState>& ended
 inline std::int64_t StateStore::version_in_database(const Scope& scope, std::string_view key) {
   const StateName name{scope, key};
   Outcome outcome;
-  return ask([&](Deadline deadline) -> StateResult<std::int64_t> {
-    if (auto error = backend_->read({&name, 1}, {&outcome, 1}, deadline)) return *std::move(error);
-    return outcome.version;
-  });
+  if (auto error = detail::read_states(core_, {&name, 1}, {&outcome, 1}, core_.deadline())) throw *std::move(error);
+  return outcome.version;
 }
 
 inline bool StateStore::delete_in_database(const Scope& scope, std::string_view key) {
@@ -512,13 +479,15 @@ inline bool StatesOfRequest::delete_state(const StateOptions& options) const {
 }
 template <state_value T>
 StateTask<State<T>> StatesOfRequest::create_state_async(T default_value, StateOptions options) const {
-  return store_.create_state_async(std::move(default_value), std::move(options), context_);
+  return store_.async([of = *this, value = std::move(default_value), options = std::move(options)] {
+    return of.create_state(value, options);
+  });
 }
 inline StateTask<bool> StatesOfRequest::has_state_async(StateOptions options) const {
-  return store_.has_state_async(std::move(options), context_);
+  return store_.async([of = *this, options = std::move(options)] { return of.has_state(options); });
 }
 inline StateTask<bool> StatesOfRequest::delete_state_async(StateOptions options) const {
-  return store_.delete_state_async(std::move(options), context_);
+  return store_.async([of = *this, options = std::move(options)] { return of.delete_state(options); });
 }
 
 }  // namespace atom::inline v0_1

@@ -22,6 +22,9 @@
 #include <atom/config.hpp>
 #include <atom/detail/utf8.hpp>
 #include <atom/fields.hpp>
+#include <atom/state/backend.hpp>
+#include <atom/state/detail/ask.hpp>
+#include <atom/state/detail/cache.hpp>
 #include <atom/state/detail/core.hpp>
 #include <atom/state/detail/session_hook.hpp>
 #include <atom/state/detail/unit.hpp>
@@ -283,20 +286,19 @@ class Visitor {
   void renew() {
     const std::int64_t age = now() - guard_->record.renewed;
     if (age < options_.ttl.count() / 10) return;
-    Record next = guard_->record;
-    next.renewed = now();
-    detail::UnitStep step = guard_->write(next, options_.ttl);
-    if (detail::Unit(core(), {&step, 1}, core().deadline()).commit()) return;
-    guard_ = guard(guard_->id, std::move(next), step.version);
+    if (!rewrite(&Record::renewed, now(), core().deadline())) return;
     is_to_be_told_ = true;  // the browser counts the age of its cookie, too
   }
   /// Lets this client's commits wait, as they overtake the sign-in. If it fails, the next attempt finds out why.
-  void hold(Deadline deadline) {
+  void hold(Deadline deadline) { rewrite(&Record::until, now() + Record::longest_hold.count(), deadline); }
+  /// Changes the client's record, if nobody else has. Whether it has.
+  bool rewrite(std::int64_t Record::* time, std::int64_t value, Deadline deadline) {
     Record next = guard_->record;
-    next.until = now() + Record::longest_hold.count();
+    next.*time = value;
     detail::UnitStep step = guard_->write(next, options_.ttl);
-    if (detail::Unit(core(), {&step, 1}, deadline).commit()) return;
+    if (detail::Unit(core(), {&step, 1}, deadline).commit()) return false;
     guard_ = guard(guard_->id, std::move(next), step.version);
+    return true;
   }
   /// The client's record has been written since the request began. Whether that was the very sign-in that is wanted.
   bool has_become(std::string_view user_id) {

@@ -120,10 +120,7 @@ class StateCache {
           });
       if (none) error = with_name(*none, *node);
       if (is_news) core_.tell_news(*node);
-      if (!error || !error->retryable()) return error;
-      const auto next = std::chrono::steady_clock::now() + delay_after(failures, core_.options.deadline);
-      if (next >= deadline) return error;
-      std::this_thread::sleep_until(next);
+      if (!error || !error->retryable() || !pause_before(core_, failures, deadline)) return error;
     }
   }
   /// Reads all of them, at once, and calls `done(i, error, is_news)` for each; or returns why that cannot be done.

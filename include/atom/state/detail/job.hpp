@@ -66,9 +66,9 @@ class Job : public std::enable_shared_from_this<Job> {
     const std::lock_guard lock(mutex_);
     return stage_ == Stage::done;
   }
-  /// Once it is done: throws what the work has thrown.
-  void check() const {
-    if (thrown_) std::rethrow_exception(thrown_);
+  /// Once it is done, and once: throws what the work has thrown, which this thread owns alone then.
+  void check() {
+    if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
   }
 
   /// Whether the coroutine waits now; else it is done.

@@ -8,6 +8,8 @@
 #include <atom/snapshot.hpp>
 #include <atom/state/any_equation.hpp>
 #include <atom/state/backend.hpp>
+#include <atom/state/detail/ask.hpp>
+#include <atom/state/detail/cache.hpp>
 #include <atom/state/detail/core.hpp>
 #include <atom/state/detail/job.hpp>
 #include <atom/state/detail/unit.hpp>
@@ -313,7 +315,7 @@ class SessionHook final : public Attachment {
     return job;
   }
   /// What came of it. Throws what code of the user's has thrown; then nothing was written.
-  std::optional<StateError> take(const CommitJob& job) {
+  std::optional<StateError> take(CommitJob& job) {
     if (pending_.get() != &job) return job.error();  // it was taken over before
     const std::shared_ptr<CommitJob> keep = std::exchange(pending_, nullptr);
     try {

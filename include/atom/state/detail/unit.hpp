@@ -4,6 +4,7 @@
 #include <atom/config.hpp>
 #include <atom/state/any_equation.hpp>
 #include <atom/state/backend.hpp>
+#include <atom/state/detail/ask.hpp>
 #include <atom/state/detail/batch.hpp>
 #include <atom/state/detail/cache.hpp>
 #include <atom/state/detail/core.hpp>
@@ -54,17 +55,6 @@ struct UnitFailure {
   /// The one that somebody else has written meanwhile, if that is why.
   std::optional<std::size_t> conflict = {};
 };
-
-/// Asks a database for states, all at once, again and again until the deadline if need be.
-inline std::optional<StateError> read_states(const StateCore& core, std::span<const StateName> names,
-                                             std::span<Outcome> outcomes, Deadline deadline) {
-  if (names.empty()) return std::nullopt;
-  if (auto refused = core.engine->refusal()) return refused;
-  for (unsigned failures = 1;; ++failures) {
-    auto error = core.engine->backend().read(names, outcomes, deadline);
-    if (!error || !error->retryable() || !pause_before(core, failures, deadline)) return error;
-  }
-}
 
 /// What a state was when it was looked at.
 struct SeenState {

@@ -332,7 +332,7 @@ class Redis : public TextBackend {
         all.push_back({next, true});
       }
     }
-    const detail::Interval range = detail::interval_of(all.front().sum.kind());
+    const detail::Interval range = all.empty() ? detail::Interval() : detail::interval_of(all.front().sum.kind());
     const auto add = [&](const std::optional<Number>& number) {
       if (!number) {
         to.add("");

@@ -199,7 +199,7 @@ class Redis : public TextBackend {
     };
     Reply reply = send("EVALSHA", script.sum);
     if (reply.is_error() && reply.text().starts_with("NOSCRIPT")) reply = send("EVAL", script.whole());
-    if (reply.is_error()) throw connection->error(reply.text());
+    if (reply.is_error()) throw detail::redis_error(connecting_.server, reply.text());
     return reply;
   }
   /// Runs one that may be run twice.
@@ -254,7 +254,7 @@ class Redis : public TextBackend {
   }
   static Reply call(Connection& connection, const detail::RedisRequest& request, Deadline deadline) {
     Reply reply = connection.call(request, deadline, Effect::none);
-    if (reply.is_error()) throw connection.error(reply.text());
+    if (reply.is_error()) throw detail::redis_error(connection.server(), reply.text());
     return reply;
   }
   static void require_fit(Connection& connection, Deadline deadline) {
@@ -316,23 +316,33 @@ class Redis : public TextBackend {
     const std::optional<ClampedSum> sum = ClampedSum::of(part);
     return sum && is_exact(*sum) ? sum : std::nullopt;
   }
-  /// Those that can be made one are: then it is calculated here if there is an error, to see whose it is.
-  static void add_sums(detail::RedisRequest& to, std::span<const AnyEquation* const> equations) {
-    struct Sums {
-      ClampedSum sum;
-      bool is_single;
-    };
+  struct Sums {
+    ClampedSum sum;
+    bool is_single;
+  };
+  /// Those that can be made one are: then it is calculated here if there is an error, to see whose it is. None, if one
+  /// is no sum.
+  static std::vector<Sums> sums_of(std::span<const AnyEquation* const> equations) {
     std::vector<Sums> all;
     for (const AnyEquation* const equation : equations) {
-      const ClampedSum next = sum_of(*equation).value();
-      const std::optional<ClampedSum> both = all.empty() ? std::nullopt : all.back().sum.then(next);
+      const std::optional<ClampedSum> next = sum_of(*equation);
+      if (!next) return {};
+      const std::optional<ClampedSum> both = all.empty() ? std::nullopt : all.back().sum.then(*next);
       if (both && is_exact(*both)) {
         all.back() = {*both, false};
       } else {
-        all.push_back({next, true});
+        all.push_back({*next, true});
       }
     }
-    const detail::Interval range = all.empty() ? detail::Interval() : detail::interval_of(all.front().sum.kind());
+    return all;
+  }
+  static void add_sums(detail::RedisRequest& to, std::span<const AnyEquation* const> equations) {
+    const std::vector<Sums> all = sums_of(equations);
+    if (all.empty()) {
+      to.add("").add("").add("0");
+      return;
+    }
+    const detail::Interval range = detail::interval_of(all.front().sum.kind());
     const auto add = [&](const std::optional<Number>& number) {
       if (!number) {
         to.add("");
@@ -427,7 +437,7 @@ class Redis : public TextBackend {
     to.add(static_cast<std::int64_t>(command.labels.size()));
     for (const std::string& label : command.labels) to.add(label);
     if (decision) {
-      to.add(decision->seen).add(decision->error ? name_of(*decision->error) : "");
+      to.add(decision->seen).add(decision->value ? "1" : "0").add(decision->error ? name_of(*decision->error) : "");
     } else if (applies) {
       add_sums(to, command.equations);
     }
@@ -447,12 +457,17 @@ class Redis : public TextBackend {
     if (result.size() > 2) outcome.value = value_of(result[2], result[3]);
     return outcome;
   }
-  static BatchResult failure(std::string_view status, const Reply& reply) {
+  BatchResult failure(std::string_view status, const Reply& reply) const {
     const auto refused = [](const char* why) {
       return BatchResult{BatchStatus::not_applied, StateError(StateErrorCode::refused, why)};
     };
     if (status == "older") return refused("Redis: the batch is older than its lane");
     if (status == "other") return refused("Redis: another batch had this number");
+    if (status == "failed" || status == "broken") {
+      const bool in_doubt = status == "broken";  // the lane was written, and something after it was not
+      return {in_doubt ? BatchStatus::in_doubt : BatchStatus::not_applied,
+              detail::redis_error(connecting_.server, reply[1].text(), in_doubt ? Effect::unknown : Effect::none)};
+    }
     Value::require(status == "gap");
     return {BatchStatus::gap, StateError(StateErrorCode::history_lost, "Redis: batches are missing"),
             static_cast<std::uint64_t>(reply[1].integer())};

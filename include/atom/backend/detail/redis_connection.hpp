@@ -116,6 +116,35 @@ class RedisReply : public RedisValue {
   std::unique_ptr<redisReply, Free> owned_;
 };
 
+/// Whether an error of a server may be none soon.
+inline bool is_passing_redis_error(std::string_view text) {
+  for (const char* const word : {"LOADING", "BUSY", "TRYAGAIN", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS"}) {
+    if (text.substr(0, text.find(' ')) == word) return true;
+  }
+  return text.starts_with("ERR max number of clients");
+}
+/// What it means that a server has answered this error, and what to do. Of its text only what cannot be a value is
+/// repeated: it quotes the words of a request that it does not know.
+inline StateError redis_error(const RedisServer& server, std::string_view text, Effect effect = Effect::none) {
+  if (text.starts_with('-')) text.remove_prefix(1);  // inside a script, before 7.0
+  const std::string_view word = text.substr(0, text.find(' '));
+  const auto failed = [&](StateErrorCode code, std::string_view why, bool retryable) {
+    return StateError(code, "Redis, " + server.name() + ": " + std::string(why), effect, retryable);
+  };
+  if (is_passing_redis_error(text)) return failed(StateErrorCode::unavailable, text, true);
+  const std::string_view why =
+      word == "NOAUTH"     ? "it wants a password: redis://user:password@host"
+      : word == "NOPERM"   ? "the user may not do this (NOPERM): it needs @read, @write, @scripting, @connection and "
+                             "INFO, for the keys of this name"
+      : word == "READONLY" ? "it is a replica, and may only be read: name the primary"
+      : word == "OOM"      ? "its memory is full (maxmemory): give it more"
+      : word == "MISCONF"  ? "it takes no writes, as it cannot save them to its disk (MISCONF)"
+      : word == "MOVED" || word == "ASK" || word == "CROSSSLOT"
+          ? "a Redis Cluster is not supported yet"
+          : text.substr(0, std::min({text.find(", with args"), text.find('`'), std::size_t{200}}));
+  return failed(StateErrorCode::refused, why, effect == Effect::unknown);
+}
+
 /// While this is there, a connection that the server has closed does not end the process with SIGPIPE.
 class NoBrokenPipe {
 #if defined(SO_NOSIGPIPE)
@@ -229,9 +258,7 @@ class RedisConnection {
     return guarded([&] { return read(); });
   }
 
-  /// What went wrong, for the error that the server has answered. Its text is not told where there may be what nobody
-  /// is to read: it quotes what it does not know.
-  StateError error(std::string_view text, Effect effect = Effect::none) const;
+  const RedisServer& server() const noexcept { return options_.server; }
   StateError failure(StateErrorCode code, const std::string& why, bool retryable = false) const {
     return {code, "Redis, " + options_.server.name() + ": " + why, Effect::none, retryable};
   }
@@ -457,49 +484,19 @@ class RedisConnection {
       if (!server.user.empty()) auth.add(server.user);
       auth.add(server.password);
       const RedisReply reply = call(auth, deadline, Effect::none);
-      if (reply.is_error() && !is_passing(reply.text())) {
+      if (reply.is_error() && !is_passing_redis_error(reply.text())) {
         throw failure(StateErrorCode::refused, "it does not take the user and the password of the URL");
       }
-      if (reply.is_error()) throw error(reply.text());
+      if (reply.is_error()) throw redis_error(server, reply.text());
     }
     if (server.database != 0) {
       const RedisReply reply = call(RedisRequest{"SELECT"}.add(server.database), deadline, Effect::none);
-      if (reply.is_error()) throw error(reply.text());
+      if (reply.is_error()) throw redis_error(server, reply.text());
     }
-  }
-  static std::string_view word_of(std::string_view text) { return text.substr(0, text.find(' ')); }
-  /// Whether it may be otherwise soon.
-  static bool is_passing(std::string_view text) {
-    for (const char* const word : {"LOADING", "BUSY", "TRYAGAIN", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS"}) {
-      if (word_of(text) == word) return true;
-    }
-    return text.starts_with("ERR max number of clients");
   }
 
   const Options& options_;
   std::unique_ptr<redisContext, Free> context_;
 };
-
-inline StateError RedisConnection::error(std::string_view text, Effect effect) const {
-  const auto failed = [&](StateErrorCode code, std::string_view why, bool retryable = false) {
-    return StateError(code, "Redis, " + options_.server.name() + ": " + std::string(why), effect, retryable);
-  };
-  const std::string_view word = word_of(text);
-  const auto refused = [&](std::string_view why) { return failed(StateErrorCode::refused, why); };
-  if (word == "NOAUTH") return refused("it wants a password: redis://user:password@host");
-  if (word == "NOPERM") {
-    return refused(
-        "the user may not do this (NOPERM): it needs the commands of @read, @write, @scripting, @connection "
-        "and INFO, for the keys of this name");
-  }
-  if (word == "READONLY") return refused("it is a replica, and may only be read: name the primary");
-  if (word == "OOM") return refused("its memory is full (maxmemory): give it more");
-  if (word == "MISCONF") return refused("it takes no writes, as it cannot save them to its disk (MISCONF)");
-  if (word == "MOVED" || word == "ASK" || word == "CROSSSLOT") return refused("a Redis Cluster is not supported yet");
-  // What it goes on with are the words of the request.
-  std::string_view told = text.substr(0, std::min(text.find(", with args"), text.find('`')));
-  told = told.substr(0, 200);
-  return failed(is_passing(text) ? StateErrorCode::unavailable : StateErrorCode::refused, told, is_passing(text));
-}
 
 }  // namespace atom::inline v0_1::detail

@@ -104,7 +104,7 @@ class RedisFeed final : public Feed {
       if (const RedisReply answer = connection_.try_read()) {
         is_asked_ = false;
         was_good_ = true;
-        if (answer.is_error()) throw connection_.error(answer.text());
+        if (answer.is_error()) throw redis_error(connection_.server(), answer.text());
         if (!answer.is_none()) hand_out(sink, answer[0][1]);
         if (Clock::now() < deadline) continue;
       }
@@ -139,7 +139,7 @@ class RedisFeed final : public Feed {
   }
   RedisReply call(const RedisRequest& request, Deadline deadline) {
     RedisReply reply = connection_.call(request, deadline, Effect::none);
-    if (reply.is_error()) throw connection_.error(reply.text());
+    if (reply.is_error()) throw redis_error(connection_.server(), reply.text());
     return reply;
   }
   void ask(Deadline deadline) {

@@ -153,12 +153,12 @@ local function integer(text)
   if not number or text == '-0' or whole(number) ~= text then return nil end
   return number > -exact and number < exact and number or nil
 end
--- Takes the sums of a command from the arguments, and runs them on a text. The new one; or false, if each of them
--- fails, and whether one does; nil, if this is to be calculated elsewhere.
+-- Takes the sums of a command from the arguments, and runs them on a text. The new one, or false if each of them fails,
+-- and whether one does; nil, if this is to be calculated elsewhere.
 local function sum_up(text)
   local least, most = tonumber(argument()), tonumber(argument())
   local number = text and integer(text)
-  local is_hard, has_changed, has_failed = not number, false, false
+  local is_hard, has_changed, has_failed = not (number and least), false, false
   for _ = 1, tonumber(argument()) do
     local is_single, summand = argument() == '1', tonumber(argument())
     local from, to = tonumber(argument()), tonumber(argument())
@@ -210,8 +210,9 @@ for i = 1, count do
       result[2] = 'overflow'
     end
   elseif kind == 'decided' then
-    local seen = argument()
+    local seen, has_text = argument(), argument() == '1'
     result[2] = argument()
+    if not has_text then text = nil end
     if tonumber(seen) ~= version and not conflicts then
       hard[#hard + 1] = {i, version, state and state.format, state and state.text}
     end
@@ -226,7 +227,7 @@ for i = 1, count do
     all = false
   elseif kind == 'erase' then
     step.erases = state ~= nil
-  elseif text and text ~= '' then
+  elseif text then
     step.text = text
     step.state = state
   end

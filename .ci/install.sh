@@ -14,6 +14,7 @@ atom_present() {
     libfmt-dev) atom_header fmt/core.h ;;
     libsimdjson-dev) atom_header simdjson.h ;;
     libsqlite3-dev) atom_header sqlite3.h ;;
+    libhiredis-dev) atom_header hiredis/hiredis.h ;;
     libcpp-httplib-dev) atom_header httplib.h ;;
     libbenchmark-dev) atom_header benchmark/benchmark.h ;;
     libtbb-dev) atom_header tbb/concurrent_hash_map.h ;;

@@ -850,6 +850,26 @@ TEST_CASE("redis: a user who may not do all of it is refused, and its values are
   check_refused({.url = "redis://somebody:secret@127.0.0.1:" + std::to_string(strict.port())}, "NOPERM");
 }
 
+TEST_CASE("redis: a user needs no more than what the README says") {
+  RedisServer server;
+  server.run({"ACL", "SETUSER", "somebody", "on", ">secret", "~{atom}:*", "+@read", "+@write", "+@scripting",
+              "+@connection", "+info", "+time"});
+  const auto redis = open(RedisOptions{.url = "redis://somebody:secret@127.0.0.1:" + std::to_string(server.port())});
+  const auto feed = redis->open_feed();
+  Client client(*redis);
+  client.run(Batch().write(shop, "a", "1", {.labels = {"x"}, .ttl = 1'000'000}).apply(shop, "n", {}, current + 1));
+  const atom::StateName name{shop, "a", 2'000'000};
+  Outcome outcome;
+  CHECK_FALSE(redis->read({&name, 1}, {&outcome, 1}, soon()));
+  CHECK(redis->list({}, soon())->size() == 2);
+  CHECK(redis->scopes("", 10, soon())->size() == 1);
+  CHECK(redis->purge(std::vector{"x"s}, soon())->size() == 1);
+  CHECK(redis->erase_scope(shop, soon())->size() == 1);
+  Heard heard;
+  poll(*feed, heard, 4);
+  CHECK(heard.changes.size() == 4);
+}
+
 TEST_CASE("redis: plain text goes to no other machine unless that is allowed") {
   for (const char* url : {"redis://192.0.2.1", "redis://:secret@[2001:db8::1]:6379", "redis://0.0.0.0:1"}) {
     check_refused({.url = url}, "is another machine, and redis:// sends all, passwords too, as plain text");

@@ -134,8 +134,8 @@ inline StateError redis_error(const RedisServer& server, std::string_view text, 
   if (is_passing_redis_error(text)) return failed(StateErrorCode::unavailable, text, true);
   const std::string_view why =
       word == "NOAUTH"     ? "it wants a password: redis://user:password@host"
-      : word == "NOPERM"   ? "the user may not do this (NOPERM): it needs @read, @write, @scripting, @connection and "
-                             "INFO, for the keys of this name"
+      : word == "NOPERM"   ? "the user may not do this (NOPERM): it needs @read, @write, @scripting, @connection, INFO "
+                             "and TIME, for the keys of this name"
       : word == "READONLY" ? "it is a replica, and may only be read: name the primary"
       : word == "OOM"      ? "its memory is full (maxmemory): give it more"
       : word == "MISCONF"  ? "it takes no writes, as it cannot save them to its disk (MISCONF)"

@@ -1064,6 +1064,7 @@ TEST_CASE("redis: a server that becomes a replica is an error without effect, un
   CHECK(result.status == BatchStatus::not_applied);
   CHECK(result.error->code() == StateErrorCode::refused);
   CHECK(result.error->effect() == Effect::none);
+  CHECK(result.error->retryable());  // it may be that another server takes over
   CHECK_THAT(result.error->what(), ContainsSubstring("it is a replica, and may only be read"));
   CHECK(client.text(shop, "a") == "1");
   CHECK_FALSE(database.redis->erase_scope(shop, soon()));
@@ -1093,9 +1094,22 @@ TEST_CASE("redis: a server that is full is an error without effect, and what is 
   CHECK_THAT(result.error->what(), ContainsSubstring("its memory is full (maxmemory): give it more"));
   CHECK(client.text(shop, "n") == std::to_string(written));
   CHECK(database.redis->list({.scope = &shop}, soon())->size() == static_cast<std::size_t>(written));
+  CHECK_NOTHROW(open(database.server));
+  CHECK(database.redis->erase_scope(Scope{"other"}, soon())->empty());
   database.server.run({"CONFIG", "SET", "maxmemory", "0"});
   CHECK(client.send(Batch().apply(shop, "n", {}, current + 1)).status == BatchStatus::done);
   CHECK(client.text(shop, "n") == std::to_string(written + 1));
+}
+
+TEST_CASE("redis: an error in a script is known also as a server before 7.0 writes it") {
+  const atom::detail::RedisServer server{.host = "host"};
+  for (const char* text :
+       {"OOM command not allowed when used memory > 'maxmemory'. script: 0a1b, on @user_script:12.",
+        "@user_script: 12: -OOM command not allowed when used memory > 'maxmemory'.",
+        "ERR Error running script (call to f_0a1b): @user_script:12: @user_script: 12: -OOM command not allowed"}) {
+    CHECK_THAT(atom::detail::redis_error(server, text).what(), ContainsSubstring("its memory is full"));
+  }
+  CHECK(atom::detail::redis_error(server, "@user_script: 9: -NOREPLICAS Not enough good replicas").retryable());
 }
 
 TEST_CASE("redis: somebody who takes our place and speaks nonsense leaves a batch in doubt") {

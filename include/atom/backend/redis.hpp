@@ -199,8 +199,10 @@ class Redis : public TextBackend {
     };
     Reply reply = send("EVALSHA", script.sum);
     if (reply.is_error() && reply.text().starts_with("NOSCRIPT")) reply = send("EVAL", script.whole());
-    if (reply.is_error()) throw detail::redis_error(connecting_.server, reply.text());
-    return reply;
+    if (!reply.is_error()) return reply;
+    // It may be that another server has become the primary, and has the name now.
+    if (detail::bare_redis_error(reply.text()).starts_with("READONLY")) connection->close();
+    throw detail::redis_error(connecting_.server, reply.text());
   }
   /// Runs one that may be run twice.
   Reply ask(const Script& script, const detail::RedisRequest& arguments, Deadline deadline) {
@@ -289,9 +291,10 @@ class Redis : public TextBackend {
   }
   void require_layout(Connection& connection, bool create, Deadline deadline) {
     const std::string meta = base_ + "meta";
-    if (create) call(connection, {"HSETNX", meta, "layout", detail::redis_layout}, deadline);
     const Reply layout = call(connection, {"HGET", meta, "layout"}, deadline);
-    if (!layout.is_none() && layout.text() != detail::redis_layout) {
+    if (layout.is_none()) {
+      if (create) call(connection, {"HSETNX", meta, "layout", detail::redis_layout}, deadline);
+    } else if (layout.text() != detail::redis_layout) {
       throw connection.failure(StateErrorCode::refused,
                                "another version of this program keeps its states there (layout " +
                                    std::string(layout.text().substr(0, 20)) +
@@ -463,10 +466,8 @@ class Redis : public TextBackend {
     };
     if (status == "older") return refused("Redis: the batch is older than its lane");
     if (status == "other") return refused("Redis: another batch had this number");
-    if (status == "failed" || status == "broken") {
-      const bool in_doubt = status == "broken";  // the lane was written, and something after it was not
-      return {in_doubt ? BatchStatus::in_doubt : BatchStatus::not_applied,
-              detail::redis_error(connecting_.server, reply[1].text(), in_doubt ? Effect::unknown : Effect::none)};
+    if (status == "broken") {  // the lane was written, and something after it was not
+      return {BatchStatus::in_doubt, detail::redis_error(connecting_.server, reply[1].text(), Effect::unknown)};
     }
     Value::require(status == "gap");
     return {BatchStatus::gap, StateError(StateErrorCode::history_lost, "Redis: batches are missing"),

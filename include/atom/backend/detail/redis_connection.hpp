@@ -116,6 +116,11 @@ class RedisReply : public RedisValue {
   std::unique_ptr<redisReply, Free> owned_;
 };
 
+/// What a command has failed with, without what older servers put before it in a script: where it stands.
+inline std::string_view bare_redis_error(std::string_view text) {
+  const std::size_t at = text.rfind(": -");
+  return text.find("user_script") != text.npos && at != text.npos ? text.substr(at + 3) : text;
+}
 /// Whether an error of a server may be none soon.
 inline bool is_passing_redis_error(std::string_view text) {
   for (const char* const word : {"LOADING", "BUSY", "TRYAGAIN", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS"}) {
@@ -126,7 +131,7 @@ inline bool is_passing_redis_error(std::string_view text) {
 /// What it means that a server has answered this error, and what to do. Of its text only what cannot be a value is
 /// repeated: it quotes the words of a request that it does not know.
 inline StateError redis_error(const RedisServer& server, std::string_view text, Effect effect = Effect::none) {
-  if (text.starts_with('-')) text.remove_prefix(1);  // inside a script, before 7.0
+  text = bare_redis_error(text);
   const std::string_view word = text.substr(0, text.find(' '));
   const auto failed = [&](StateErrorCode code, std::string_view why, bool retryable) {
     return StateError(code, "Redis, " + server.name() + ": " + std::string(why), effect, retryable);
@@ -142,7 +147,7 @@ inline StateError redis_error(const RedisServer& server, std::string_view text, 
       : word == "MOVED" || word == "ASK" || word == "CROSSSLOT"
           ? "a Redis Cluster is not supported yet"
           : text.substr(0, std::min({text.find(", with args"), text.find('`'), std::size_t{200}}));
-  return failed(StateErrorCode::refused, why, effect == Effect::unknown);
+  return failed(StateErrorCode::refused, why, word == "READONLY" || effect == Effect::unknown);
 }
 
 /// While this is there, a connection that the server has closed does not end the process with SIGPIPE.

@@ -246,7 +246,7 @@ if takes_effect then
 end
 
 local first = redis.pcall('HSET', lane, 's', whole(sequence), 'r', cmsgpack.pack(results))
-if type(first) == 'table' and first.err then return {'failed', first.err} end
+if type(first) == 'table' and first.err then return first end
 local done, why = pcall(function()
   redis.call('PEXPIRE', lane, 604800000)
   for i, step in ipairs(takes_effect and steps or {}) do

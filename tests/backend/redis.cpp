@@ -14,10 +14,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -882,6 +884,88 @@ TEST_CASE("redis: plain text goes to no other machine unless that is allowed") {
   CHECK_NOTHROW(open(RedisOptions{.url = "redis://localhost:" + std::to_string(server.port())}));
   CHECK_NOTHROW(open(RedisOptions{.url = "unix://" + server.socket()}));
 }
+
+#if defined(ATOM_REDIS_TLS)
+/// Certificates for this machine, by an authority of their own, and a server that speaks nothing but TLS.
+struct Encrypted {
+  Encrypted() {
+    const std::string script =
+        "cd '" + (folder / "") +
+        "' && exec >log 2>&1 && openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=ca"
+        " && openssl req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=server"
+        " && echo 'subjectAltName=DNS:localhost,IP:127.0.0.1' >names"
+        " && openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -extfile names -out cert.pem";
+    if (std::system(script.c_str()) != 0) throw std::runtime_error("openssl makes no certificates");
+    server.emplace(std::vector<std::string>{"--tls-port", std::to_string(port), "--tls-cert-file", folder / "cert.pem",
+                                            "--tls-key-file", folder / "key.pem", "--tls-ca-cert-file",
+                                            folder / "ca.pem", "--tls-auth-clients", "no", "--appendonly", "yes"});
+  }
+  std::string url(const std::string& host = "localhost") const {
+    return "rediss://" + host + ":" + std::to_string(port);
+  }
+  support::TemporaryFolder folder;
+  const int port = support::free_port();
+  std::optional<RedisServer> server;
+};
+
+TEST_CASE("redis: with TLS the server shows a certificate, for this name and by whom we trust") {
+  const Encrypted encrypted;
+  const std::string trusted = encrypted.folder / "ca.pem";
+  for (const char* host : {"localhost", "127.0.0.1"}) {
+    CHECK_NOTHROW(open(RedisOptions{.url = encrypted.url(host), .ca_file = trusted}));
+  }
+  check_refused({.url = encrypted.url()}, "its certificate is not to be trusted");
+  check_refused({.url = encrypted.url("127.1"), .ca_file = trusted}, "its certificate is not to be trusted");
+  check_refused({.url = encrypted.url(), .ca_file = encrypted.folder / "none.pem"}, "cannot be read");
+  const FakeServer plain([](int peer) {
+    (void)support::read_some(peer);
+    support::write_all(peer, "-ERR what?\r\n");
+  });
+  check_refused({.url = "rediss://localhost:" + std::to_string(plain.port()), .ca_file = trusted},
+                "does the server speak it on this port?", StateErrorCode::unavailable);
+}
+
+TEST_CASE(
+    "redis: what is large goes through TLS, and a server that stands still, is killed or comes back, as without") {
+  Encrypted encrypted;
+  const auto redis = open(RedisOptions{.url = encrypted.url(), .ca_file = encrypted.folder / "ca.pem"});
+  Client client(*redis);
+  const auto feed = redis->open_feed();
+  const std::string large = '"' + std::string(250'000, 'x') + '"';
+  Batch batch;
+  for (int i = 0; i < 10; ++i) batch.write(shop, "k" + std::to_string(i), large);
+  client.run(batch);
+  CHECK(redis->list({}, soon())->size() == 10);
+  CHECK(client.text(shop, "k9") == large);
+  for (int i = 1; i <= 100; ++i) client.run(Batch().apply(shop, "n", {}, current + 1));
+  Heard heard;
+  poll(*feed, heard, 110);
+  CHECK(heard.changes.size() == 110);
+
+  encrypted.server->pause();
+  ++client.lane.sequence;
+  const Watch watch;
+  CHECK(client.send(batch, BatchMode::independent, in(1s)).status == BatchStatus::in_doubt);
+  CHECK(try_read(*redis, "n", in(100ms))->code() == StateErrorCode::timed_out);
+  CHECK(watch.passed() < 1300ms);
+  encrypted.server->go_on();
+  CHECK(client.send(batch).status == BatchStatus::done);
+  encrypted.server->stop(SIGTERM);
+  ++client.lane.sequence;
+  CHECK(client.send(batch).status == BatchStatus::not_applied);
+  CHECK(feed->poll(heard, in(100ms)));
+  encrypted.server->start();
+  CHECK(client.send(batch).status == BatchStatus::done);
+  REQUIRE_FALSE(feed->poll(heard, in(500ms)));
+  CHECK(heard.losses == 1);
+}
+#else
+TEST_CASE("redis: without TLS in hiredis its URL is refused, and nothing is sent as plain text instead") {
+  RedisServer server;
+  check_refused({.url = "rediss://:secret@127.0.0.1:" + std::to_string(server.port())},
+                "rediss:// needs a hiredis with TLS");
+}
+#endif
 
 TEST_CASE("redis: a server that is not there is an error that says so") {
   const std::string port = std::to_string(support::free_port());

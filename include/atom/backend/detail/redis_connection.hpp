@@ -29,6 +29,7 @@
 #include <initializer_list>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -329,6 +330,8 @@ class RedisConnection {
     void* reply = nullptr;
     check(redisGetReplyFromReader(context_.get(), &reply));
     if (!reply) {
+      std::optional<NoBrokenPipe> guard;
+      if (options_.server.tls) guard.emplace();  // it may answer what it reads
       check(redisBufferRead(context_.get()));
       check(redisGetReplyFromReader(context_.get(), &reply));
     }
@@ -427,6 +430,14 @@ class RedisConnection {
     void operator()(SSL_CTX* context) const noexcept { SSL_CTX_free(context); }
     void operator()(SSL* tls) const noexcept { SSL_free(tls); }
   };
+  StateError tls_failure(const SSL* tls) const {
+    const long certificate = SSL_get_verify_result(tls);
+    if (certificate == X509_V_OK) {
+      return failure(StateErrorCode::unavailable, "TLS failed: does the server speak it on this port?", true);
+    }
+    const std::string why = X509_verify_cert_error_string(certificate);
+    return failure(StateErrorCode::refused, "its certificate is not to be trusted: " + why);
+  }
   void begin_tls(Deadline deadline) {
     const auto refused = [&](const std::string& what) {
       const char* const why = ERR_reason_error_string(ERR_get_error());
@@ -443,35 +454,32 @@ class RedisConnection {
       if (loaded != 1) throw refused("the certificates to trust cannot be read");
       tls_ = std::move(made);
     }
-    std::unique_ptr<SSL, FreeTls> tls(SSL_new(tls_.get()));
-    const std::string& host = options_.server.host;
-    if (!tls || SSL_set_fd(tls.get(), context_->fd) != 1) throw refused("TLS cannot begin");
+    std::unique_ptr<SSL, FreeTls> made(SSL_new(tls_.get()));
+    if (!made) throw refused("TLS cannot begin");
     // An address is compared with those in the certificate, a name with its names.
-    X509_VERIFY_PARAM* const wanted = SSL_get0_param(tls.get());
-    if (X509_VERIFY_PARAM_set1_ip_asc(wanted, host.c_str()) != 1) {
-      SSL_set_tlsext_host_name(tls.get(), host.c_str());
-      if (SSL_set1_host(tls.get(), host.c_str()) != 1) throw refused("TLS cannot begin");
+    const std::string& host = options_.server.host;
+    if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(made.get()), host.c_str()) != 1) {
+      ERR_clear_error();
+      SSL_set_tlsext_host_name(made.get(), host.c_str());
+      if (SSL_set1_host(made.get(), host.c_str()) != 1) throw refused("TLS cannot begin");
     }
-    ERR_clear_error();
-    for (int result = 0;;) {
+    {
+      const NoBrokenPipe guard;
+      if (redisInitiateSSL(context_.get(), made.get()) != REDIS_OK) throw tls_failure(made.get());
+    }
+    SSL* const tls = made.release();  // it is the connection's
+    for (;;) {
+      ERR_clear_error();
+      int result = 0;
       {
         const NoBrokenPipe guard;
-        result = SSL_connect(tls.get());
+        result = SSL_connect(tls);
       }
-      if (result == 1) break;
-      const int wants = SSL_get_error(tls.get(), result);
-      if (wants != SSL_ERROR_WANT_READ && wants != SSL_ERROR_WANT_WRITE) {
-        const long certificate = SSL_get_verify_result(tls.get());
-        if (certificate != X509_V_OK) {
-          throw failure(StateErrorCode::refused, std::string("its certificate is not to be trusted: ") +
-                                                     X509_verify_cert_error_string(certificate));
-        }
-        throw failure(StateErrorCode::unavailable, "TLS failed: does the server speak it on this port?", true);
-      }
+      if (result == 1) return;
+      const int wants = SSL_get_error(tls, result);
+      if (wants != SSL_ERROR_WANT_READ && wants != SSL_ERROR_WANT_WRITE) throw tls_failure(tls);
       wait(wants == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, deadline);
     }
-    if (redisInitiateSSL(context_.get(), tls.get()) != REDIS_OK) throw refused("TLS cannot begin");
-    tls.release();  // it is the connection's
   }
   std::unique_ptr<SSL_CTX, FreeTls> tls_;
 #else

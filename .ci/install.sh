@@ -16,6 +16,7 @@ atom_present() {
     libsqlite3-dev) atom_header sqlite3.h ;;
     libpq-dev) pkg-config --exists libpq ;;
     postgresql) command -v postgres || ls /usr/lib/postgresql/*/bin/postgres ;;
+    libhiredis-dev) atom_header hiredis/hiredis.h ;;
     libcpp-httplib-dev) atom_header httplib.h ;;
     libbenchmark-dev) atom_header benchmark/benchmark.h ;;
     libtbb-dev) atom_header tbb/concurrent_hash_map.h ;;

@@ -9,7 +9,7 @@
 #include <memory>
 #include <string>
 
-#include "backend/sqlite_client.hpp"
+#include "support/backend_client.hpp"
 #include "support/catch.hpp"
 
 namespace open_test {

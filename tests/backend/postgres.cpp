@@ -30,7 +30,7 @@
 #include <utility>
 #include <vector>
 
-#include "support/batches.hpp"
+#include "support/backend_client.hpp"
 #include "support/catch.hpp"
 #include "support/equations.hpp"
 #include "support/postgres_server.hpp"

@@ -1,6 +1,6 @@
 #include <atom/backend/sqlite.hpp>
 
-#include "backend/sqlite_client.hpp"
+#include "support/backend_client.hpp"
 #include "support/catch.hpp"
 
 #include <fcntl.h>

@@ -33,7 +33,7 @@
 #include <vector>
 
 #include "../../examples/adapters/state_in_asio.hpp"
-#include "backend/sqlite_client.hpp"
+#include "support/backend_client.hpp"
 #include "support/catch.hpp"
 
 namespace sqlite_asio_test {

@@ -5,7 +5,7 @@
 // of.
 #include <atom/backend/sqlite.hpp>
 
-#include "backend/sqlite_client.hpp"
+#include "support/backend_client.hpp"
 
 #include <sqlite3.h>
 #include <sys/wait.h>

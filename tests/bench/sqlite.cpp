@@ -9,8 +9,8 @@
 #include <stdexcept>
 #include <string>
 
-#include "backend/sqlite_client.hpp"
 #include "bench/bench.hpp"
+#include "support/backend_client.hpp"
 #include "support/threads.hpp"
 
 namespace {

@@ -3,8 +3,8 @@
 
 #include <memory>
 
-#include "backend/sqlite_client.hpp"
 #include "contract/kind.hpp"
+#include "support/backend_client.hpp"
 
 namespace contract {
 namespace {

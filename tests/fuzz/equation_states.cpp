@@ -5,7 +5,7 @@
 //
 // A failure prints the equation.
 
-#include "backend/sqlite_client.hpp"
+#include "support/backend_client.hpp"
 #include "support/equations.hpp"
 
 #include <atom/backend/sqlite.hpp>

@@ -1,0 +1,178 @@
+// What changes in a Redis server, read from its stream as it comes.
+#pragma once
+
+#include <atom/backend/detail/redis_connection.hpp>
+#include <atom/config.hpp>
+#include <atom/state/backend.hpp>
+#include <atom/state/detail/home_process.hpp>
+#include <atom/state/error.hpp>
+#include <atom/state/scope.hpp>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace atom::inline v0_1::detail {
+
+/// A whole number as Redis writes it.
+inline std::int64_t redis_integer(std::string_view text) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  RedisValue::require(error == std::errc() && end == text.data() + text.size());
+  return number;
+}
+inline Scope redis_scope(std::string_view text) {
+  StateResult<Scope> scope = Scope::from_database(text);
+  RedisValue::require(scope.has_value());
+  return *std::move(scope);
+}
+inline StoredValue redis_value(std::string_view format, std::string_view text) {
+  return {std::string(text), static_cast<int>(redis_integer(format))};
+}
+
+class RedisFeed final : public Feed {
+ public:
+  RedisFeed(const RedisConnection::Options& options, std::string stream, Deadline deadline)
+      : connection_(options), stream_(std::move(stream)) {
+    if (::pipe(pipe_) != 0) pipe_[0] = pipe_[1] = -1;
+    for (const int end : pipe_) {
+      if (end < 0) continue;
+      ::fcntl(end, F_SETFD, FD_CLOEXEC);
+      ::fcntl(end, F_SETFL, O_NONBLOCK);
+    }
+    try {
+      connection_.open(deadline);
+      seen_ = newest(deadline);
+      is_behind_ = false;
+    } catch (const StateError&) {  // the first poll will say so
+      connection_.close();
+    }
+  }
+  RedisFeed(const RedisFeed&) = delete;
+  RedisFeed& operator=(const RedisFeed&) = delete;
+  ~RedisFeed() override {
+    for (const int end : pipe_) {
+      if (end >= 0) ::close(end);
+    }
+  }
+
+  std::optional<StateError> poll(FeedSink& sink, Deadline deadline) override {
+    if (!home_.is_here()) {
+      return StateError(StateErrorCode::closed, "Redis: the feed belongs to the process that this one was forked from");
+    }
+    if (pipe_[0] < 0) return connection_.failure(StateErrorCode::unavailable, "no more files may be opened", true);
+    for (bool is_again = false;; is_again = true) {
+      try {
+        follow(sink, deadline);
+        return std::nullopt;
+      } catch (const StateError& error) {
+        connection_.close();
+        is_behind_ = true;
+        is_asked_ = false;
+        // One that was closed while nothing happened is made anew at once.
+        if (is_again || error.code() != StateErrorCode::unavailable || !was_good_) return error;
+        was_good_ = false;
+      }
+    }
+  }
+  void wake() noexcept override {
+    const char any = 0;
+    [[maybe_unused]] const auto written = ::write(pipe_[1], &any, 1);
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  /// So long the server waits for changes before it answers that there are none, ...
+  static constexpr std::chrono::milliseconds at_most_silent{1000};
+  /// ... and if it does not answer then, it is not there any more.
+  static constexpr std::chrono::milliseconds patience{2000};
+
+  void follow(FeedSink& sink, Deadline deadline) {
+    while (!is_woken()) {
+      if (!connection_.is_open()) resume(deadline);
+      if (std::exchange(is_behind_, false)) sink.lost_track();
+      if (!is_asked_) ask(deadline);
+      if (const RedisReply answer = connection_.try_read()) {
+        is_asked_ = false;
+        was_good_ = true;
+        if (answer.is_error()) throw redis_error(connection_.server(), answer.text());
+        if (!answer.is_none()) hand_out(sink, answer[0][1]);
+        if (Clock::now() < deadline) continue;
+      }
+      if (Clock::now() >= deadline) return;
+      connection_.wait_for_either(pipe_[0], std::min(deadline, answers_by_));
+      if (Clock::now() >= answers_by_) {
+        throw connection_.failure(StateErrorCode::unavailable, "it does not answer any more", true);
+      }
+    }
+  }
+  bool is_woken() noexcept {
+    char any[64];
+    bool is_any = false;
+    while (::read(pipe_[0], any, sizeof any) > 0) is_any = true;
+    return is_any;
+  }
+
+  /// Connects again. It goes on where it was, if that has not been cut off; but as the server may be another one by
+  /// now, or have lost what was told of before, anything may have changed.
+  void resume(Deadline deadline) {
+    is_behind_ = true;
+    connection_.open(deadline);
+    if (!seen_.empty() && seen_ != start) {
+      const RedisReply last = call({"XRANGE", stream_, seen_, seen_}, deadline);
+      if (last.size() == 1) return;
+    }
+    seen_ = newest(deadline);
+  }
+  std::string newest(Deadline deadline) {
+    const RedisReply last = call({"XREVRANGE", stream_, "+", "-", "COUNT", "1"}, deadline);
+    return last.size() == 0 ? std::string(start) : std::string(last[0][0].text());
+  }
+  RedisReply call(const RedisRequest& request, Deadline deadline) {
+    RedisReply reply = connection_.call(request, deadline, Effect::none);
+    if (reply.is_error()) throw redis_error(connection_.server(), reply.text());
+    return reply;
+  }
+  void ask(Deadline deadline) {
+    const auto silent = std::to_string(at_most_silent.count());
+    connection_.send({"XREAD", "COUNT", "100", "BLOCK", silent, "STREAMS", stream_, seen_}, deadline);
+    is_asked_ = true;
+    answers_by_ = Clock::now() + at_most_silent + patience;
+  }
+  /// Entries: a number, and of each change scope, key, version, format, whether there is a text, and the text.
+  void hand_out(FeedSink& sink, const RedisValue& entries) {
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      const RedisValue fields = entries[i][1];
+      for (std::size_t k = 0; k + 6 <= fields.size(); k += 6) {
+        std::optional<StoredValue> value;
+        if (fields[k + 4].text() == "1") value = redis_value(fields[k + 3].text(), fields[k + 5].text());
+        sink.changed(redis_scope(fields[k].text()), fields[k + 1].text(), redis_integer(fields[k + 2].text()),
+                     std::move(value));
+      }
+      seen_ = entries[i][0].text();
+    }
+  }
+
+  static constexpr std::string_view start = "0-0";
+
+  const HomeProcess home_;
+  RedisConnection connection_;
+  const std::string stream_;
+  int pipe_[2];            // written to by who wakes
+  std::string seen_ = {};  // the last entry
+  bool is_behind_ = true;  // something may have been missed
+  bool is_asked_ = false;  // and waits for the answer
+  bool was_good_ = true;   // it has answered since it was connected
+  Clock::time_point answers_by_{};
+};
+
+}  // namespace atom::inline v0_1::detail

@@ -400,8 +400,8 @@ class Postgres : public TextBackend {
       formats.add(has_value ? command.value->format : 0);
       has_value ? values.add(command.value->text) : values.add_null();
       ttls.add(time_to_live(command.ttl));
-      const auto sum =
-          command.kind == Command::Kind::apply ? sum_of(*command.equations.front()) : std::optional<ClampedSum>();
+      // (A late repetition may come without its equations: it gets the outcome of the first time.)
+      const auto sum = command.equations.empty() ? std::nullopt : sum_of(*command.equations.front());
       const auto add_bound = [](Array& to, std::optional<Number> bound) {
         bound ? to.add(text_of(bound->integer())) : to.add_null();
       };

@@ -7,7 +7,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -28,29 +27,37 @@ class StateListener {
 
   /// Calls it, unless it has ended. What it throws comes out.
   void tell(const void* now) {
-    const std::lock_guard turn(running_);
-    if (ended_.load(std::memory_order_relaxed)) return;
-    thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
-    struct Left {
-      std::atomic<std::thread::id>& thread;
-      ~Left() { thread.store(std::thread::id(), std::memory_order_relaxed); }
-    } left{thread_};
-    hear(now);
+    const Turn turn(*this);
+    if (!ended_.load()) hear(now);
   }
   /// Not called any more; on return it is not running either, unless it is the one that asks.
   void end() noexcept {
-    ended_.store(true, std::memory_order_relaxed);
-    if (thread_.load(std::memory_order_relaxed) == std::this_thread::get_id()) return;
-    const std::lock_guard turn(running_);
+    ended_.store(true);
+    for (std::thread::id id = thread_.load(); id != std::thread::id() && id != std::this_thread::get_id();
+         id = thread_.load()) {
+      thread_.wait(id);
+    }
   }
   bool ended() const noexcept { return ended_.load(std::memory_order_relaxed); }
 
   std::uint64_t since = 0;  // how many changes there were when it came: it does not hear of them
 
  private:
+  /// No lock: listeners of two states that write each other's would take the two in both orders.
+  struct Turn {
+    explicit Turn(StateListener& of) noexcept : listener(of) { listener.thread_.store(std::this_thread::get_id()); }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+    ~Turn() {
+      listener.thread_.store(std::thread::id());
+      if (listener.ended_.load()) listener.thread_.notify_all();
+    }
+    StateListener& listener;
+  };
+
   virtual void hear(const void* now) = 0;
 
-  std::mutex running_;
+  // Each side writes the one and then reads the other, so one of them sees what the other has written.
   std::atomic<std::thread::id> thread_{};  // the one that runs it
   std::atomic<bool> ended_{false};
 };

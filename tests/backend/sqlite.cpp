@@ -1131,6 +1131,20 @@ TEST_CASE("sqlite: many processes that create one file at once all succeed") {
   }
 }
 
+TEST_CASE("sqlite: a file that another process is just making is waited for, and not taken for another's") {
+  for (int round = 0; round < 50; ++round) {
+    TemporaryFolder folder;
+    std::vector<pid_t> children;
+    for (int i = 0; i < 6; ++i) {
+      const pid_t child = ::fork();
+      REQUIRE(child >= 0);
+      if (child == 0) ::_exit(Sqlite(folder / "app.db").prepare(true, soon()) ? 1 : 0);
+      children.push_back(child);
+    }
+    for (const pid_t child : children) CHECK(wait_for(child) == 0);
+  }
+}
+
 TEST_CASE("sqlite: a process that stands still with the lock costs a writer its deadline, and a reader nothing") {
   File file;
   file.client.run(Batch().write(shop, "a", "1"));

@@ -81,6 +81,16 @@ class SqliteConnection {
   /// Several statements.
   void run_script(const char* script) { check(sqlite3_exec(db(), script, nullptr, nullptr, nullptr)); }
 
+  /// Does what gives a code of SQLite's, again and again while others have the file locked: where SQLite does not wait
+  /// for them itself.
+  template <class Work>
+  int patiently(Work work) {
+    for (int times = 0;; ++times) {
+      const int code = work();
+      if ((code & 0xff) != SQLITE_BUSY || !wait_for_others(this, times)) return code;
+    }
+  }
+
   /// How many rows the last statement has changed, without what triggers did.
   int changes() const noexcept { return sqlite3_changes(db()); }
   /// What is written to a file that has no name any more is lost.

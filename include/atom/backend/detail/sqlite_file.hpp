@@ -13,6 +13,7 @@
 #include <iterator>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace atom::inline v0_1::detail {
 
@@ -63,7 +64,7 @@ inline StateError newer_sqlite_schema(const SqliteConnection& connection, std::i
 /// Throws unless the file is ours or, if `create`, empty. It looks at the header, and before SQLite has done so: SQLite
 /// might repair what is not ours to touch. It does so through SQLite, as the process that closes a file of its own
 /// accord loses all locks on it.
-inline void require_own_file(const SqliteConnection& connection, bool create) {
+inline void require_own_file(SqliteConnection& connection, bool create) {
   if (sqlite3_db_readonly(connection.db(), "main") == 1) {
     throw connection.refusal("it is read-only, and must be writable");
   }
@@ -71,8 +72,11 @@ inline void require_own_file(const SqliteConnection& connection, bool create) {
   sqlite3_int64 size = 0;
   unsigned char header[100] = {};
   connection.check(sqlite3_file_control(connection.db(), "main", SQLITE_FCNTL_FILE_POINTER, &file));
-  connection.check(file->pMethods->xFileSize(file, &size));
-  const int code = file->pMethods->xRead(file, header, sizeof(header), 0);
+  // Not while another process makes it. (A lock of its own, as a statement would carry out what a log beside it says.)
+  connection.check(connection.patiently([&] { return file->pMethods->xLock(file, SQLITE_LOCK_SHARED); }));
+  int code = file->pMethods->xFileSize(file, &size);
+  if (code == SQLITE_OK) code = file->pMethods->xRead(file, header, sizeof(header), 0);
+  file->pMethods->xUnlock(file, SQLITE_LOCK_NONE);
   if (code != SQLITE_IOERR_SHORT_READ) connection.check(code);
   if (size == 0 && header[0] == 0) {  // of a file of one byte SQLite says that it is empty
     if (create) return;
@@ -111,8 +115,14 @@ inline void bring_up_to_date(SqliteConnection& connection, std::span<const char*
 /// What is written goes to the end of a second file first: one write to the disk for a batch, and readers that do not
 /// wait for writers. (It stays so. Before, the header with whose file it is must stand in the file itself.)
 inline void use_write_ahead_log(SqliteConnection& connection) {
-  SqliteRows rows = connection.query("pragma journal_mode = wal");
-  if (!rows.next() || rows.text(0) != "wal") {
+  bool is_done = false;
+  const auto is_wal = [](void* done, int, char** values, char**) noexcept {
+    *static_cast<bool*>(done) = values[0] && std::string_view(values[0]) == "wal";
+    return 0;
+  };
+  connection.check(connection.patiently(
+      [&] { return sqlite3_exec(connection.db(), "pragma journal_mode = wal", is_wal, &is_done, nullptr); }));
+  if (!is_done) {
     throw connection.refusal("there is no shared memory for it, as on some network drives: put it on a local disk");
   }
 }

@@ -232,7 +232,7 @@ class Redis : public TextBackend {
   /// A time to live that the server can count with; 0: for ever.
   static std::int64_t bounded(std::int64_t ttl) noexcept {
     constexpr std::int64_t ever = 100LL * 365 * 24 * 3600 * 1000;
-    return ttl < ever ? ttl : 0;
+    return 0 < ttl && ttl < ever ? ttl : 0;
   }
 
   // ---- Preparing

@@ -605,6 +605,12 @@ TEST_CASE("redis: a text that does not read as the type stays as it is") {
     CHECK(outcome.value->text == text);
     CHECK(database.client.text(shop, "n") == text);
   }
+  for (const char* text : {"300", "-129"}) {
+    database.client.run(Batch().write(shop, "n", text));
+    const Batch back = std::move(Batch().apply_to<std::int8_t>(shop, "n", "0", {}, min(max(current, 0), 5)));
+    CHECK(database.client.run(back)[0].error == StateErrorCode::undecodable);
+    CHECK(database.client.text(shop, "n") == text);
+  }
   database.client.run(Batch().write(shop, "n", "7", {.format = 3}));
   CHECK(database.client.run(Batch().apply(shop, "n", {}, current + 1))[0].error == StateErrorCode::undecodable);
 }

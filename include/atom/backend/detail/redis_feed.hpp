@@ -1,18 +1,17 @@
 // What changes in a Redis server, read from its stream as it comes.
 #pragma once
 
+#include <atom/backend/detail/redis_batch.hpp>
 #include <atom/backend/detail/redis_connection.hpp>
 #include <atom/config.hpp>
 #include <atom/state/backend.hpp>
 #include <atom/state/detail/home_process.hpp>
 #include <atom/state/error.hpp>
-#include <atom/state/scope.hpp>
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -22,22 +21,6 @@
 #include <utility>
 
 namespace atom::inline v0_1::detail {
-
-/// A whole number as Redis writes it.
-inline std::int64_t redis_integer(std::string_view text) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  RedisValue::require(error == std::errc() && end == text.data() + text.size());
-  return number;
-}
-inline Scope redis_scope(std::string_view text) {
-  StateResult<Scope> scope = Scope::from_database(text);
-  RedisValue::require(scope.has_value());
-  return *std::move(scope);
-}
-inline StoredValue redis_value(std::string_view format, std::string_view text) {
-  return {std::string(text), static_cast<int>(redis_integer(format))};
-}
 
 class RedisFeed final : public Feed {
  public:
@@ -154,7 +137,7 @@ class RedisFeed final : public Feed {
       const RedisValue fields = entries[i][1];
       for (std::size_t k = 0; k + 6 <= fields.size(); k += 6) {
         std::optional<StoredValue> value;
-        if (fields[k + 4].text() == "1") value = redis_value(fields[k + 3].text(), fields[k + 5].text());
+        if (fields[k + 4].text() == "1") value = redis_stored(fields[k + 3], fields[k + 5]);
         sink.changed(redis_scope(fields[k].text()), fields[k + 1].text(), redis_integer(fields[k + 2].text()),
                      std::move(value));
       }

@@ -7,7 +7,8 @@
 //   scopes             a sorted set: the scopes that have states
 //   ends               a sorted set: "SCOPE KEY" by when it ends
 //   label:LABEL        a set: "SCOPE KEY"; no scope has a space
-//   lane:SESSION:NUMBER  a hash: s, the number of the last batch; r, what came of it, as MessagePack; t, since when it is
+//   lane:SESSION:NUMBER  a hash: s, the number of the last batch; r, what came of it, as MessagePack; t, since when it
+//   is
 //                      kept for a week
 //   feed               a stream: of each change SCOPE, KEY, VERSION, FORMAT, whether there is a text, TEXT
 //   meta               a hash: layout, the version of all this; gone, the highest version of all states that are gone
@@ -147,6 +148,7 @@ local function sum_up(text)
   local number = text and least ~= '' and tonumber(text)
   if not (number and number > -exact and number < exact and format('%d', number) == text) then return nil, false end
   least, most = least + 0, most + 0
+  if number < least or number > most then return nil, false end
   local has_changed, has_failed = false, false
   for place = first, at - 1, 4 do
     local is_single, summand, from, to = unpack(ARGV, place, place + 3)

@@ -699,6 +699,24 @@ TEST_CASE("redis: a feed is woken by another thread, and goes on") {
   CHECK(heard.changes == std::vector{"shop:a = 1"s});
 }
 
+TEST_CASE("redis: a feed that is polled for moments only loses track of nothing") {
+  Database database;
+  const auto feed = database.redis->open_feed();
+  Heard heard;
+  int errors = 0;
+  std::thread writer([&] {
+    Client client(*database.redis);
+    for (int i = 0; i < 300; ++i) client.run(Batch().apply(shop, "n", {}, current + 1));
+  });
+  for (int i = 0; i < 100'000 && heard.changes.size() < 300; ++i) {
+    errors += feed->poll(heard, std::chrono::steady_clock::now() + std::chrono::microseconds(i % 300)).has_value();
+  }
+  writer.join();
+  CHECK(errors == 0);
+  CHECK(heard.losses == 0);
+  CHECK(heard.changes.size() == 300);
+}
+
 TEST_CASE("redis: a feed whose connection breaks loses track once, and misses nothing") {
   Database database;
   const auto feed = database.redis->open_feed();

@@ -59,7 +59,6 @@ class RedisFeed final : public Feed {
         return std::nullopt;
       } catch (const StateError& error) {
         connection_.close();
-        is_behind_ = true;
         is_asked_ = false;
         // One that was closed while nothing happened is made anew at once.
         if (is_again || error.code() != StateErrorCode::unavailable || !was_good_) return error;
@@ -83,7 +82,7 @@ class RedisFeed final : public Feed {
     while (!is_woken()) {
       if (!connection_.is_open()) resume(deadline);
       if (std::exchange(is_behind_, false)) sink.lost_track();
-      if (!is_asked_) ask(deadline);
+      if (!is_asked_) ask();
       if (const RedisReply answer = connection_.try_read()) {
         is_asked_ = false;
         was_good_ = true;
@@ -125,11 +124,12 @@ class RedisFeed final : public Feed {
     if (reply.is_error()) throw redis_error(connection_.server(), reply.text());
     return reply;
   }
-  void ask(Deadline deadline) {
+  /// Whose answer may come after the end of this poll: the next one goes on waiting for it.
+  void ask() {
     const auto silent = std::to_string(at_most_silent.count());
-    connection_.send({"XREAD", "COUNT", "100", "BLOCK", silent, "STREAMS", stream_, seen_}, deadline);
-    is_asked_ = true;
     answers_by_ = Clock::now() + at_most_silent + patience;
+    connection_.send({"XREAD", "COUNT", "100", "BLOCK", silent, "STREAMS", stream_, seen_}, answers_by_);
+    is_asked_ = true;
   }
   /// Entries: a number, and of each change scope, key, version, format, whether there is a text, and the text.
   void hand_out(FeedSink& sink, const RedisValue& entries) {

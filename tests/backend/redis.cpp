@@ -206,6 +206,12 @@ TEST_CASE("redis: a batch that comes again is not done again, and has the outcom
   const BatchResult another = client.send(Batch().write(shop, "a", "1"));
   CHECK(another.status == BatchStatus::not_applied);
   CHECK(another.error->code() == StateErrorCode::refused);
+  client.run(Batch());
+  --client.lane.sequence;
+  const BatchResult older = client.send(batch);
+  CHECK(older.status == BatchStatus::not_applied);
+  CHECK(older.error->code() == StateErrorCode::refused);
+  CHECK(client.text(shop, "n") == "100");
 }
 
 TEST_CASE("redis: a lane is kept for a week after a batch, give or take an hour") {
@@ -423,6 +429,8 @@ TEST_CASE("redis: labels are purged by their whole text, and go with their state
   CHECK(database.redis->purge(std::vector{"it's \"odd\" %"s}, soon()).value().size() == 1);
   client.run(Batch().write(shop, "a", "1"));
   CHECK(database.redis->purge(std::vector{"poll"s}, soon()).value().empty());
+  for (int i = 0; i < 1500; ++i) database.server.run({"SADD", "{atom}:label:lost", "shop k" + std::to_string(i)});
+  CHECK(database.redis->purge(std::vector{"lost"s}, soon()).value().empty());
   CHECK(database.server.run({"KEYS", "{atom}:label:*"}).empty());
 }
 

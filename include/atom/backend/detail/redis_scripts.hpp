@@ -335,8 +335,10 @@ return {#names, ended}
 /// Likewise, those with a label.
 inline constexpr std::string_view redis_purge = R"lua(
 feed_length = ARGV[1]
-local names = call('SRANDMEMBER', base .. 'label:' .. ARGV[3], ARGV[2])
+local label = base .. 'label:' .. ARGV[3]
+local names = call('SRANDMEMBER', label, ARGV[2])
 local ended = end_all(names)
+if #names > 0 then call('SREM', label, unpack(names)) end  -- also those that were not there any more
 finish()
 return {#names, ended}
 )lua";

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atom/backend/detail/pool.hpp>
+#include <atom/backend/detail/redis_batch.hpp>
 #include <atom/backend/detail/redis_connection.hpp>
 #include <atom/backend/detail/redis_feed.hpp>
 #include <atom/backend/detail/redis_scripts.hpp>
@@ -16,21 +17,17 @@
 #include <atom/detail/type_ops.hpp>
 #include <atom/state/any_equation.hpp>
 #include <atom/state/backend.hpp>
-#include <atom/state/clamped_sum.hpp>
 #include <atom/state/detail/home_process.hpp>
 #include <atom/state/error.hpp>
-#include <atom/state/number.hpp>
 #include <atom/state/scope.hpp>
 #include <atom/state/text_backend.hpp>
 #include <atom/state/type.hpp>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -99,7 +96,7 @@ class Redis : public TextBackend {
   }
   /// Sums of integers, with bounds: those the script calculates exactly, or not at all. It knows doubles only.
   bool runs(const AnyEquation& equation, const detail::TypeOps& type) const override {
-    return type.read && type.write && sum_of(equation).has_value();
+    return type.read && type.write && detail::redis_sum(equation).has_value();
   }
 
   std::optional<StateError> read(std::span<const StateName> names, std::span<Outcome> outcomes,
@@ -107,13 +104,13 @@ class Redis : public TextBackend {
     return attempt([&] {
       detail::RedisRequest arguments;
       for (const StateName& name : names) {
-        arguments.add(name.scope.text()).add(name.key).add(bounded(name.ttl));
+        arguments.add(name.scope.text()).add(name.key).add(detail::redis_ttl(name.ttl));
       }
       const Reply found = ask(read_, arguments, deadline);
       for (std::size_t i = 0; i < names.size(); ++i) {
         outcomes[i] = {};
         if (found[i].size() > 0) {
-          outcomes[i] = {.version = found[i][0].integer(), .value = value_of(found[i][1], found[i][2])};
+          outcomes[i] = {.version = found[i][0].integer(), .value = detail::redis_stored(found[i][1], found[i][2])};
         }
       }
     });
@@ -221,19 +218,11 @@ class Redis : public TextBackend {
     return run(script, arguments, deadline, Effect::none);
   }
 
-  static StoredValue value_of(const Value& format, const Value& text) {
-    return detail::redis_value(format.text(), text.text());
-  }
   static FoundState state_of(const Value& found) {
     return {detail::redis_scope(found[0].text()), std::string(found[1].text()), found[2].integer(),
-            value_of(found[3], found[4])};
+            detail::redis_stored(found[3], found[4])};
   }
   static std::int64_t some(std::size_t wanted) noexcept { return wanted < 1000 ? std::int64_t(wanted) : 1000; }
-  /// A time to live that the server can count with; 0: for ever.
-  static std::int64_t bounded(std::int64_t ttl) noexcept {
-    constexpr std::int64_t ever = 100LL * 365 * 24 * 3600 * 1000;
-    return ttl < ever ? ttl : 0;
-  }
 
   // ---- Preparing
 
@@ -309,96 +298,15 @@ class Redis : public TextBackend {
     }
   }
 
-  // ---- Equations
-
-  /// What the script calculates with exactly lies below it.
-  static constexpr detail::Int128 exact = detail::Int128(1) << 53;
-
-  static bool is_exact(const ClampedSum& sum) noexcept {
-    const auto fits = [](const Number& number) { return number.integer() < exact && number.integer() > -exact; };
-    return fits(sum.summand()) && (!sum.least() || fits(*sum.least())) && (!sum.most() || fits(*sum.most()));
-  }
-  /// Of the value itself: what it comes to, if the script can calculate it.
-  static std::optional<ClampedSum> sum_of(const AnyEquation& equation) {
-    if (equation.size() != 1) return std::nullopt;
-    const EquationPart part = equation[0];
-    if (part.target().size() != 0) return std::nullopt;
-    const std::optional<ClampedSum> sum = ClampedSum::of(part);
-    return sum && is_exact(*sum) ? sum : std::nullopt;
-  }
-  struct Sums {
-    ClampedSum sum;
-    bool is_single;
-  };
-  /// Those that can be made one are: then it is calculated here if there is an error, to see whose it is. None, if one
-  /// is no sum.
-  static std::vector<Sums> sums_of(std::span<const AnyEquation* const> equations) {
-    std::vector<Sums> all;
-    for (const AnyEquation* const equation : equations) {
-      const std::optional<ClampedSum> next = sum_of(*equation);
-      if (!next) return {};
-      const std::optional<ClampedSum> both = all.empty() ? std::nullopt : all.back().sum.then(*next);
-      if (both && is_exact(*both)) {
-        all.back() = {*both, false};
-      } else {
-        all.push_back({*next, true});
-      }
-    }
-    return all;
-  }
-  static void add_sums(detail::RedisRequest& to, std::span<const AnyEquation* const> equations) {
-    const std::vector<Sums> all = sums_of(equations);
-    if (all.empty()) {
-      to.add("").add("").add("0");
-      return;
-    }
-    const detail::Interval range = detail::interval_of(all.front().sum.kind());
-    const auto add = [&](const std::optional<Number>& number) {
-      if (!number) {
-        to.add("");
-      } else if (number->integer() < 0) {
-        to.add(static_cast<std::int64_t>(number->integer()));
-      } else {
-        to.add(std::to_string(static_cast<std::uint64_t>(number->integer())));
-      }
-    };
-    add(Number::of(range.least));
-    add(Number::of(range.most));
-    to.add(static_cast<std::int64_t>(all.size()));
-    for (const Sums& sums : all) {
-      to.add(sums.is_single ? "1" : "0");
-      add(sums.sum.summand());
-      add(sums.sum.least());
-      add(sums.sum.most());
-    }
-  }
-
   // ---- A batch
-
-  /// What was calculated here, of the value that was there at some version.
-  struct Decision {
-    std::int64_t seen = 0;
-    std::optional<StateErrorCode> error = {};
-    std::optional<StoredValue> value = {};
-  };
-  /// In the server errors have names.
-  static constexpr std::array<std::pair<StateErrorCode, std::string_view>, 7> error_names{{
-      {StateErrorCode::conflict, "conflict"},
-      {StateErrorCode::overflow, "overflow"},
-      {StateErrorCode::division_by_zero, "division_by_zero"},
-      {StateErrorCode::not_finite, "not_finite"},
-      {StateErrorCode::type_mismatch, "type_mismatch"},
-      {StateErrorCode::undecodable, "undecodable"},
-      {StateErrorCode::too_large, "too_large"},
-  }};
 
   /// Sends it; and again if there is something to be calculated here, on what has been found there.
   BatchResult execute_once(const Lane& lane, BatchMode mode, std::span<const Command> commands,
                            std::span<Outcome> outcomes, Deadline deadline) {
-    std::vector<std::optional<Decision>> decisions(commands.size());
+    std::vector<std::optional<detail::RedisDecision>> decisions(commands.size());
     for (;;) {
       detail::RedisRequest arguments = head_of(lane, mode, commands.size());
-      for (std::size_t i = 0; i < commands.size(); ++i) add(arguments, commands[i], decisions[i]);
+      for (std::size_t i = 0; i < commands.size(); ++i) detail::add_redis_command(arguments, commands[i], decisions[i]);
       const Reply reply = run(execute_, arguments, deadline, Effect::unknown);
       try {
         const std::string_view status = reply[0].text();
@@ -408,7 +316,7 @@ class Redis : public TextBackend {
         }
         if (status == "done") {
           Value::require(reply[1].size() == outcomes.size());
-          for (std::size_t i = 0; i < outcomes.size(); ++i) outcomes[i] = outcome_of(reply[1][i]);
+          for (std::size_t i = 0; i < outcomes.size(); ++i) outcomes[i] = detail::redis_outcome(reply[1][i]);
           if (reply.size() > 2 && reply[2].integer() >= at_once_tidied) next_tidy_ = 0;
           return {};
         }
@@ -430,43 +338,6 @@ class Redis : public TextBackend {
     head.add(mode == BatchMode::all_or_nothing ? "1" : "0").add(tidies() ? at_once_tidied : 0);
     return head.add(static_cast<std::int64_t>(options_.feed_length)).add(static_cast<std::int64_t>(count));
   }
-  void add(detail::RedisRequest& to, const Command& command, const std::optional<Decision>& decision) const {
-    using enum Command::Kind;
-    const bool applies = command.kind == apply;
-    to.add(command.kind == write   ? "write"
-           : command.kind == erase ? "erase"
-           : !applies              ? "check"
-           : decision              ? "decided"
-                                   : "apply");
-    to.add(command.name.scope.text()).add(command.name.key);
-    to.add(command.expected ? std::to_string(*command.expected) : "");
-    if (command.kind != write && !applies) return;
-    const StoredValue none;
-    const StoredValue& value = !decision ? *command.value : decision->value ? *decision->value : none;
-    to.add(bounded(command.ttl)).add(std::int64_t{applies ? command.type->version : value.format}).add(value.text);
-    to.add(static_cast<std::int64_t>(command.labels.size()));
-    for (const std::string& label : command.labels) to.add(label);
-    if (decision) {
-      to.add(decision->seen).add(decision->value ? "1" : "0").add(decision->error ? name_of(*decision->error) : "");
-    } else if (applies) {
-      add_sums(to, command.equations);
-    }
-  }
-  static std::string_view name_of(StateErrorCode code) noexcept {
-    for (const auto& [known, name] : error_names) {
-      if (known == code) return name;
-    }
-    return "undecodable";
-  }
-  /// Version, error, format and text.
-  static Outcome outcome_of(const Value& result) {
-    Outcome outcome{.version = result[0].integer()};
-    for (const auto& [code, name] : error_names) {
-      if (result[1].text() == name) outcome.error = code;
-    }
-    if (result.size() > 2) outcome.value = value_of(result[2], result[3]);
-    return outcome;
-  }
   BatchResult failure(std::string_view status, const Reply& reply) const {
     const auto refused = [](const char* why) {
       return BatchResult{BatchStatus::not_applied, StateError(StateErrorCode::refused, why)};
@@ -483,20 +354,20 @@ class Redis : public TextBackend {
 
   /// Calculates what the script has left: of each command its number, and what there is: version, format and text.
   void decide(BatchMode mode, std::span<const Command> commands, const Value& left,
-              std::vector<std::optional<Decision>>& decisions) const {
+              std::vector<std::optional<detail::RedisDecision>>& decisions) const {
     for (std::size_t k = 0; k < left.size(); ++k) {
       const auto i = static_cast<std::size_t>(left[k][0].integer() - 1);
       Value::require(i < commands.size() && commands[i].kind == Command::Kind::apply);
       std::optional<StoredValue> there;
-      if (left[k].size() > 2) there = value_of(left[k][2], left[k][3]);
+      if (left[k].size() > 2) there = detail::redis_stored(left[k][2], left[k][3]);
       decisions[i] = calculate(mode, commands[i], there ? *there : *commands[i].value);
       decisions[i]->seen = left[k][1].integer();
     }
   }
   /// What the equations make of the value; nothing if all of them fail, or one does in a batch of all or nothing.
-  Decision calculate(BatchMode mode, const Command& command, const StoredValue& start) const {
+  detail::RedisDecision calculate(BatchMode mode, const Command& command, const StoredValue& start) const {
     const detail::TypeOps& type = *command.type;
-    Decision decision;
+    detail::RedisDecision decision;
     const StateResult<detail::SharedValue> before = read_value(type, start);
     if (!before) {
       decision.error = before.error().code();
@@ -567,7 +438,7 @@ class Redis : public TextBackend {
       for (std::size_t i = 0; i < count; ++i) {
         if (states[i].size() == 0) continue;  // its time is over, or it has just ended
         found.push_back({detail::redis_scope(scope), std::string(keys[begin + i]), states[i][0].integer(),
-                         value_of(states[i][1], states[i][2])});
+                         detail::redis_stored(states[i][1], states[i][2])});
       }
       begin += count;
     }

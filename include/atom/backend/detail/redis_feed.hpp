@@ -1,18 +1,17 @@
 // What changes in a Redis server, read from its stream as it comes.
 #pragma once
 
+#include <atom/backend/detail/redis_batch.hpp>
 #include <atom/backend/detail/redis_connection.hpp>
 #include <atom/config.hpp>
 #include <atom/state/backend.hpp>
 #include <atom/state/detail/home_process.hpp>
 #include <atom/state/error.hpp>
-#include <atom/state/scope.hpp>
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -22,22 +21,6 @@
 #include <utility>
 
 namespace atom::inline v0_1::detail {
-
-/// A whole number as Redis writes it.
-inline std::int64_t redis_integer(std::string_view text) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  RedisValue::require(error == std::errc() && end == text.data() + text.size());
-  return number;
-}
-inline Scope redis_scope(std::string_view text) {
-  StateResult<Scope> scope = Scope::from_database(text);
-  RedisValue::require(scope.has_value());
-  return *std::move(scope);
-}
-inline StoredValue redis_value(std::string_view format, std::string_view text) {
-  return {std::string(text), static_cast<int>(redis_integer(format))};
-}
 
 class RedisFeed final : public Feed {
  public:
@@ -76,7 +59,6 @@ class RedisFeed final : public Feed {
         return std::nullopt;
       } catch (const StateError& error) {
         connection_.close();
-        is_behind_ = true;
         is_asked_ = false;
         // One that was closed while nothing happened is made anew at once.
         if (is_again || error.code() != StateErrorCode::unavailable || !was_good_) return error;
@@ -100,7 +82,7 @@ class RedisFeed final : public Feed {
     while (!is_woken()) {
       if (!connection_.is_open()) resume(deadline);
       if (std::exchange(is_behind_, false)) sink.lost_track();
-      if (!is_asked_) ask(deadline);
+      if (!is_asked_) ask();
       if (const RedisReply answer = connection_.try_read()) {
         is_asked_ = false;
         was_good_ = true;
@@ -142,11 +124,12 @@ class RedisFeed final : public Feed {
     if (reply.is_error()) throw redis_error(connection_.server(), reply.text());
     return reply;
   }
-  void ask(Deadline deadline) {
+  /// Whose answer may come after the end of this poll: the next one goes on waiting for it.
+  void ask() {
     const auto silent = std::to_string(at_most_silent.count());
-    connection_.send({"XREAD", "COUNT", "100", "BLOCK", silent, "STREAMS", stream_, seen_}, deadline);
-    is_asked_ = true;
     answers_by_ = Clock::now() + at_most_silent + patience;
+    connection_.send({"XREAD", "COUNT", "100", "BLOCK", silent, "STREAMS", stream_, seen_}, answers_by_);
+    is_asked_ = true;
   }
   /// Entries: a number, and of each change scope, key, version, format, whether there is a text, and the text.
   void hand_out(FeedSink& sink, const RedisValue& entries) {
@@ -154,7 +137,7 @@ class RedisFeed final : public Feed {
       const RedisValue fields = entries[i][1];
       for (std::size_t k = 0; k + 6 <= fields.size(); k += 6) {
         std::optional<StoredValue> value;
-        if (fields[k + 4].text() == "1") value = redis_value(fields[k + 3].text(), fields[k + 5].text());
+        if (fields[k + 4].text() == "1") value = redis_stored(fields[k + 3], fields[k + 5]);
         sink.changed(redis_scope(fields[k].text()), fields[k + 1].text(), redis_integer(fields[k + 2].text()),
                      std::move(value));
       }

@@ -7,11 +7,13 @@
 //   scopes             a sorted set: the scopes that have states
 //   ends               a sorted set: "SCOPE KEY" by when it ends
 //   label:LABEL        a set: "SCOPE KEY"; no scope has a space
-//   lane:SESSION:NUMBER  a hash: s, the number of the last batch; r, what came of it, as MessagePack
+//   lane:SESSION:NUMBER  a hash: s, the number of the last batch; r, what came of it, as MessagePack; t, since when it
+//   is
+//                      kept for a week
 //   feed               a stream: of each change SCOPE, KEY, VERSION, FORMAT, whether there is a text, TEXT
 //   meta               a hash: layout, the version of all this; gone, the highest version of all states that are gone
 // All times are in microseconds since 1970, of the server's clock. Lua's numbers are doubles: times and versions stay
-// below 2^53, and are written with %.0f.
+// below 2^53.
 #pragma once
 
 #include <atom/config.hpp>
@@ -25,27 +27,18 @@ inline constexpr std::string_view redis_layout = "1";
 
 /// What the scripts have in common.
 inline constexpr std::string_view redis_prelude = R"lua(
+local call, format, ARGV = redis.call, string.format, ARGV
 local base = KEYS[1]
-local time = redis.call('TIME')
+local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
 
-local last_argument = 0
-local function argument()
-  last_argument = last_argument + 1
-  return ARGV[last_argument]
-end
-local function whole(number)
-  return string.format('%.0f', number)
-end
-
 local function find(scope, key)
-  local packed = redis.call('HGET', base .. 's:' .. scope, key)
+  local packed = call('HGET', base .. 's:' .. scope, key)
   if not packed then return nil end
-  local _, last, version, ends, format, size = string.find(packed, '^(%d+) (%d+) (%-?%d+) (%d+) ')
+  local _, last, version, ends, form, size = string.find(packed, '^(%d+) (%d+) (%-?%d+) (%d+) ')
   if not last then error('a state is stored in another way') end
-  size = tonumber(size)
   return {
-    version = tonumber(version), ends = tonumber(ends), format = format,
+    version = version + 0, ends = ends + 0, format = form,
     labels = string.sub(packed, last + 1, last + size), text = string.sub(packed, last + size + 1),
   }
 end
@@ -53,23 +46,22 @@ local function is_over(state)
   return state.ends > 0 and state.ends <= now
 end
 local function end_of(ttl)
-  ttl = tonumber(ttl)
-  return ttl > 0 and now + ttl * 1000 or 0
+  return ttl == '0' and 0 or now + ttl * 1000
 end
-local function put(scope, key, state, ends)
+-- Where it had another end before, that is forgotten.
+local function put(scope, key, version, ends, form, labels, text, end_before)
   if ends > 0 then
-    redis.call('ZADD', base .. 'ends', whole(ends), scope .. ' ' .. key)
-  elseif state.ends > 0 then
-    redis.call('ZREM', base .. 'ends', scope .. ' ' .. key)
+    call('ZADD', base .. 'ends', format('%d', ends), scope .. ' ' .. key)
+  elseif end_before > 0 then
+    call('ZREM', base .. 'ends', scope .. ' ' .. key)
   end
-  local head = string.format('%.0f %.0f %s %d ', state.version, ends, state.format, #state.labels)
-  return redis.call('HSET', base .. 's:' .. scope, key, head .. state.labels .. state.text)
+  call('HSET', base .. 's:' .. scope, key, format('%s %d %s %d ', version, ends, form, #labels) .. labels .. text)
 end
 
 local gone, most_gone
 local function highest_gone()
   if not gone then
-    gone = tonumber(redis.call('HGET', base .. 'meta', 'gone') or 0)
+    gone = tonumber(call('HGET', base .. 'meta', 'gone') or 0)
     most_gone = gone
   end
   return most_gone
@@ -78,33 +70,34 @@ local function remove(scope, key, state)
   most_gone = math.max(highest_gone(), state.version)
   local name = scope .. ' ' .. key
   if #state.labels > 0 then
-    for _, label in ipairs(cmsgpack.unpack(state.labels)) do redis.call('SREM', base .. 'label:' .. label, name) end
+    for _, label in ipairs(cmsgpack.unpack(state.labels)) do call('SREM', base .. 'label:' .. label, name) end
   end
-  if state.ends > 0 then redis.call('ZREM', base .. 'ends', name) end
-  redis.call('HDEL', base .. 's:' .. scope, key)
-  if redis.call('EXISTS', base .. 's:' .. scope) == 0 then redis.call('ZREM', base .. 'scopes', scope) end
+  if state.ends > 0 then call('ZREM', base .. 'ends', name) end
+  call('HDEL', base .. 's:' .. scope, key)
+  if call('EXISTS', base .. 's:' .. scope) == 0 then call('ZREM', base .. 'scopes', scope) end
 end
 
 local feed_length
 local changes, size_of_changes = {}, 0
 local function send_changes()
-  if #changes > 0 then
-    redis.call('XADD', base .. 'feed', 'MAXLEN', '~', feed_length, '*', unpack(changes))
-  end
+  if #changes > 0 then call('XADD', base .. 'feed', 'MAXLEN', '~', feed_length, '*', unpack(changes)) end
   changes, size_of_changes = {}, 0
 end
 -- Without a text, or with a long one, it is only told that it has changed.
-local function tell(scope, key, version, format, text)
-  if #changes >= 3000 then send_changes() end
-  local is_told = text and #text <= 256 and size_of_changes + #text <= 4096
-  size_of_changes = size_of_changes + (is_told and #text or 0)
+local function tell(scope, key, version, form, text)
   local n = #changes
-  changes[n + 1], changes[n + 2], changes[n + 3] = scope, key, whole(version)
-  changes[n + 4], changes[n + 5], changes[n + 6] = format, is_told and '1' or '0', is_told and text or ''
+  if n >= 3000 then
+    send_changes()
+    n = 0
+  end
+  local is_told = text and #text <= 256 and size_of_changes + #text <= 4096
+  if is_told then size_of_changes = size_of_changes + #text end
+  changes[n + 1], changes[n + 2], changes[n + 3] = scope, key, version
+  changes[n + 4], changes[n + 5], changes[n + 6] = form, is_told and '1' or '0', is_told and text or ''
 end
 local function finish()
   send_changes()
-  if gone and most_gone > gone then redis.call('HSET', base .. 'meta', 'gone', whole(most_gone)) end
+  if gone and most_gone > gone then call('HSET', base .. 'meta', 'gone', format('%d', most_gone)) end
 end
 -- Ends the states that are named "SCOPE KEY", those that are over silently. What they were.
 local function end_all(names)
@@ -116,7 +109,7 @@ local function end_all(names)
     if state then
       if not is_over(state) then
         ended[#ended + 1] = {scope, key, state.version, state.format, state.text}
-        tell(scope, key, state.version, '0', nil)
+        tell(scope, key, format('%d', state.version), '0', nil)
       end
       remove(scope, key, state)
     end
@@ -128,151 +121,145 @@ end
 /// A batch. First everything is read and calculated, then the lane is written, then the rest. So whatever fails before
 /// has had no effect: a server without memory, or one that may not be written to, says so of the first thing written.
 inline constexpr std::string_view redis_execute = R"lua(
-local lane = base .. 'lane:' .. argument()
-local sequence = tonumber(argument())
-local after_loss = argument() == '1'
-local all_or_nothing = argument() == '1'
-local tidies, tidied = tonumber(argument()), 0
-feed_length = argument()
-local count = tonumber(argument())
+local lane, sequence, after_loss, all_or_nothing, tidies, length, count = unpack(ARGV, 1, 7)
+local at = 8  -- of the next argument
+lane, after_loss, all_or_nothing = base .. 'lane:' .. lane, after_loss == '1', all_or_nothing == '1'
+feed_length = length
 
-local known = redis.call('HMGET', lane, 's', 'r')
-local last = tonumber(known[1] or 0)
-if sequence == last then
+local known = call('HMGET', lane, 's', 'r', 't')
+local ahead = sequence - (known[1] or 0)
+if ahead == 0 then
   local results = cmsgpack.unpack(known[2])
-  if #results ~= count then return {'other'} end
+  if #results ~= count + 0 then return {'other'} end
   return {'done', results}
 end
-if sequence < last then return {'older'} end
-if sequence > last + 1 and not after_loss then return {'gap', last} end
+if ahead < 0 then return {'older'} end
+if ahead > 1 and not after_loss then return {'gap', (known[1] or 0) + 0} end
 
 -- Integers up to here are exact, and a sum that is not shows it by lying beyond.
 local exact = 9007199254740992
-local function integer(text)
-  local number = tonumber(text)
-  if not number or text == '-0' or whole(number) ~= text then return nil end
-  return number > -exact and number < exact and number or nil
-end
 -- Takes the sums of a command from the arguments, and runs them on a text. The new one, or false if each of them fails,
 -- and whether one does; nil, if this is to be calculated elsewhere.
 local function sum_up(text)
-  local least, most = tonumber(argument()), tonumber(argument())
-  local number = text and integer(text)
-  local is_hard, has_changed, has_failed = not (number and least), false, false
-  for _ = 1, tonumber(argument()) do
-    local is_single, summand = argument() == '1', tonumber(argument())
-    local from, to = tonumber(argument()), tonumber(argument())
-    if not is_hard then
-      local sum = number + summand
-      if from and sum < from then sum = from end
-      if to and sum > to then sum = to end
-      if sum <= -exact or sum >= exact then
-        is_hard = true
-      elseif sum >= least and sum <= most then
-        number, has_changed = sum, true
-      elseif is_single then
-        has_failed = true
-      else
-        is_hard = true
-      end
+  local least, most, sums = unpack(ARGV, at, at + 2)
+  at = at + 3
+  local first = at
+  at = at + 4 * sums
+  local number = text and least ~= '' and tonumber(text)
+  if not (number and number > -exact and number < exact and format('%d', number) == text) then return nil, false end
+  least, most = least + 0, most + 0
+  if number < least or number > most then return nil, false end
+  local has_changed, has_failed = false, false
+  for place = first, at - 1, 4 do
+    local is_single, summand, from, to = unpack(ARGV, place, place + 3)
+    local sum = number + summand
+    if from ~= '' and sum < from + 0 then sum = from + 0 end
+    if to ~= '' and sum > to + 0 then sum = to + 0 end
+    local is_exact = sum > -exact and sum < exact
+    if is_exact and sum >= least and sum <= most then
+      number, has_changed = sum, true
+    elseif is_exact and is_single == '1' then
+      has_failed = true
+    else
+      return nil, false
     end
   end
-  if is_hard then return nil, false end
-  return has_changed and whole(number), has_failed
+  return has_changed and format('%d', number), has_failed
 end
 
 local steps, results, hard, all = {}, {}, {}, true
 for i = 1, count do
-  local kind, scope, key, expected = argument(), argument(), argument(), argument()
-  local state = find(scope, key)
-  local step = {scope = scope, key = key, old = state}
+  local kind, scope, key, expected = unpack(ARGV, at, at + 3)
+  at = at + 4
+  local state, over = find(scope, key), nil
   if state and is_over(state) then
-    step.over, state = state, nil
+    state, over = nil, state
   end
   local version = state and state.version or 0
-  local result = {version, ''}
-  local conflicts = expected ~= '' and tonumber(expected) ~= version
+  local problem = expected ~= '' and expected + 0 ~= version and 'conflict' or ''
+  local is_calculated = kind == 'apply' or kind == 'decided'
+  local step = {scope = scope, key = key, state = state, over = over}
   local text
-  if kind == 'write' or kind == 'apply' or kind == 'decided' then
-    step.ttl, step.format, text = argument(), argument(), argument()
-    local labels = {}
-    for k = 1, tonumber(argument()) do labels[k] = argument() end
-    step.labels = #labels > 0 and cmsgpack.pack(labels) or ''
-  end
-  if kind == 'apply' then
-    local start = state and state.text or text
-    if state and state.format ~= step.format then start = nil end
-    local has_failed
-    text, has_failed = sum_up(start)
-    if text == nil then
-      if not conflicts then hard[#hard + 1] = {i, version, state and state.format, state and state.text} end
-    elseif has_failed and all_or_nothing then
-      result[2] = 'overflow'
+  if is_calculated or kind == 'write' then
+    local labels
+    step.ttl, step.format, text, labels = unpack(ARGV, at, at + 3)
+    at = at + 4
+    if labels ~= '0' then
+      step.labels = {unpack(ARGV, at, at + labels - 1)}
+      at = at + labels
     end
-  elseif kind == 'decided' then
-    local seen, has_text = argument(), argument() == '1'
-    result[2] = argument()
-    if not has_text then text = nil end
-    if tonumber(seen) ~= version and not conflicts then
+  elseif kind == 'erase' then
+    step.erases = state and problem == ''
+  end
+  if is_calculated then
+    local is_hard = false
+    if kind == 'apply' then
+      local has_failed
+      if state and state.format ~= step.format then
+        text = nil
+      elseif state then
+        text = state.text
+      end
+      text, has_failed = sum_up(text)
+      is_hard = text == nil
+      if has_failed and all_or_nothing and problem == '' then problem = 'overflow' end
+    else
+      local seen, has_text, why = unpack(ARGV, at, at + 2)
+      at = at + 3
+      if has_text == '0' then text = nil end
+      is_hard = seen + 0 ~= version
+      if problem == '' then problem = why end
+    end
+    if is_hard and problem ~= 'conflict' then
       hard[#hard + 1] = {i, version, state and state.format, state and state.text}
     end
   end
-  if conflicts then
-    result[2] = 'conflict'
+  if state and (is_calculated or problem == 'conflict') then
+    results[i] = {version, problem, state.format, state.text}
+  else
+    results[i] = {version, problem}
   end
-  if state and (conflicts or kind == 'apply' or kind == 'decided') then
-    result[3], result[4] = state.format, state.text
-  end
-  if result[2] ~= '' then
+  if problem ~= '' then
     all = false
-  elseif kind == 'erase' then
-    step.erases = state ~= nil
   elseif text then
     step.text = text
-    step.state = state
+    step.version = state and version + 1 or math.max(now, highest_gone() + 1, over and over.version + 1 or 0)
   end
-  steps[i], results[i] = step, result
+  steps[i] = step
 end
 if #hard > 0 then return {'hard', hard} end
-
-local takes_effect = all or not all_or_nothing
-if takes_effect then
-  for i, step in ipairs(steps) do
-    if step.text then
-      local over = step.over and step.over.version or 0
-      results[i][1] = step.state and step.state.version + 1 or math.max(now, highest_gone() + 1, over + 1)
-    end
-  end
+if not all and all_or_nothing then steps = {} end
+for i, step in ipairs(steps) do
+  if step.text then results[i][1] = step.version end
 end
 
-local first = redis.pcall('HSET', lane, 's', whole(sequence), 'r', cmsgpack.pack(results))
+-- Once in an hour is often enough for what is kept for a week.
+local is_renewed = not known[3] or now - known[3] > 3600000000
+local first = redis.pcall('HSET', lane, 's', sequence, 'r', cmsgpack.pack(results),
+  't', is_renewed and format('%d', now) or known[3])
 if type(first) == 'table' and first.err then return first end
+local tidied = 0
 local done, why = pcall(function()
-  redis.call('PEXPIRE', lane, 604800000)
-  for i, step in ipairs(takes_effect and steps or {}) do
-    local scope, key = step.scope, step.key
+  if is_renewed then call('PEXPIRE', lane, '604800000') end
+  for _, step in ipairs(steps) do
+    local scope, key, state, text = step.scope, step.key, step.state, step.text
     if step.erases then
-      remove(scope, key, step.old)
-      tell(scope, key, step.old.version, '0', nil)
-    elseif step.text then
+      remove(scope, key, state)
+      tell(scope, key, format('%d', state.version), '0', nil)
+    elseif text then
       if step.over then remove(scope, key, step.over) end
-      local version = results[i][1]
-      local state = {version = version, ends = step.state and step.state.ends or 0, format = step.format,
-                     labels = step.state and step.state.labels or step.labels, text = step.text}
-      put(scope, key, state, end_of(step.ttl))
-      if not step.state then
-        redis.call('ZADD', base .. 'scopes', '0', scope)
-        if #state.labels > 0 then
-          for _, label in ipairs(cmsgpack.unpack(state.labels)) do
-            redis.call('SADD', base .. 'label:' .. label, scope .. ' ' .. key)
-          end
-        end
+      local version = format('%d', step.version)
+      local labels = state and state.labels or step.labels and cmsgpack.pack(step.labels) or ''
+      put(scope, key, version, end_of(step.ttl), step.format, labels, text, state and state.ends or 0)
+      if not state then
+        call('ZADD', base .. 'scopes', '0', scope)
+        for _, label in ipairs(step.labels or {}) do call('SADD', base .. 'label:' .. label, scope .. ' ' .. key) end
       end
-      tell(scope, key, version, step.format, step.text)
+      tell(scope, key, version, step.format, text)
     end
   end
-  if tidies > 0 then
-    local over = redis.call('ZRANGEBYSCORE', base .. 'ends', '-inf', whole(now), 'LIMIT', '0', tidies)
+  if tidies ~= '0' then
+    local over = call('ZRANGEBYSCORE', base .. 'ends', '-inf', format('%d', now), 'LIMIT', '0', tidies)
     tidied = #over
     end_all(over)
   end
@@ -285,14 +272,16 @@ return {'done', results, tidied}
 /// Of each name: scope, key, time to live. What was found: nothing, or version, format and text.
 inline constexpr std::string_view redis_read = R"lua(
 local found = {}
-for i = 1, #ARGV / 3 do
-  local scope, key, ttl = argument(), argument(), argument()
+for at = 1, #ARGV, 3 do
+  local scope, key, ttl = unpack(ARGV, at, at + 2)
   local state = find(scope, key)
   if not state or is_over(state) then
-    found[i] = {}
+    found[#found + 1] = {}
   else
-    found[i] = {state.version, state.format, state.text}
-    if state.ends > 0 and tonumber(ttl) > 0 then put(scope, key, state, end_of(ttl)) end
+    found[#found + 1] = {state.version, state.format, state.text}
+    if state.ends > 0 and ttl ~= '0' then
+      put(scope, key, format('%d', state.version), end_of(ttl), state.format, state.labels, state.text, state.ends)
+    end
   end
 end
 return found
@@ -301,8 +290,8 @@ return found
 /// Of up to so many scopes between two: scope, keys.
 inline constexpr std::string_view redis_keys = R"lua(
 local found = {}
-for i, scope in ipairs(redis.call('ZRANGEBYLEX', base .. 'scopes', ARGV[1], ARGV[2], 'LIMIT', '0', ARGV[3])) do
-  found[i] = {scope, redis.call('HKEYS', base .. 's:' .. scope)}
+for i, scope in ipairs(call('ZRANGEBYLEX', base .. 'scopes', ARGV[1], ARGV[2], 'LIMIT', '0', ARGV[3])) do
+  found[i] = {scope, call('HKEYS', base .. 's:' .. scope)}
 end
 return found
 )lua";
@@ -312,7 +301,7 @@ inline constexpr std::string_view redis_scopes = R"lua(
 local function is_alive(scope)
   local cursor = '0'
   repeat
-    local part = redis.call('HSCAN', base .. 's:' .. scope, cursor)
+    local part = call('HSCAN', base .. 's:' .. scope, cursor)
     for i = 1, #part[2], 2 do
       local state = find(scope, part[2][i])
       if state and not is_over(state) then return true end
@@ -321,7 +310,7 @@ local function is_alive(scope)
   until cursor == '0'
   return false
 end
-local scopes, alive = redis.call('ZRANGEBYLEX', base .. 'scopes', ARGV[1], '+', 'LIMIT', '0', ARGV[2]), {}
+local scopes, alive = call('ZRANGEBYLEX', base .. 'scopes', ARGV[1], '+', 'LIMIT', '0', ARGV[2]), {}
 for _, scope in ipairs(scopes) do
   if is_alive(scope) then alive[#alive + 1] = scope end
 end
@@ -330,12 +319,12 @@ return {scopes[#scopes] or '', alive}
 
 /// Ends states in scopes between two, a thousand or so. How many it has seen, and what those were that were not over.
 inline constexpr std::string_view redis_erase_scope = R"lua(
-feed_length = argument()
-local most = tonumber(argument())
+feed_length = ARGV[1]
+local most = ARGV[2] + 0
 local names = {}
-for _, scope in ipairs(redis.call('ZRANGEBYLEX', base .. 'scopes', argument(), argument(), 'LIMIT', '0', most)) do
+for _, scope in ipairs(call('ZRANGEBYLEX', base .. 'scopes', ARGV[3], ARGV[4], 'LIMIT', '0', most)) do
   if #names >= most then break end
-  local fields = redis.call('HSCAN', base .. 's:' .. scope, '0', 'COUNT', most)[2]
+  local fields = call('HSCAN', base .. 's:' .. scope, '0', 'COUNT', most)[2]
   for i = 1, #fields, 2 do names[#names + 1] = scope .. ' ' .. fields[i] end
 end
 local ended = end_all(names)
@@ -345,10 +334,11 @@ return {#names, ended}
 
 /// Likewise, those with a label.
 inline constexpr std::string_view redis_purge = R"lua(
-feed_length = argument()
-local most = argument()
-local names = redis.call('SRANDMEMBER', base .. 'label:' .. argument(), most)
+feed_length = ARGV[1]
+local label = base .. 'label:' .. ARGV[3]
+local names = call('SRANDMEMBER', label, ARGV[2])
 local ended = end_all(names)
+if #names > 0 then call('SREM', label, unpack(names)) end  -- also those that were not there any more
 finish()
 return {#names, ended}
 )lua";

@@ -325,17 +325,23 @@ TEST_CASE("sqlite: another batch with a number that was used is refused") {
   CHECK(result.error->code() == StateErrorCode::refused);
 }
 
-TEST_CASE("sqlite: a lane that nobody has used for a day is forgotten, others are not") {
+TEST_CASE("sqlite: a lane that nobody has used for a month is forgotten, others are not") {
   File file;
   Client old(*file.sqlite);
   old.run(Batch().write(shop, "a", "1"));
   file.client.run(Batch().write(shop, "a", "2"));
-  CHECK(raw(file.path, "update atom_lane set touched = touched - 90000000000 where rowid = 1") == "");
+  const auto days_ago = [&](int days, int row) {
+    const std::string time = std::to_string(days * std::int64_t{86'400'000'000});
+    CHECK(raw(file.path,
+              "update atom_lane set touched = touched - " + time + " where rowid = " + std::to_string(row)) == "");
+  };
+  days_ago(31, 1);
+  days_ago(29, 2);
   file.sqlite = nullptr;
   file.sqlite = open(file.path);
   Client next(*file.sqlite);
   next.run(Batch().write(shop, "a", "3"));
-  CHECK(raw(file.path, "select count(*) from atom_lane") == "2");
+  CHECK(raw(file.path, "select group_concat(rowid) from atom_lane") == "2,3");
 }
 
 // ----------------------------------------------------------------------------------------------------------- versions

@@ -402,7 +402,8 @@ class Sqlite : public TextBackend {
     const bool is_ever = ttl <= 0 || ttl > (std::numeric_limits<std::int64_t>::max() - start) / 1000;
     return is_ever ? std::nullopt : std::optional(start + ttl * 1000);
   }
-  /// Once a minute, in passing: removes states whose time is over, and lanes that nobody has used for a day.
+  /// Once a minute, in passing: removes states whose time is over, and lanes that nobody has used for so long that no
+  /// store is behind them any more. (One that is would take it for a loss of history.)
   void tidy(Connection& writer) {
     if (Clock::now() < next_tidy_) return;
     writer.run(
@@ -410,8 +411,8 @@ class Sqlite : public TextBackend {
         " (select scope, key from atom_state where expires_at <= ?1 limit 1000)",
         now());
     const bool is_all = writer.changes() < 1000;
-    const std::chrono::microseconds day = std::chrono::hours(24);
-    writer.run("delete from atom_lane where touched < ?1", now() - std::int64_t{day.count()});
+    const std::chrono::microseconds month = std::chrono::hours(30 * 24);
+    writer.run("delete from atom_lane where touched < ?1", now() - std::int64_t{month.count()});
     if (is_all) next_tidy_ = Clock::now() + std::chrono::minutes(1);
   }
 

@@ -1281,15 +1281,15 @@ MUTANTS = [
     Mutant(
         "a subscription ends while its function runs",
         "state/subscription.hpp",
-        "    const std::lock_guard turn(running_);\n  }\n  bool ended()",
-        "  }\n  bool ended()",
+        "      thread_.wait(id);\n",
+        "      break;\n",
         ["state/subscription.cpp"],
     ),
     Mutant(
         "a listener that ends itself waits for itself",
         "state/subscription.hpp",
-        "if (thread_.load(std::memory_order_relaxed) == std::this_thread::get_id()) return;",
-        "",
+        " && id != std::this_thread::get_id();",
+        ";",
         ["state/subscription.cpp"],
     ),
     Mutant(
@@ -1447,8 +1447,8 @@ MUTANTS = [
     Mutant(
         "the next one leads only when the listeners have run",
         "state/engine.hpp",
-        "lead(lock, after, operation->deadline);\n    pass_on();\n    lock.unlock();\n    finish(after);\n    lock.lock();",
-        "row_->is_led = true;\n    lead(lock, after, operation->deadline);\n    row_->is_led = true;\n    lock.unlock();\n    finish(after);\n    lock.lock();\n    row_->is_led = false;\n    pass_on();",
+        "lead(lock, after, operation->deadline);\n      unlock(lock);\n      finish(after);\n      lock.lock();",
+        "lead(lock, after, operation->deadline);\n      row_->is_led = true;\n      unlock(lock);\n      finish(after);\n      lock.lock();\n      row_->is_led = false;",
         ["state/engine.cpp"],
     ),
     Mutant(

@@ -32,7 +32,10 @@ inline const StateError* error_of(const std::optional<StateError>& error) noexce
 template <Again again = Again::in_any_case, class F, class... Arguments>
 std::invoke_result_t<F, Backend&, const Arguments&..., Deadline> ask(const StateCore& core, Deadline deadline,
                                                                      F function, const Arguments&... arguments) {
-  if (auto refused = core.engine->refusal()) return *std::move(refused);
+  if (const auto refused = core.engine->refusal()) {
+    const StateError& why = *refused;
+    return why;
+  }
   for (unsigned failures = 1;; ++failures) {
     auto answer = std::invoke(function, core.engine->backend(), arguments..., deadline);
     const StateError* const error = error_of(answer);

@@ -420,6 +420,7 @@ int run(const Plan& plan) {
                 static_cast<long long>(seen.losses));
   }
   if (plan.keeps()) print_faults(proxy);
+  std::fflush(stdout);  // before what may be said of it
   check(plan, seen, found);
   for (std::size_t kind = 0; plan.keeps() && kind < support::ChaosProxy::kinds; ++kind) {
     const std::string name(support::ChaosProxy::names[kind]);

@@ -91,10 +91,11 @@ inline constexpr PostgresStatement add_lane{"atom_add_lane", R"(
 ///
 /// Rows are locked before they are judged, in that order, and are judged as they are then. (A subquery that locks is
 /// not made a join of, so each row is found by the primary key.) One that nobody could see when the statement began
-/// cannot be locked: if it is there when this one is to be inserted, the statement fails, and is tried again. A state
-/// that has ended keeps its row for a while, so that one that comes back has a greater version even if the clock was
-/// set back. `offset 0` keeps what is calculated from being calculated for each place where it is used. What is changed
-/// is inserted, so that it is found by the primary key, too, whatever the planner believes of the table.
+/// cannot be locked: if it is there when this one is to be inserted, the statement fails, and is tried again. Versions
+/// follow the clock, so that where the server has lost writes theirs do not come again with other values; and a state
+/// that has ended keeps its row for a while, for one that comes back when the clock was set back. `offset 0` keeps what
+/// is calculated from being calculated for each place where it is used. What is changed is inserted, so that it is
+/// found by the primary key, too, whatever the planner believes of the table.
 inline constexpr PostgresStatement batch{"atom_batch", R"(
   with lane as materialized (
     select sequence, results from atom_lane where session = $1::uuid and number = $2::bigint for update),
@@ -142,10 +143,8 @@ inline constexpr PostgresStatement batch{"atom_batch", R"(
           when row_version is null then 1  -- is inserted
           else 2 end as action,
         case
-          when version is null
-            then greatest((extract(epoch from clock_timestamp()) * 1000000)::bigint, row_version + 1)
-          when kind = 2 then version
-          else version + 1 end as new_version
+          when kind = 2 and version is not null then version
+          else greatest((extract(epoch from clock_timestamp()) * 1000000)::bigint, row_version + 1) end as new_version
       from judged offset 0) judged),
   changed as (
     insert into atom_state as s (scope, key, version, expires_at, format, value, labels)

@@ -8,8 +8,7 @@
 //   ends               a sorted set: "SCOPE KEY" by when it ends
 //   label:LABEL        a set: "SCOPE KEY"; no scope has a space
 //   lane:SESSION:NUMBER  a hash: s, the number of the last batch; r, what came of it, as MessagePack; t, since when it
-//   is
-//                      kept for a week
+//                      is kept for a week
 //   feed               a stream: of each change SCOPE, KEY, VERSION, FORMAT, whether there is a text, TEXT
 //   meta               a hash: layout, the version of all this; gone, the highest version of all states that are gone
 // All times are in microseconds since 1970, of the server's clock. Lua's numbers are doubles: times and versions stay
@@ -223,7 +222,8 @@ for i = 1, count do
     all = false
   elseif text then
     step.text = text
-    step.version = state and version + 1 or math.max(now, highest_gone() + 1, over and over.version + 1 or 0)
+    -- By the clock: where the server has lost writes, their versions do not come again with other values.
+    step.version = math.max(now, state and version + 1 or math.max(highest_gone(), over and over.version or 0) + 1)
   end
   steps[i] = step
 end

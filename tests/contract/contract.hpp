@@ -97,6 +97,20 @@ class Count {
   std::atomic<int> count_{0};
 };
 
+/// That it throws, as others were first until the deadline. A batch may be under way just then, of which the store does
+/// not know that it comes to nothing, too.
+template <class F>
+void check_is_overtaken(F f) {
+  try {
+    f();
+  } catch (const atom::StateError& error) {
+    const bool is_late =
+        error.code() == atom::StateErrorCode::conflict || error.code() == atom::StateErrorCode::timed_out;
+    CHECK((is_late || error.effect() == atom::Effect::unknown));
+    return;
+  }
+  FAIL("it should have thrown");
+}
 /// The code of the StateError that it throws, which had no effect.
 template <class F>
 atom::StateErrorCode code_thrown_by(F f) {

@@ -1209,7 +1209,7 @@ MUTANTS = [
     Mutant(
         "a list is asked of a database that is closed",
         "state/detail/ask.hpp",
-        "  if (auto refused = core.engine->refusal()) return *std::move(refused);\n",
+        "    const StateError& why = *refused;\n    return why;\n",
         "",
         ["state/detail/ask.cpp"],
     ),

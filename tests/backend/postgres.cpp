@@ -30,6 +30,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/backend_checks.hpp"
 #include "support/backend_client.hpp"
 #include "support/catch.hpp"
 #include "support/equations.hpp"
@@ -112,12 +113,7 @@ TEST_CASE("postgres: a batch that comes again is not done again, and has the out
   CHECK(first[1].error == StateErrorCode::conflict);
   CHECK(first[1].value->text == "\"old\"");
   REQUIRE(client.send(batch).status == BatchStatus::done);
-  for (std::size_t i = 0; i < first.size(); ++i) {
-    CHECK(client.outcomes[i].error == first[i].error);
-    CHECK(client.outcomes[i].version == first[i].version);
-    CHECK(client.outcomes[i].value.has_value() == first[i].value.has_value());
-    if (first[i].value) CHECK(client.outcomes[i].value->text == first[i].value->text);
-  }
+  support::check_same(client.outcomes, first);
   CHECK(client.text(shop, "n") == "6");
 }
 
@@ -380,6 +376,11 @@ TEST_CASE("postgres: for any bytes there is a text that has the same texts befor
   CHECK(wrong == 0);
 }
 
+TEST_CASE("postgres: a scope is listed alone or with what lies below, in parts, and neighbours are not in it") {
+  Database database;
+  support::check_lists(*database.postgres, database.client);
+}
+
 // ------------------------------------------------------------------------------------------------- what has an end
 
 TEST_CASE("postgres: a state that comes back has a higher version than it ever had, whatever the clock says") {
@@ -455,19 +456,9 @@ TEST_CASE("postgres: what is wrong with a URL is not told, as it may be a piece 
 }
 
 TEST_CASE("postgres: a URL names it, and one that is not right is refused without a word of it") {
-  for (const char* good : {"postgresql://app@127.0.0.1/app", "postgres:///app?host=/run/postgresql"}) {
-    CHECK(atom::open_backend<Postgres>(good)->traits().name == "postgres");
-  }
-  for (const char* bad : {"postgresql:app", "postgres://app:hunter2%zz@127.0.0.1/app", "postgres://[hunter2"}) {
-    INFO(bad);
-    try {
-      static_cast<void>(atom::open_backend<Postgres>(bad));
-      FAIL("it was taken");
-    } catch (const StateError& error) {
-      CHECK(error.code() == StateErrorCode::refused);
-      CHECK_THAT(error.what(), !ContainsSubstring("hunter2"));
-    }
-  }
+  support::check_urls<Postgres>("postgres", {"postgresql://app@127.0.0.1/app", "postgres:///app?host=/run/postgresql"},
+                                {"postgresql:app", "postgres://app:hunter2%zz@127.0.0.1/app", "postgres://[hunter2"},
+                                "hunter2");
 }
 
 TEST_CASE("postgres: a wrong password is refused at once, and not shown") {

@@ -3,6 +3,7 @@
 #include <atom/backend/open.hpp>
 #include <atom/state/state_store.hpp>
 
+#include "support/backend_checks.hpp"
 #include "support/backend_client.hpp"
 #include "support/catch.hpp"
 #include "support/equations.hpp"
@@ -56,6 +57,7 @@ using support::Client;
 using support::ContainsSubstring;
 using support::FakeServer;
 using support::in;
+using support::names;
 using support::RedisServer;
 using support::soon;
 
@@ -83,11 +85,6 @@ struct Durable : Database {
   Durable() : Database({"--appendonly", "yes", "--appendfsync", "always"}) {}
 };
 
-std::vector<std::string> names(const atom::StateResult<std::vector<FoundState>>& found) {
-  std::vector<std::string> all;
-  for (const FoundState& state : found.value()) all.push_back(atom::detail::state_id(state.scope, state.key));
-  return all;
-}
 std::optional<StateError> try_read(Redis& redis, std::string_view key, atom::Deadline deadline) {
   const atom::StateName name{shop, key};
   Outcome outcome;
@@ -106,21 +103,9 @@ class Watch {
 // -------------------------------------------------------------------------------------------------------------- a URL
 
 TEST_CASE("redis: a URL names it, and one that is not right is refused without a word of it") {
-  for (const char* good :
-       {"redis://127.0.0.1", "rediss://app:hunter2@db.example.com:6380/3", "unix:///run/redis.sock"}) {
-    CHECK(atom::open_backend<Redis>(good)->traits().name == "redis");
-  }
-  for (const char* bad :
-       {"redis:app", "redis://app:hunter2@host:port", "redis://app:hunter2%zz@host", "unix://hunter2"}) {
-    INFO(bad);
-    try {
-      static_cast<void>(atom::open_backend<Redis>(bad));
-      FAIL("it was taken");
-    } catch (const StateError& error) {
-      CHECK(error.code() == StateErrorCode::refused);
-      CHECK_THAT(error.what(), !ContainsSubstring("hunter2"));
-    }
-  }
+  support::check_urls<Redis>(
+      "redis", {"redis://127.0.0.1", "rediss://app:hunter2@db.example.com:6380/3", "unix:///run/redis.sock"},
+      {"redis:app", "redis://app:hunter2@host:port", "redis://app:hunter2%zz@host", "unix://hunter2"}, "hunter2");
 }
 
 // ----------------------------------------------------------------------------------------------------------- batches
@@ -194,12 +179,7 @@ TEST_CASE("redis: a batch that comes again is not done again, and has the outcom
     Client same(*redis);
     same.lane = client.lane;
     REQUIRE(same.send(batch).status == BatchStatus::done);
-    for (std::size_t i = 0; i < once.size(); ++i) {
-      CHECK(same.outcomes[i].error == once[i].error);
-      CHECK(same.outcomes[i].version == once[i].version);
-      CHECK(same.outcomes[i].value.has_value() == once[i].value.has_value());
-      if (once[i].value) CHECK(same.outcomes[i].value->text == once[i].value->text);
-    }
+    support::check_same(same.outcomes, once);
     CHECK(same.text(shop, "n") == "100");
     CHECK(same.text(shop, "taken") == "3");
   }
@@ -325,73 +305,7 @@ TEST_CASE("redis: what is over is removed in passing") {
 
 TEST_CASE("redis: a scope is listed alone or with what lies below, in parts, and neighbours are not in it") {
   Database database;
-  const std::vector<Scope> scopes{Scope{"a"},
-                                  Scope{"a-b"},
-                                  Scope{"a.b"},
-                                  Scope{"a.b.c"},
-                                  Scope{"a_"},
-                                  Scope{"a~"},
-                                  Scope{"ab"},
-                                  Scope::client("a"),
-                                  Scope{"a"} / "\xff",
-                                  Scope{"a"} / "../x",
-                                  Scope{"a"} / "'",
-                                  Scope{"A"},
-                                  Scope{"a"} / "\U0001f600",
-                                  Scope::user("a")};
-  Batch batch;
-  std::vector<std::pair<Scope, std::string>> all;
-  for (const Scope& scope : scopes) {
-    for (const char* key : {"k", "K", "k.1"}) {
-      batch.write(scope, key, "1");
-      all.emplace_back(scope, key);
-    }
-  }
-  database.client.run(batch);
-  std::sort(all.begin(), all.end());
-  const auto expected = [&](auto wanted) {
-    std::vector<std::string> ids;
-    for (const auto& [scope, key] : all) {
-      if (wanted(scope)) ids.push_back(atom::detail::state_id(scope, key));
-    }
-    return ids;
-  };
-  for (const Scope& scope : scopes) {
-    CHECK(names(database.redis->list({.scope = &scope}, soon())) == expected([&](auto& s) { return s == scope; }));
-    const auto below = expected([&](auto& s) { return scope.contains(s); });
-    CHECK(names(database.redis->list({.scope = &scope, .below = true}, soon())) == below);
-    std::vector<std::string> parts;
-    for (FoundState last{scope, "", 0, {}};;) {
-      const auto part = database.redis->list(
-          {.scope = &scope, .below = true, .after_scope = last.scope.text(), .after_key = last.key, .limit = 2},
-          soon());
-      for (const std::string& name : names(part)) parts.push_back(name);
-      if (part->size() < 2) break;
-      last = part->back();
-    }
-    CHECK(parts == below);
-  }
-  CHECK(names(database.redis->list({}, soon())) == expected([](auto&) { return true; }));
-  CHECK(database.redis->list({.limit = static_cast<std::size_t>(-1)}, soon())->size() == all.size());
-  CHECK(database.redis->list({.limit = 0}, soon())->empty());
-
-  std::vector<Scope> found;
-  while (found.size() < 100) {
-    const auto some = database.redis->scopes(found.empty() ? "" : found.back().text(), 3, soon()).value();
-    if (some.empty()) break;
-    found.insert(found.end(), some.begin(), some.end());
-  }
-  std::vector<Scope> sorted = scopes;
-  std::sort(sorted.begin(), sorted.end());
-  CHECK(found == sorted);
-
-  const Scope a{"a"};
-  std::vector<std::string> erased = names(database.redis->erase_scope(a, soon()));
-  std::vector<std::string> wanted = expected([&](auto& s) { return a.contains(s); });
-  std::sort(erased.begin(), erased.end());
-  std::sort(wanted.begin(), wanted.end());
-  CHECK(erased == wanted);
-  CHECK(names(database.redis->list({}, soon())) == expected([&](auto& s) { return !a.contains(s); }));
+  support::check_lists(*database.redis, database.client);
 }
 
 TEST_CASE("redis: thousands of states in one scope, and thousands of scopes, are listed, purged and erased") {

@@ -1,5 +1,6 @@
 #include <atom/backend/sqlite.hpp>
 
+#include "support/backend_checks.hpp"
 #include "support/backend_client.hpp"
 #include "support/catch.hpp"
 
@@ -54,6 +55,7 @@ using support::Batch;
 using support::Client;
 using support::ContainsSubstring;
 using support::in;
+using support::names;
 using support::soon;
 using support::TemporaryFolder;
 
@@ -89,12 +91,6 @@ std::string raw(const std::string& path, const std::string& sql) {
   sqlite3_free(error);
   sqlite3_close(db);
   return result;
-}
-
-std::vector<std::string> names(const atom::StateResult<std::vector<FoundState>>& found) {
-  std::vector<std::string> all;
-  for (const FoundState& state : found.value()) all.push_back(atom::detail::state_id(state.scope, state.key));
-  return all;
 }
 
 // ---------------------------------------------------------------------------------------------------------- commands
@@ -286,12 +282,7 @@ TEST_CASE("sqlite: a batch that comes again is not done again, and has the outco
     Client same(*file.sqlite);
     same.lane = other.lane;
     REQUIRE(same.send(batch).status == BatchStatus::done);
-    for (std::size_t i = 0; i < once.size(); ++i) {
-      CHECK(same.outcomes[i].error == once[i].error);
-      CHECK(same.outcomes[i].version == once[i].version);
-      CHECK(same.outcomes[i].value.has_value() == once[i].value.has_value());
-      if (once[i].value) CHECK(same.outcomes[i].value->text == once[i].value->text);
-    }
+    support::check_same(same.outcomes, once);
     CHECK(same.text(shop, "n") == "100");
     CHECK(same.text(shop, "taken") == "3");
   }
@@ -420,73 +411,7 @@ TEST_CASE("sqlite: what is over is neither purged nor erased for its caller, and
 
 TEST_CASE("sqlite: a scope is listed alone or with what lies below, in parts, and neighbours are not in it") {
   File file;
-  const std::vector<Scope> scopes{Scope{"a"},
-                                  Scope{"a-b"},
-                                  Scope{"a.b"},
-                                  Scope{"a.b.c"},
-                                  Scope{"a_"},
-                                  Scope{"a~"},
-                                  Scope{"ab"},
-                                  Scope::client("a"),
-                                  Scope{"a"} / "\xff",
-                                  Scope{"a"} / "../x",
-                                  Scope{"a"} / "'",
-                                  Scope{"A"},
-                                  Scope{"a"} / "\U0001f600",
-                                  Scope::user("a")};
-  Batch batch;
-  std::vector<std::pair<Scope, std::string>> all;
-  for (const Scope& scope : scopes) {
-    for (const char* key : {"k", "K", "k.1"}) {
-      batch.write(scope, key, "1");
-      all.emplace_back(scope, key);
-    }
-  }
-  file.client.run(batch);
-  std::sort(all.begin(), all.end());
-  const auto expected = [&](auto wanted) {
-    std::vector<std::string> ids;
-    for (const auto& [scope, key] : all) {
-      if (wanted(scope)) ids.push_back(atom::detail::state_id(scope, key));
-    }
-    return ids;
-  };
-  for (const Scope& scope : scopes) {
-    CHECK(names(file.sqlite->list({.scope = &scope}, soon())) == expected([&](auto& s) { return s == scope; }));
-    const auto below = expected([&](auto& s) { return scope.contains(s); });
-    CHECK(names(file.sqlite->list({.scope = &scope, .below = true}, soon())) == below);
-    std::vector<std::string> parts;
-    for (FoundState last{scope, "", 0, {}};;) {
-      const auto part = file.sqlite->list(
-          {.scope = &scope, .below = true, .after_scope = last.scope.text(), .after_key = last.key, .limit = 2},
-          soon());
-      for (const std::string& name : names(part)) parts.push_back(name);
-      if (part->size() < 2) break;
-      last = part->back();
-    }
-    CHECK(parts == below);
-  }
-  CHECK(names(file.sqlite->list({}, soon())) == expected([](auto&) { return true; }));
-  CHECK(file.sqlite->list({.limit = static_cast<std::size_t>(-1)}, soon())->size() == all.size());
-  CHECK(file.sqlite->list({.limit = 0}, soon())->empty());
-
-  std::vector<Scope> found;
-  while (found.size() < 100) {
-    const auto some = file.sqlite->scopes(found.empty() ? "" : found.back().text(), 3, soon()).value();
-    if (some.empty()) break;
-    found.insert(found.end(), some.begin(), some.end());
-  }
-  std::vector<Scope> sorted = scopes;
-  std::sort(sorted.begin(), sorted.end());
-  CHECK(found == sorted);
-
-  const Scope a{"a"};
-  std::vector<std::string> erased = names(file.sqlite->erase_scope(a, soon()));
-  std::vector<std::string> wanted = expected([&](auto& s) { return a.contains(s); });
-  std::sort(erased.begin(), erased.end());
-  std::sort(wanted.begin(), wanted.end());
-  CHECK(erased == wanted);
-  CHECK(names(file.sqlite->list({}, soon())) == expected([&](auto& s) { return !a.contains(s); }));
+  support::check_lists(*file.sqlite, file.client);
 }
 
 TEST_CASE("sqlite: labels are purged by their whole text, and go with their state") {

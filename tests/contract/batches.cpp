@@ -1,58 +1,55 @@
 // What the database behind a store owes it: each batch takes effect once, whenever and however often it arrives.
 #include "contract/contract.hpp"
 
-#include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+
+#include "support/backend_client.hpp"
 
 namespace contract_batches {
 namespace {
 
-using namespace std::chrono_literals;
 using atom::BatchResult;
 using atom::BatchStatus;
 using atom::Outcome;
+using support::Batch;
+
+const atom::Scope scope = atom::Scope::global();
 
 /// The kind's database, and what is sent to it as one lane.
 class Sender {
  public:
   Sender() {
-    if (database_) REQUIRE_FALSE(database_->prepare(true, soon()));
+    if (!database_) return;
+    REQUIRE_FALSE(database_->prepare(true, support::soon()));
+    client_.emplace(*database_);
   }
   /// Sends a batch that writes `text`.
   BatchResult write(std::uint64_t sequence, const std::string& text, bool after_loss = false) {
-    const atom::StoredValue value{.text = text};
-    const atom::Command command{.kind = atom::Command::Kind::write, .name = {scope_, "n"}, .value = &value};
-    return execute(sequence, command, after_loss);
+    client_->lane.after_loss = after_loss;
+    return send(sequence, Batch().write(scope, "n", text));
   }
   BatchResult erase(std::uint64_t sequence) {
-    return execute(sequence, {.kind = atom::Command::Kind::erase, .name = {scope_, "n"}}, false);
+    client_->lane.after_loss = false;
+    return send(sequence, Batch().erase(scope, "n"));
   }
   /// Of the last batch that was sent.
-  const Outcome& outcome() const { return outcome_; }
+  const Outcome& outcome() const { return client_->outcomes[0]; }
   /// What is there now.
-  Outcome now() {
-    const atom::StateName name{scope_, "n"};
-    Outcome found;
-    REQUIRE_FALSE(database_->read({&name, 1}, {&found, 1}, soon()));
-    return found;
-  }
+  Outcome now() { return client_->read(scope, "n"); }
   /// Whether the kind has a database.
   explicit operator bool() const { return database_ != nullptr; }
 
  private:
-  static atom::Deadline soon() { return std::chrono::steady_clock::now() + 60s; }
-  BatchResult execute(std::uint64_t sequence, const atom::Command& command, bool after_loss) {
-    const atom::Lane lane{.session = {std::byte{7}}, .number = 3, .sequence = sequence, .after_loss = after_loss};
-    outcome_ = {};
-    return database_->execute(lane, atom::BatchMode::independent, {&command, 1}, {&outcome_, 1}, soon());
+  BatchResult send(std::uint64_t sequence, const Batch& batch) {
+    client_->lane.sequence = sequence;
+    return client_->send(batch);
   }
 
   const std::shared_ptr<atom::Backend> database_ = contract::open_backend();
-  const atom::Scope scope_ = atom::Scope::global();
-  Outcome outcome_;
+  std::optional<support::Client> client_;
 };
 
 TEST_CASE("a batch that arrives again is answered with what came of it", "[case83]") {

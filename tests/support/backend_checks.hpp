@@ -1,0 +1,133 @@
+// What the tests of several backends check alike.
+#pragma once
+
+#include <atom/backend/open.hpp>
+#include <atom/state/backend.hpp>
+#include <atom/state/error.hpp>
+#include <atom/state/scope.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "support/backend_client.hpp"
+#include "support/catch.hpp"
+
+namespace support {
+
+/// Of the states that were found, in their order.
+inline std::vector<std::string> names(const atom::StateResult<std::vector<atom::FoundState>>& found) {
+  std::vector<std::string> all;
+  for (const atom::FoundState& state : found.value()) {
+    all.push_back(atom::detail::state_id(state.scope, state.key));
+  }
+  return all;
+}
+
+/// That what came of a batch is what came of it before.
+inline void check_same(const std::vector<atom::Outcome>& now, const std::vector<atom::Outcome>& before) {
+  REQUIRE(now.size() == before.size());
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    CHECK(now[i].error == before[i].error);
+    CHECK(now[i].version == before[i].version);
+    CHECK(now[i].value.has_value() == before[i].value.has_value());
+    if (before[i].value) CHECK(now[i].value->text == before[i].value->text);
+  }
+}
+
+/// Lists, and the end of a scope, in a database in which nothing is.
+inline void check_lists(atom::Backend& backend, Client& client) {
+  const std::vector<atom::Scope> scopes{atom::Scope{"a"},
+                                        atom::Scope{"a-b"},
+                                        atom::Scope{"a.b"},
+                                        atom::Scope{"a.b.c"},
+                                        atom::Scope{"a_"},
+                                        atom::Scope{"a~"},
+                                        atom::Scope{"ab"},
+                                        atom::Scope::client("a"),
+                                        atom::Scope{"a"} / "\xff",
+                                        atom::Scope{"a"} / "../x",
+                                        atom::Scope{"a"} / "'",
+                                        atom::Scope{"A"},
+                                        atom::Scope{"a"} / "\U0001f600",
+                                        atom::Scope::user("a")};
+  Batch batch;
+  std::vector<std::pair<atom::Scope, std::string>> all;
+  for (const atom::Scope& scope : scopes) {
+    for (const char* key : {"k", "K", "k.1"}) {
+      batch.write(scope, key, "1");
+      all.emplace_back(scope, key);
+    }
+  }
+  client.run(batch);
+  std::sort(all.begin(), all.end());
+  const auto expected = [&](auto wanted) {
+    std::vector<std::string> ids;
+    for (const auto& [scope, key] : all) {
+      if (wanted(scope)) ids.push_back(atom::detail::state_id(scope, key));
+    }
+    return ids;
+  };
+  for (const atom::Scope& scope : scopes) {
+    CHECK(names(backend.list({.scope = &scope}, soon())) == expected([&](auto& s) { return s == scope; }));
+    const auto below = expected([&](auto& s) { return scope.contains(s); });
+    CHECK(names(backend.list({.scope = &scope, .below = true}, soon())) == below);
+    std::vector<std::string> parts;
+    for (atom::FoundState last{scope, "", 0, {}};;) {
+      const auto part = backend.list(
+          {.scope = &scope, .below = true, .after_scope = last.scope.text(), .after_key = last.key, .limit = 2},
+          soon());
+      for (const std::string& name : names(part)) parts.push_back(name);
+      if (part->size() < 2) break;
+      last = part->back();
+    }
+    CHECK(parts == below);
+  }
+  CHECK(names(backend.list({}, soon())) == expected([](auto&) { return true; }));
+  CHECK(backend.list({.limit = static_cast<std::size_t>(-1)}, soon())->size() == all.size());
+  CHECK(backend.list({.limit = 0}, soon())->empty());
+
+  std::vector<atom::Scope> found;
+  while (found.size() < 100) {
+    const auto some = backend.scopes(found.empty() ? "" : found.back().text(), 3, soon()).value();
+    if (some.empty()) break;
+    found.insert(found.end(), some.begin(), some.end());
+  }
+  std::vector<atom::Scope> sorted = scopes;
+  std::sort(sorted.begin(), sorted.end());
+  CHECK(found == sorted);
+
+  const atom::Scope a{"a"};
+  std::vector<std::string> erased = names(backend.erase_scope(a, soon()));
+  std::vector<std::string> wanted = expected([&](auto& s) { return a.contains(s); });
+  std::sort(erased.begin(), erased.end());
+  std::sort(wanted.begin(), wanted.end());
+  CHECK(erased == wanted);
+  CHECK(names(backend.list({}, soon())) == expected([&](auto& s) { return !a.contains(s); }));
+}
+
+/// That `open_backend` makes a B of the good ones, which is called `name`, and repeats nothing of a bad one, in which
+/// `secret` stands perhaps.
+template <class B>
+void check_urls(std::string_view name, const std::vector<std::string>& good, const std::vector<std::string>& bad,
+                const std::string& secret) {
+  for (const std::string& url : good) {
+    INFO(url);
+    CHECK(atom::open_backend<B>(url)->traits().name == name);
+  }
+  for (const std::string& url : bad) {
+    INFO(url);
+    try {
+      static_cast<void>(atom::open_backend<B>(url));
+      FAIL("it was taken");
+    } catch (const atom::StateError& error) {
+      CHECK(error.code() == atom::StateErrorCode::refused);
+      CHECK_THAT(error.what(), !ContainsSubstring(secret));
+    }
+  }
+}
+
+}  // namespace support

@@ -192,8 +192,12 @@ class StateEngine {
     operation->verdict_ = std::move(verdict);
     operation->stage_ = Stage::done;
     operation->is_done_.store(true, std::memory_order_release);
-    if (!operation->is_asynchronous_) return row_->ended.push_back(operation);
-    if (operation->asleep_ > 0) operation->wake();
+    const bool is_slept_on = operation->asleep_ > 0;
+    if (!operation->is_asynchronous_) {
+      if (is_slept_on) row_->ended.push_back(operation);
+      return;
+    }
+    if (is_slept_on) operation->wake();
     --row_->asynchronous;
     row_->done.push_back(operation);
     row_->work.notify_one();

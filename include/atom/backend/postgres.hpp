@@ -5,6 +5,7 @@
 // What the text does not say comes from the environment (PGHOST, PGUSER, PGPASSWORD, ...), as with all that use libpq.
 #pragma once
 
+#include <atom/backend/detail/database.hpp>
 #include <atom/backend/detail/pool.hpp>
 #include <atom/backend/detail/postgres_connection.hpp>
 #include <atom/backend/detail/postgres_feed.hpp>
@@ -29,7 +30,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
-#include <limits>
 #include <memory>
 #include <mutex>
 #include <numeric>
@@ -114,13 +114,11 @@ class Postgres : public TextBackend {
       const Lease connection = borrow(deadline);
       result = execute_on(*connection, lane, mode, commands, outcomes);
     });
-    if (!error) return result;
-    const bool in_doubt = error->effect() == Effect::unknown;
-    return {in_doubt ? BatchStatus::in_doubt : BatchStatus::not_applied, std::move(error)};
+    return error ? detail::failed_batch(*std::move(error)) : result;
   }
   /// Of integers, what comes to min(most, max(least, x + summand)); the server has the same integers.
   bool runs(const AnyEquation& equation, const detail::TypeOps& type) const override {
-    return type.read && type.write && sum_of(equation).has_value();
+    return type.read && type.write && ClampedSum::of(equation).has_value();
   }
 
   std::optional<StateError> read(std::span<const StateName> names, std::span<Outcome> outcomes,
@@ -146,11 +144,11 @@ class Postgres : public TextBackend {
   StateResult<std::vector<FoundState>> list(const Range& range, Deadline deadline) override {
     std::vector<FoundState> found;
     auto error = attempt([&] {
-      for (const auto& [first, last] : texts_of(range.scope, range.below)) {
+      for (const auto& [first, last] : detail::texts_of(range.scope, range.below, detail::beyond_all_texts())) {
         const bool is_later = range.after_scope > first;
         const std::string_view scope = is_later ? range.after_scope : first;
         const std::string_view key = is_later || range.after_scope == first ? range.after_key : "";
-        const std::int64_t limit = limit_of(range.limit - found.size());
+        const std::int64_t limit = detail::limit_of(range.limit - found.size());
         const Lease connection = borrow(deadline);
         const Rows rows = ask(*connection, detail::postgres::list,
                               Parameters(detail::last_text_before(scope), detail::last_text_before(key), last, limit));
@@ -164,8 +162,8 @@ class Postgres : public TextBackend {
     std::vector<Scope> found;
     auto error = attempt([&] {
       const Lease connection = borrow(deadline);
-      const Rows rows =
-          ask(*connection, detail::postgres::scopes, Parameters(detail::last_text_before(after), limit_of(limit)));
+      const Rows rows = ask(*connection, detail::postgres::scopes,
+                            Parameters(detail::last_text_before(after), detail::limit_of(limit)));
       for (int row = 0; row < rows.size(); ++row) found.push_back(Scope::from_database(rows.text(row, 0)).value());
     });
     if (error) return *std::move(error);
@@ -200,26 +198,13 @@ class Postgres : public TextBackend {
 
   // ---- Whatever is done
 
-  /// Nothing but a lack of memory is thrown any further.
   template <class Work>
-  std::optional<StateError> attempt(Work work) {
-    if (!home_.is_here()) {
-      return StateError(StateErrorCode::closed, "PostgreSQL: it belongs to the process that this one was forked from");
-    }
-    try {
-      work();
-      return std::nullopt;
-    } catch (const StateError& error) {
-      return error;
-    }
+  std::optional<StateError> attempt(Work work) const {
+    return detail::attempt(home_, "PostgreSQL", std::move(work));
   }
   PostgresTarget target(const std::string& url) const { return {url, options_.prepares_statements}; }
   Lease borrow(Deadline deadline) {
-    if (connections_ == 0) throw StateError(StateErrorCode::closed, "PostgreSQL: `prepare` comes first");
-    Lease lease = pool_.take(deadline);
-    if (!lease) {
-      throw StateError(StateErrorCode::timed_out, "PostgreSQL: all connections are busy", Effect::none, true);
-    }
+    Lease lease = detail::lend(pool_, connections_ > 0, "PostgreSQL", deadline);
     try {  // what has become of it since it was used last
       if (lease->is_open()) lease->pass_on();
     } catch (const StateError&) {  // it is closed now
@@ -295,18 +280,6 @@ class Postgres : public TextBackend {
     return {Scope::from_database(rows.text(row, 0)).value(), std::string(rows.text(row, 1)), rows.integer(row, 2),
             value_of(rows, row, 3)};
   }
-  static std::int64_t limit_of(std::size_t count) noexcept {
-    constexpr auto most = std::numeric_limits<std::int64_t>::max();
-    return count < static_cast<std::size_t>(most) ? static_cast<std::int64_t>(count) : most;
-  }
-  /// The scopes that are meant: from the first text to the last, both included. What lies below `a` begins with `a.`,
-  /// and `/`, which no scope has, is the character after the dot.
-  static std::vector<std::pair<std::string, std::string>> texts_of(const Scope* scope, bool below) {
-    if (!scope) return {{"", detail::beyond_all_texts()}};
-    const std::string& text = scope->text();
-    if (!below) return {{text, text}};
-    return {{text, text}, {text + '.', text + '/'}};
-  }
   /// A label may be any bytes.
   static std::string stored_label(std::string_view label) {
     std::string text;
@@ -342,11 +315,6 @@ class Postgres : public TextBackend {
 
   // ---- A batch
 
-  static std::optional<ClampedSum> sum_of(const AnyEquation& equation) {
-    if (equation.size() != 1) return std::nullopt;
-    const EquationPart part = equation[0];
-    return part.target().size() == 0 ? ClampedSum::of(part) : std::nullopt;
-  }
   static std::string text_of(detail::Int128 value) {
     const Number number = Number::of(value);
     return value < 0 ? std::to_string(number.int64()) : std::to_string(number.uint64());
@@ -401,7 +369,7 @@ class Postgres : public TextBackend {
       has_value ? values.add(command.value->text) : values.add_null();
       ttls.add(time_to_live(command.ttl));
       // (A late repetition may come without its equations: it gets the outcome of the first time.)
-      const auto sum = command.equations.empty() ? std::nullopt : sum_of(*command.equations.front());
+      const auto sum = command.equations.empty() ? std::nullopt : ClampedSum::of(*command.equations.front());
       const auto add_bound = [](Array& to, std::optional<Number> bound) {
         bound ? to.add(text_of(bound->integer())) : to.add_null();
       };

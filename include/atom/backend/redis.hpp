@@ -6,6 +6,7 @@
 // What an acknowledged write survives is the server's setting, not this program's: see `appendonly` and `appendfsync`.
 #pragma once
 
+#include <atom/backend/detail/database.hpp>
 #include <atom/backend/detail/pool.hpp>
 #include <atom/backend/detail/redis_batch.hpp>
 #include <atom/backend/detail/redis_connection.hpp>
@@ -13,7 +14,7 @@
 #include <atom/backend/detail/redis_scripts.hpp>
 #include <atom/backend/detail/redis_url.hpp>
 #include <atom/config.hpp>
-#include <atom/detail/json_writer.hpp>
+#include <atom/detail/segment.hpp>
 #include <atom/detail/type_ops.hpp>
 #include <atom/state/any_equation.hpp>
 #include <atom/state/backend.hpp>
@@ -21,7 +22,6 @@
 #include <atom/state/error.hpp>
 #include <atom/state/scope.hpp>
 #include <atom/state/text_backend.hpp>
-#include <atom/state/type.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -90,9 +90,7 @@ class Redis : public TextBackend {
                       Deadline deadline) override {
     BatchResult result;
     auto error = attempt([&] { result = execute_once(lane, mode, commands, outcomes, deadline); });
-    if (!error) return result;
-    const bool in_doubt = error->effect() == Effect::unknown;
-    return {in_doubt ? BatchStatus::in_doubt : BatchStatus::not_applied, std::move(error)};
+    return error ? detail::failed_batch(*std::move(error)) : result;
   }
   /// Sums of integers, with bounds: those the script calculates exactly, or not at all. It knows doubles only.
   bool runs(const AnyEquation& equation, const detail::TypeOps& type) const override {
@@ -162,7 +160,6 @@ class Redis : public TextBackend {
  private:
   using Clock = std::chrono::steady_clock;
   using Connection = detail::RedisConnection;
-  using Lease = detail::Pool<Connection>::Lease;
   using Reply = detail::RedisReply;
   using Value = detail::RedisValue;
 
@@ -175,28 +172,13 @@ class Redis : public TextBackend {
 
   // ---- Whatever is done
 
-  /// Nothing but a lack of memory is thrown any further.
   template <class Work>
   std::optional<StateError> attempt(Work work) const {
-    if (!home_.is_here()) {
-      return StateError(StateErrorCode::closed, "Redis: it belongs to the process that this one was forked from");
-    }
-    try {
-      work();
-      return std::nullopt;
-    } catch (const StateError& error) {
-      return error;
-    }
-  }
-  Lease borrow(Deadline deadline) {
-    if (!is_prepared_) throw StateError(StateErrorCode::closed, "Redis: `prepare` comes first");
-    Lease lease = connections_.take(deadline);
-    if (!lease) throw StateError(StateErrorCode::timed_out, "Redis: all connections are busy", Effect::none, true);
-    return lease;
+    return detail::attempt(home_, "Redis", std::move(work));
   }
   /// Runs a script. What fails has had no effect, or this one.
   Reply run(const Script& script, const detail::RedisRequest& arguments, Deadline deadline, Effect effect) {
-    const Lease connection = borrow(deadline);
+    const auto connection = detail::lend(connections_, is_prepared_, "Redis", deadline);
     connection->open(deadline);
     const auto send = [&](std::string_view command, std::string_view which) {
       return connection->call(detail::RedisRequest{command, which, "1", base_}.add(arguments), deadline, effect);
@@ -228,11 +210,9 @@ class Redis : public TextBackend {
 
   void connect(bool create, Deadline deadline) {
     const auto wrong = [](const char* what) { return StateError(StateErrorCode::refused, what); };
-    for (const char c : options_.name) {
-      if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '-' && c != '_' &&
-          c != '.') {
-        throw wrong("Redis: RedisOptions::name is letters, digits, '-', '_' and '.'");
-      }
+    constexpr std::string_view good = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    if (options_.name.find_first_not_of(good) != std::string::npos) {
+      throw wrong("Redis: RedisOptions::name is letters, digits, '-', '_' and '.'");
     }
     if (options_.name.empty()) throw wrong("Redis: RedisOptions::name is empty");
     base_ = '{' + options_.name + "}:";
@@ -329,9 +309,8 @@ class Redis : public TextBackend {
   detail::RedisRequest head_of(const Lane& lane, BatchMode mode, std::size_t count) {
     std::string name;
     for (const std::byte byte : lane.session) {
-      constexpr std::string_view digits = "0123456789abcdef";
-      name += digits[static_cast<std::size_t>(byte) >> 4];
-      name += digits[static_cast<std::size_t>(byte) & 15];
+      name += detail::hex_digits[static_cast<std::size_t>(byte) >> 4];
+      name += detail::hex_digits[static_cast<std::size_t>(byte) & 15];
     }
     detail::RedisRequest head{name + ':' + std::to_string(lane.number)};
     head.add(static_cast<std::int64_t>(lane.sequence)).add(lane.after_loss ? "1" : "0");
@@ -360,33 +339,9 @@ class Redis : public TextBackend {
       Value::require(i < commands.size() && commands[i].kind == Command::Kind::apply);
       std::optional<StoredValue> there;
       if (left[k].size() > 2) there = detail::redis_stored(left[k][2], left[k][3]);
-      decisions[i] = calculate(mode, commands[i], there ? *there : *commands[i].value);
-      decisions[i]->seen = left[k][1].integer();
+      Made made = calculate(mode, commands[i], there ? *there : *commands[i].value);
+      decisions[i] = {left[k][1].integer(), made.error, std::move(made.value)};
     }
-  }
-  /// What the equations make of the value; nothing if all of them fail, or one does in a batch of all or nothing.
-  detail::RedisDecision calculate(BatchMode mode, const Command& command, const StoredValue& start) const {
-    const detail::TypeOps& type = *command.type;
-    detail::RedisDecision decision;
-    const StateResult<detail::SharedValue> before = read_value(type, start);
-    if (!before) {
-      decision.error = before.error().code();
-      return decision;
-    }
-    const std::shared_ptr<void> value = detail::copy_value(type, before->get());
-    bool has_changed = false;
-    for (const AnyEquation* equation : command.equations) {
-      const std::optional<StateErrorCode> failed = equation->apply_to(value.get());
-      if (failed && mode == BatchMode::all_or_nothing) decision.error = failed;
-      has_changed = has_changed || !failed;
-    }
-    if (decision.error || !has_changed) return decision;
-    detail::JsonWriter writer;
-    type.write(value.get(), writer);
-    if (!writer.left_out().empty()) decision.error = StateErrorCode::not_finite;
-    if (writer.text().size() > traits().most_value_bytes) decision.error = StateErrorCode::too_large;
-    if (!decision.error) decision.value = StoredValue{std::string(writer.text()), type.version};
-    return decision;
   }
 
   /// Once a minute, in passing, states whose time is over are removed.
@@ -463,8 +418,8 @@ class Redis : public TextBackend {
     });
     if (!error) return erased;
     if (!has_begun || error->effect() != Effect::none) return *std::move(error);
-    return StateError(error->code(), "Redis: a part was ended when this failed: " + error->message(), Effect::unknown,
-                      error->retryable());
+    return StateError(error->code(), "Redis: a part was ended when this failed: " + detail::reason(*error),
+                      Effect::unknown, error->retryable());
   }
 
   static constexpr std::int64_t at_once_tidied = 1000;

@@ -7,11 +7,11 @@
 #pragma once
 
 #include <atom/backend/detail/change_queue.hpp>
+#include <atom/backend/detail/database.hpp>
 #include <atom/backend/detail/pool.hpp>
 #include <atom/backend/detail/sqlite_connection.hpp>
 #include <atom/backend/detail/sqlite_file.hpp>
 #include <atom/config.hpp>
-#include <atom/detail/json_writer.hpp>
 #include <atom/detail/type_ops.hpp>
 #include <atom/state/any_equation.hpp>
 #include <atom/state/backend.hpp>
@@ -20,7 +20,6 @@
 #include <atom/state/error.hpp>
 #include <atom/state/scope.hpp>
 #include <atom/state/text_backend.hpp>
-#include <atom/state/type.hpp>
 
 #include <algorithm>
 #include <array>
@@ -99,9 +98,7 @@ class Sqlite : public TextBackend {
       const Lease writer = borrow(writers_, deadline);
       result = execute_with(*writer, lane, mode, commands, outcomes);
     });
-    if (!error) return result;
-    const bool in_doubt = error->effect() == Effect::unknown;
-    return {in_doubt ? BatchStatus::in_doubt : BatchStatus::not_applied, std::move(error)};
+    return error ? detail::failed_batch(*std::move(error)) : result;
   }
   /// All of them: in the transaction, by the very code that an equation has in the program.
   bool runs(const AnyEquation&, const detail::TypeOps& type) const override { return type.read && type.write; }
@@ -125,7 +122,7 @@ class Sqlite : public TextBackend {
     auto error = attempt([&] {
       const Lease reader = borrow(readers_, deadline);
       const Transaction snapshot(*reader, Transaction::Kind::read);
-      for (const auto& [first, last] : texts_of(range.scope, range.below)) {
+      for (const auto& [first, last] : detail::texts_of(range.scope, range.below, beyond_all_texts)) {
         const bool is_later = range.after_scope > first;
         const std::string_view scope = is_later ? range.after_scope : first;
         const std::string_view key = is_later || range.after_scope == first ? range.after_key : "";
@@ -133,7 +130,7 @@ class Sqlite : public TextBackend {
             "select version, expires_at, format, value, scope, key from atom_state"
             " where (scope, key) > (?1, ?2) and scope <= ?3 and (expires_at is null or expires_at > ?4)"
             " order by scope, key limit ?5",
-            scope, key, last, now(), limit_of(range.limit - found.size()));
+            scope, key, last, now(), detail::limit_of(range.limit - found.size()));
         while (rows.next()) found.push_back(state_of(rows));
       }
     });
@@ -147,7 +144,7 @@ class Sqlite : public TextBackend {
       Rows rows = reader->query(
           "select distinct scope from atom_state where scope > ?1 and (expires_at is null or expires_at > ?2)"
           " order by scope limit ?3",
-          after, now(), limit_of(limit));
+          after, now(), detail::limit_of(limit));
       while (rows.next()) found.push_back(Scope::from_database(rows.text(0)).value());
     });
     if (error) return *std::move(error);
@@ -155,7 +152,7 @@ class Sqlite : public TextBackend {
   }
   StateResult<std::vector<FoundState>> erase_scope(const Scope& scope, Deadline deadline) override {
     return erase(deadline, [&](Connection& writer, auto take) {
-      for (const auto& [first, last] : texts_of(&scope, true)) {
+      for (const auto& [first, last] : detail::texts_of(&scope, true, beyond_all_texts)) {
         take(
             writer.query("delete from atom_state where scope >= ?1 and scope <= ?2"
                          " returning version, expires_at, format, value, scope, key",
@@ -186,6 +183,8 @@ class Sqlite : public TextBackend {
   using Lease = detail::Pool<Connection>::Lease;
   using Clock = std::chrono::steady_clock;
 
+  static constexpr const char* beyond_all_texts = "\xff";
+
   /// What a command comes to, before anything is written.
   struct Step {
     bool clears = false;  // there is a row, and its time is over
@@ -199,23 +198,12 @@ class Sqlite : public TextBackend {
 
   // ---- Whatever is done
 
-  /// Nothing but a lack of memory is thrown any further.
   template <class Work>
-  std::optional<StateError> attempt(Work work) {
-    if (!home_.is_here()) {
-      return StateError(StateErrorCode::closed, "SQLite: it belongs to the process that this one was forked from");
-    }
-    try {
-      work();
-      return std::nullopt;
-    } catch (const StateError& error) {
-      return error;
-    }
+  std::optional<StateError> attempt(Work work) const {
+    return detail::attempt(home_, "SQLite", std::move(work));
   }
   Lease borrow(detail::Pool<Connection>& pool, Deadline deadline) {
-    if (!is_prepared_) throw StateError(StateErrorCode::closed, "SQLite: `prepare` comes first");
-    Lease lease = pool.take(deadline);
-    if (!lease) throw StateError(StateErrorCode::timed_out, "SQLite: all connections are busy", Effect::none, true);
+    Lease lease = detail::lend(pool, is_prepared_, "SQLite", deadline);
     lease->deadline = deadline;
     return lease;
   }
@@ -253,24 +241,12 @@ class Sqlite : public TextBackend {
     return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
         .count();
   }
-  static std::int64_t limit_of(std::size_t count) noexcept {
-    constexpr auto most = std::numeric_limits<std::int64_t>::max();
-    return count < static_cast<std::size_t>(most) ? static_cast<std::int64_t>(count) : most;
-  }
   static bool is_over(const Rows& rows) { return !rows.is_null(1) && rows.integer(1) <= now(); }
   static StoredValue value_of(const Rows& rows) {
     return {std::string(rows.text(3)), static_cast<int>(rows.integer(2))};
   }
   static FoundState state_of(const Rows& rows) {
     return {Scope::from_database(rows.text(4)).value(), std::string(rows.text(5)), rows.integer(0), value_of(rows)};
-  }
-  /// The scopes that are meant: from the first text to the last, both included. What lies below `a` begins with `a.`,
-  /// and `/`, which no scope has, is the character after the dot.
-  static std::vector<std::pair<std::string, std::string>> texts_of(const Scope* scope, bool below) {
-    if (!scope) return {{"", "\xff"}};
-    const std::string& text = scope->text();
-    if (!below) return {{text, text}};
-    return {{text, text}, {text + '.', text + '/'}};
   }
 
   /// Begins the time to live anew of what was found, where it is wanted.
@@ -345,32 +321,11 @@ class Sqlite : public TextBackend {
     if (conflicts) {
       outcome.error = StateErrorCode::conflict;
     } else if (command.kind == Command::Kind::apply) {
-      step.calculated = calculate(mode, command, outcome);
+      Made made = calculate(mode, command, outcome.value ? *outcome.value : *command.value);
+      outcome.error = made.error;
+      step.calculated = std::move(made.value);
     }
     return step;
-  }
-  /// What the equations make of the value; nothing if all of them fail, or one does in a batch of all or nothing.
-  std::optional<StoredValue> calculate(BatchMode mode, const Command& command, Outcome& outcome) const {
-    const detail::TypeOps& type = *command.type;
-    const StateResult<detail::SharedValue> before = read_value(type, outcome.value ? *outcome.value : *command.value);
-    if (!before) {
-      outcome.error = before.error().code();
-      return std::nullopt;
-    }
-    const std::shared_ptr<void> value = detail::copy_value(type, before->get());
-    bool has_changed = false;
-    for (const AnyEquation* equation : command.equations) {
-      const std::optional<StateErrorCode> failed = equation->apply_to(value.get());
-      if (failed && mode == BatchMode::all_or_nothing) outcome.error = failed;
-      has_changed = has_changed || !failed;
-    }
-    if (outcome.error || !has_changed) return std::nullopt;
-    detail::JsonWriter writer;
-    type.write(value.get(), writer);
-    if (!writer.left_out().empty()) outcome.error = StateErrorCode::not_finite;
-    if (writer.text().size() > traits().most_value_bytes) outcome.error = StateErrorCode::too_large;
-    if (outcome.error) return std::nullopt;
-    return StoredValue{std::string(writer.text()), type.version};
   }
   void carry_out(Connection& writer, const Command& command, const Step& step, Outcome& outcome) {
     const std::string& scope = command.name.scope.text();

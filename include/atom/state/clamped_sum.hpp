@@ -20,6 +20,12 @@ class ClampedSum {
  public:
   /// What a part comes to, if it is such a function.
   static std::optional<ClampedSum> of(const EquationPart& part) noexcept;
+  /// What an equation comes to, if it is one such function, of the value itself and not of a field.
+  static std::optional<ClampedSum> of(const AnyEquation& equation) noexcept {
+    if (equation.size() != 1) return std::nullopt;
+    const EquationPart part = equation[0];
+    return part.target().size() == 0 ? of(part) : std::nullopt;
+  }
 
   /// This function and then `next`, as one: for every x for which that is no error, neither of the two is one, and they
   /// give the same. Nothing where there is no such function, which is where an error of this one could be undone by the

@@ -109,6 +109,17 @@ class ATOM_API StateError : public Error {
   bool retryable_;
 };
 
+namespace detail {
+
+/// What its message says before the effect.
+inline std::string reason(const StateError& error) {
+  std::string text = error.what();
+  text.resize(text.size() - std::string_view(" ()").size() - to_string(error.effect()).size());
+  return text;
+}
+
+}  // namespace detail
+
 /// What the functions give that do not throw.
 template <class T>
 using StateResult = Result<T, StateError>;

@@ -1,12 +1,17 @@
-// What every backend of text has in common: how a stored value is read. Needs simdjson.
+// What every backend of text has in common: how a stored value is read, and calculated with. Needs simdjson.
 #pragma once
 
 #include <atom/config.hpp>
+#include <atom/detail/json_writer.hpp>
+#include <atom/detail/type_ops.hpp>
 #include <atom/json_reader.hpp>
+#include <atom/state/any_equation.hpp>
 #include <atom/state/backend.hpp>
 #include <atom/state/error.hpp>
 #include <atom/state/type.hpp>
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -54,6 +59,33 @@ class TextBackend : public Backend {
  public:
   StateResult<detail::SharedValue> read_value(const detail::TypeOps& type, const StoredValue& stored) const override {
     return detail::read_stored(type, stored);
+  }
+
+ protected:
+  /// What a command's equations make of a value: nothing if all of them fail, or one does in a batch of all or nothing.
+  struct Made {
+    std::optional<StateErrorCode> error = {};
+    std::optional<StoredValue> value = {};
+  };
+  Made calculate(BatchMode mode, const Command& command, const StoredValue& start) const {
+    const detail::TypeOps& type = *command.type;
+    const StateResult<detail::SharedValue> before = read_value(type, start);
+    if (!before) return {.error = before.error().code()};
+    const std::shared_ptr<void> value = detail::copy_value(type, before->get());
+    Made made;
+    bool has_changed = false;
+    for (const AnyEquation* equation : command.equations) {
+      const std::optional<StateErrorCode> failed = equation->apply_to(value.get());
+      if (failed && mode == BatchMode::all_or_nothing) made.error = failed;
+      has_changed = has_changed || !failed;
+    }
+    if (made.error || !has_changed) return made;
+    detail::JsonWriter writer;
+    type.write(value.get(), writer);
+    if (!writer.left_out().empty()) made.error = StateErrorCode::not_finite;
+    if (writer.text().size() > traits().most_value_bytes) made.error = StateErrorCode::too_large;
+    if (!made.error) made.value = StoredValue{std::string(writer.text()), type.version};
+    return made;
   }
 };
 

@@ -4,6 +4,7 @@
 
 #include <atom/backend/detail/postgres_error.hpp>
 #include <atom/backend/detail/postgres_statements.hpp>
+#include <atom/backend/detail/waiting.hpp>
 #include <atom/config.hpp>
 #include <atom/detail/utf8.hpp>
 #include <atom/state/backend.hpp>
@@ -16,7 +17,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -267,14 +267,8 @@ class PostgresConnection {
   }
   /// Waits until the socket can be read or, if `writes`, written. Whether it can.
   static bool wait(int socket, bool reads, bool writes, Deadline deadline) {
-    for (;;) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-      if (left <= 0) return false;
-      pollfd wanted{socket, static_cast<short>((reads ? POLLIN : 0) | (writes ? POLLOUT : 0)), 0};
-      const int found = ::poll(&wanted, 1, static_cast<int>(std::min<std::int64_t>(left, 60'000)));
-      if (found > 0) return true;
-      if (found < 0 && errno != EINTR) return true;  // the next use of it says what is wrong
-    }
+    pollfd wanted{socket, static_cast<short>((reads ? POLLIN : 0) | (writes ? POLLOUT : 0)), 0};
+    return wait_for(&wanted, 1, deadline);
   }
   bool is_readable() const noexcept {
     pollfd wanted{socket(), POLLIN, 0};

@@ -3,15 +3,14 @@
 
 #include <atom/backend/detail/change_queue.hpp>
 #include <atom/backend/detail/postgres_connection.hpp>
+#include <atom/backend/detail/waiting.hpp>
 #include <atom/config.hpp>
 #include <atom/detail/segment.hpp>
 #include <atom/state/backend.hpp>
 #include <atom/state/error.hpp>
 #include <atom/state/scope.hpp>
 
-#include <fcntl.h>
 #include <poll.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -43,36 +42,6 @@ inline void add_to_postgres_notice(std::string& notice, const Scope& scope, std:
     notice += ' ' + std::string(postgres_notice_of_all);
   }
 }
-
-/// What a thread can wait for together with a socket. Rung by any thread.
-class PostgresBell {
- public:
-  PostgresBell() {
-    is_good_ = ::pipe(ends_) == 0;
-    for (const int end : ends_) {
-      is_good_ = is_good_ && ::fcntl(end, F_SETFL, O_NONBLOCK) == 0 && ::fcntl(end, F_SETFD, FD_CLOEXEC) == 0;
-    }
-  }
-  PostgresBell(const PostgresBell&) = delete;
-  PostgresBell& operator=(const PostgresBell&) = delete;
-  ~PostgresBell() {
-    for (const int end : ends_) {
-      if (end >= 0) ::close(end);
-    }
-  }
-  explicit operator bool() const noexcept { return is_good_; }
-  void ring() noexcept { [[maybe_unused]] const auto written = ::write(ends_[1], "!", 1); }  // full: it has rung
-  void stop() noexcept {
-    char some[64];
-    while (::read(ends_[0], some, sizeof(some)) > 0) {
-    }
-  }
-  int socket() const noexcept { return ends_[0]; }
-
- private:
-  int ends_[2] = {-1, -1};
-  bool is_good_ = false;
-};
 
 class PostgresFeed;
 
@@ -179,17 +148,16 @@ class PostgresFeed final : public Feed {
     }
   }
   void wait(Deadline deadline) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
     const short also = connection_.has_more_to_send() ? POLLOUT : 0;
     pollfd both[] = {{bell_.socket(), POLLIN, 0}, {connection_.socket(), static_cast<short>(POLLIN | also), 0}};
-    ::poll(both, 2, static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000)));
+    wait_for(both, 2, deadline);
   }
 
   PostgresConnection connection_;
   const std::string origin_;
   PostgresFeeds& feeds_;
   ChangeQueue own_;
-  PostgresBell bell_;
+  Bell bell_;
   std::string table_;
   Deadline next_beat_{};
 };

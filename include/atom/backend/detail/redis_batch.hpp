@@ -61,10 +61,7 @@ inline bool is_exact_in_redis(const ClampedSum& sum) noexcept {
 }
 /// Of the value itself: what it comes to, if the script can calculate it.
 inline std::optional<ClampedSum> redis_sum(const AnyEquation& equation) {
-  if (equation.size() != 1) return std::nullopt;
-  const EquationPart part = equation[0];
-  if (part.target().size() != 0) return std::nullopt;
-  const std::optional<ClampedSum> sum = ClampedSum::of(part);
+  const std::optional<ClampedSum> sum = ClampedSum::of(equation);
   return sum && is_exact_in_redis(*sum) ? sum : std::nullopt;
 }
 struct RedisSums {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atom/backend/detail/redis_url.hpp>
+#include <atom/backend/detail/waiting.hpp>
 #include <atom/config.hpp>
 #include <atom/state/backend.hpp>
 #include <atom/state/error.hpp>
@@ -257,7 +258,7 @@ class RedisConnection {
   /// Waits until there is something to read here or at the other file, or until the deadline.
   void wait_for_either(int other, Deadline deadline) {
     pollfd both[] = {{context_->fd, POLLIN, 0}, {other, POLLIN, 0}};
-    poll(both, 2, deadline);
+    wait_for(both, 2, deadline);
   }
   /// An answer, if it is there.
   RedisReply try_read() {
@@ -299,26 +300,13 @@ class RedisConnection {
     int fd_;
   };
 
-  static std::string reason(const StateError& error) {
-    const std::string text = error.what();
-    return text.substr(0, text.rfind(" ("));  // without the effect
-  }
   static std::string system_text(int code) { return std::system_category().message(code); }
 
   // ---- Waiting
 
-  /// Whether one of them is ready: if not, the deadline has passed.
-  static bool poll(pollfd* files, nfds_t count, Deadline deadline) {
-    for (;;) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-      const int ready = ::poll(files, count, static_cast<int>(std::clamp<std::int64_t>(left, 0, 1'000'000)));
-      if (ready > 0) return true;
-      if (left <= 0) return false;
-    }
-  }
   void wait(short events, Deadline deadline) const {
     pollfd file{context_->fd, events, 0};
-    if (!poll(&file, 1, deadline)) throw late();
+    if (!wait_for(&file, 1, deadline)) throw late();
   }
   StateError late() const { return failure(StateErrorCode::timed_out, "no answer before the deadline", true); }
   /// Of a connection that waits for no answer: the server has closed it.
@@ -406,7 +394,7 @@ class RedisConnection {
       // A socket of this machine whose queue is full says EAGAIN.
       if (errno != EINPROGRESS) return errno;
       pollfd file{socket.get(), POLLOUT, 0};
-      if (!poll(&file, 1, deadline)) return ETIMEDOUT;
+      if (!wait_for(&file, 1, deadline)) return ETIMEDOUT;
       int error = 0;
       socklen_t error_size = sizeof error;
       ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &error_size);

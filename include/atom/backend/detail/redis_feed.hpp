@@ -3,18 +3,15 @@
 
 #include <atom/backend/detail/redis_batch.hpp>
 #include <atom/backend/detail/redis_connection.hpp>
+#include <atom/backend/detail/waiting.hpp>
 #include <atom/config.hpp>
 #include <atom/state/backend.hpp>
 #include <atom/state/detail/home_process.hpp>
 #include <atom/state/error.hpp>
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,12 +23,6 @@ class RedisFeed final : public Feed {
  public:
   RedisFeed(const RedisConnection::Options& options, std::string stream, Deadline deadline)
       : connection_(options), stream_(std::move(stream)) {
-    if (::pipe(pipe_) != 0) pipe_[0] = pipe_[1] = -1;
-    for (const int end : pipe_) {
-      if (end < 0) continue;
-      ::fcntl(end, F_SETFD, FD_CLOEXEC);
-      ::fcntl(end, F_SETFL, O_NONBLOCK);
-    }
     try {
       connection_.open(deadline);
       seen_ = newest(deadline);
@@ -42,17 +33,12 @@ class RedisFeed final : public Feed {
   }
   RedisFeed(const RedisFeed&) = delete;
   RedisFeed& operator=(const RedisFeed&) = delete;
-  ~RedisFeed() override {
-    for (const int end : pipe_) {
-      if (end >= 0) ::close(end);
-    }
-  }
 
   std::optional<StateError> poll(FeedSink& sink, Deadline deadline) override {
     if (!home_.is_here()) {
       return StateError(StateErrorCode::closed, "Redis: the feed belongs to the process that this one was forked from");
     }
-    if (pipe_[0] < 0) return connection_.failure(StateErrorCode::unavailable, "no more files may be opened", true);
+    if (!bell_) return connection_.failure(StateErrorCode::unavailable, "no more files may be opened", true);
     for (bool is_again = false;; is_again = true) {
       try {
         follow(sink, deadline);
@@ -66,10 +52,7 @@ class RedisFeed final : public Feed {
       }
     }
   }
-  void wake() noexcept override {
-    const char any = 0;
-    [[maybe_unused]] const auto written = ::write(pipe_[1], &any, 1);
-  }
+  void wake() noexcept override { bell_.ring(); }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -79,7 +62,7 @@ class RedisFeed final : public Feed {
   static constexpr std::chrono::milliseconds patience{2000};
 
   void follow(FeedSink& sink, Deadline deadline) {
-    while (!is_woken()) {
+    while (!bell_.stop()) {
       if (!connection_.is_open()) resume(deadline);
       if (std::exchange(is_behind_, false)) sink.lost_track();
       if (!is_asked_) ask();
@@ -91,17 +74,11 @@ class RedisFeed final : public Feed {
         if (Clock::now() < deadline) continue;
       }
       if (Clock::now() >= deadline) return;
-      connection_.wait_for_either(pipe_[0], std::min(deadline, answers_by_));
+      connection_.wait_for_either(bell_.socket(), std::min(deadline, answers_by_));
       if (Clock::now() >= answers_by_) {
         throw connection_.failure(StateErrorCode::unavailable, "it does not answer any more", true);
       }
     }
-  }
-  bool is_woken() noexcept {
-    char any[64];
-    bool is_any = false;
-    while (::read(pipe_[0], any, sizeof any) > 0) is_any = true;
-    return is_any;
   }
 
   /// Connects again. It goes on where it was, if that has not been cut off; but as the server may be another one by
@@ -150,7 +127,7 @@ class RedisFeed final : public Feed {
   const HomeProcess home_;
   RedisConnection connection_;
   const std::string stream_;
-  int pipe_[2];            // written to by who wakes
+  Bell bell_;
   std::string seen_ = {};  // the last entry
   bool is_behind_ = true;  // something may have been missed
   bool is_asked_ = false;  // and waits for the answer

@@ -42,12 +42,6 @@ inline bool pause_before(const StateCore& core, unsigned failures, Deadline dead
   return true;
 }
 
-/// What its message says before the effect.
-inline std::string reason(const StateError& error) {
-  std::string text = error.what();
-  text.resize(text.size() - std::string_view(" ()").size() - to_string(error.effect()).size());
-  return text;
-}
 /// What a message calls it.
 inline std::string message_id(const StateNode& node) {
   return id_in_message(node.scope->scope, node.key());

@@ -629,13 +629,16 @@ TEST_CASE("A coroutine waits for commits, and goes on in a thread of the store's
       posted.push_back(std::move(work));
     };
   }
-  StateStore states{std::make_shared<atom::Memory>(), options};
+  const auto gate = std::make_shared<Gate>();
+  StateStore states{gate, options};
   std::atomic<int> done{0};
   std::thread::id resumed_in;
   Session session{states, client};
   {
     Task<void> task = commit_twice(states, session, done, resumed_in);
+    gate->open(false);  // what has come already is not waited for: it would go on here
     task.start();
+    gate->open(true);
     CHECK(soon([&] {
       std::vector<std::function<void()>> work;
       {

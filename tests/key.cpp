@@ -14,6 +14,7 @@ namespace {
 
 using atom::Key;
 using atom::detail::hash_key;
+using atom::detail::same_text;
 
 constexpr Key declared{"key.declared"};
 constexpr unsigned line_after = __LINE__;
@@ -46,6 +47,25 @@ TEST_CASE("a key is hashed by the compiler, as it is when the program runs") {
   const std::string text = "key.compiled";
   CHECK(hash_key(text) == compiled);
   STATIC_REQUIRE(declared.hash == hash_key("key.declared"));
+}
+
+TEST_CASE("texts of any length are the same if each byte is") {
+  std::string text;
+  for (std::size_t size = 0; size <= 40; ++size) {
+    std::string other = text;
+    CHECK(same_text(text, other));
+    CHECK_FALSE(same_text(text, text + '\0'));
+    bool differs = true;
+    for (char& byte : other) {
+      byte = static_cast<char>(byte ^ 0x80);
+      differs = differs && !same_text(text, other);
+      byte = static_cast<char>(byte ^ 0x80);
+    }
+    CHECK(differs);
+    text += static_cast<char>('a' + size);
+  }
+  STATIC_REQUIRE(same_text("compiled text", "compiled text"));
+  STATIC_REQUIRE_FALSE(same_text("compiled text", "compiled test"));
 }
 
 TEST_CASE("a key of any length is hashed by the compiler, as it is when the program runs") {

@@ -47,6 +47,18 @@ constexpr std::uint32_t hash_key(std::string_view key) noexcept {
   return static_cast<std::uint32_t>((hash * multiplier) >> 32);
 }
 
+/// The same as ==, without a call for the few bytes that a key has.
+constexpr bool same_text(std::string_view a, std::string_view b) noexcept {
+  if (a.size() != b.size()) return false;
+  std::size_t size = a.size();
+  const char* mine = a.data();
+  const char* theirs = b.data();
+  for (; size > 8; mine += 8, theirs += 8, size -= 8) {
+    if (word_of(mine, 8) != word_of(theirs, 8)) return false;
+  }
+  return word_of(mine, size) == word_of(theirs, size);
+}
+
 }  // namespace detail
 
 /// The name of an atom, together with the place that defines it. Made from any text, on its own.

@@ -60,17 +60,16 @@ void add_reading() {
 
 // ---- Among a million
 
-constexpr std::size_t scopes = 1000;
-constexpr std::size_t keys = 1000;
+constexpr std::size_t million = 1'000'000;
 
 /// What `make(scope, key)` made of a thousand of them, at random.
 template <class Make>
-auto wanted(Make make) {
+auto wanted(std::size_t scopes, Make make) {
   std::mt19937 random(1);
   std::vector<decltype(make(std::size_t(), std::size_t()))> all;
   for (int i = 0; i < 1024; ++i) {
     const std::size_t scope = random() % scopes;
-    all.push_back(make(scope, random() % keys));
+    all.push_back(make(scope, random() % (million / scopes)));
   }
   return all;
 }
@@ -81,8 +80,8 @@ atom::Scope scope_of(std::size_t scope) {
   return atom::Scope::client(std::to_string(scope));
 }
 
-/// A million of them, and how many bytes each takes.
-template <class Filled>
+/// A million of them in so many scopes, and how many bytes each takes.
+template <class Filled, std::size_t scopes>
 struct Million {
   Filled filled;
   double bytes_of_each;
@@ -96,15 +95,15 @@ struct Million {
   Million() : bytes_of_each(0) {
     const std::size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
     for (std::size_t scope = 0; scope < scopes; ++scope) {
-      for (std::size_t key = 0; key < keys; ++key) filled.add(scope, key);
+      for (std::size_t key = 0; key < million / scopes; ++key) filled.add(scope, key);
     }
     const std::size_t after = mallinfo2().uordblks + mallinfo2().hblkhd;
-    bytes_of_each = static_cast<double>(after - before) / (scopes * keys);
+    bytes_of_each = static_cast<double>(after - before) / million;
   }
 };
 
 struct States {
-  mutable atom::StateStore store{{.states_per_scope = keys}};
+  mutable atom::StateStore store;
   void add(std::size_t scope, std::size_t key) {
     store.create_state<int>(1, {.key = key_of(key), .scope = scope_of(scope)});
   }
@@ -130,19 +129,21 @@ void look_up_all(benchmark::State& state, const Wanted& wanted, LookUp look_up) 
   }
   bench::operations(state, wanted.size());
 }
+template <std::size_t scopes>
 void add_lookup() {
-  bench::add("states/million/store", [](benchmark::State& state) {
-    const auto& [states, bytes] = Million<States>::get();
-    const auto options = wanted([](std::size_t scope, std::size_t key) {
+  const std::string prefix = "states/million/" + std::to_string(scopes) + "/";
+  bench::add(prefix + "store", [](benchmark::State& state) {
+    const auto& [states, bytes] = Million<States, scopes>::get();
+    const auto options = wanted(scopes, [](std::size_t scope, std::size_t key) {
       return atom::StateOptions{.key = key_of(key), .scope = scope_of(scope)};
     });
-    look_up_all(state, options, [&](const auto& name) { return states.store.get_state<int>(0, name).get(); });
+    look_up_all(state, options, [&](const auto& name) { return states.store.template get_state<int>(0, name).get(); });
     state.counters["bytes"] = bytes;
   });
-  bench::add("states/million/tbb", [](benchmark::State& state) {
-    const Map& map = Million<Map>::get().filled;
-    const auto names =
-        wanted([](std::size_t scope, std::size_t key) { return Map::Name(scope_of(scope).text(), key_of(key)); });
+  bench::add(prefix + "tbb", [](benchmark::State& state) {
+    const Map& map = Million<Map, scopes>::get().filled;
+    const auto names = wanted(
+        scopes, [](std::size_t scope, std::size_t key) { return Map::Name(scope_of(scope).text(), key_of(key)); });
     look_up_all(state, names, [&](const auto& name) {
       Map::Names::const_accessor found;
       return map.map.find(found, name) ? found->second : 0;
@@ -153,7 +154,8 @@ void add_lookup() {
 const bench::Registration all([] {
   for (const int threads : {1, 2}) add_updates(threads);
   add_reading();
-  add_lookup();
+  add_lookup<50'000>();
+  add_lookup<1'000>();
 });
 
 }  // namespace

@@ -1074,15 +1074,22 @@ MUTANTS = [
     Mutant(
         "a state goes with its last handle though it has a value",
         "state/detail/node.hpp",
-        "    if (raw_version() <= 0) [[unlikely]]\n      references.fetch_add(1, std::memory_order_relaxed);",
+        "    if (raw_version() <= 0) [[unlikely]]\n      references.add();",
         "",
         ["state/detail/table.cpp", "contract/states.cpp"],
     ),
     Mutant(
         "a state whose value has ended is held by it for ever",
         "state/detail/node.hpp",
-        "    references.fetch_sub(1, std::memory_order_relaxed);\n",
+        "    references.drop();\n",
         "",
+        ["state/detail/table.cpp", "contract/states.cpp"],
+    ),
+    Mutant(
+        "a handle to a state that was found does not hold it",
+        "state/detail/table.hpp",
+        "    if (node) node->references.add_found();",
+        "    if (node) node->references.count();",
         ["state/detail/table.cpp", "contract/states.cpp"],
     ),
     Mutant(
@@ -1295,16 +1302,19 @@ MUTANTS = [
     Mutant(
         "an increment is a load and a store",
         "state/state.hpp",
-        "      if (locked.is_simple()) [[likely]] {\n        T value = node_->template value<T>();",
-        "      if (locked.is_simple()) [[likely]] {\n        node_->unlock();\n        std::this_thread::yield();\n"
-        "        T value = node_->template read<T>();\n        std::this_thread::yield();\n        node_->lock();",
+        "      const detail::NodeLock lock(*node_);\n      if (is_simple_to_write()) [[likely]] {\n"
+        "        T value = node_->template value<T>();",
+        "      detail::NodeLock lock(*node_);\n      if (is_simple_to_write()) [[likely]] {\n"
+        "        lock.unlock();\n        std::this_thread::yield();\n"
+        "        T value = node_->template read<T>();\n        std::this_thread::yield();\n"
+        "        lock = detail::NodeLock(*node_);",
         ["contract/threads.cpp"],
     ),
     Mutant(
         "a handle writes to a store that is gone",
         "state/state.hpp",
-        "!node_.has(not_simple_to_read | Node::heard)",
-        "!node_.has((not_simple_to_read | Node::heard) & ~Node::closed)",
+        "!node_->has(not_simple_to_read | Node::heard)",
+        "!node_->has((not_simple_to_read | Node::heard) & ~Node::closed)",
         ["contract/listeners.cpp"],
         memory=True,
     ),

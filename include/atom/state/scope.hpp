@@ -6,6 +6,7 @@
 #include <atom/config.hpp>
 #include <atom/detail/segment.hpp>
 #include <atom/detail/utf8.hpp>
+#include <atom/key.hpp>
 #include <atom/state/error.hpp>
 
 #include <compare>
@@ -142,7 +143,9 @@ class Scope {
   /// Of the text, computed once. It may differ from run to run, so it is neither stored nor sent.
   std::size_t hash() const noexcept { return hash_; }
 
-  friend bool operator==(const Scope& a, const Scope& b) noexcept { return a.hash_ == b.hash_ && a.text_ == b.text_; }
+  friend bool operator==(const Scope& a, const Scope& b) noexcept {
+    return a.hash_ == b.hash_ && detail::same_text(a.text_, b.text_);
+  }
   /// By text, byte by byte.
   friend std::strong_ordering operator<=>(const Scope& a, const Scope& b) noexcept { return a.text_ <=> b.text_; }
 

@@ -108,9 +108,9 @@ class State {
   StateResult<std::int64_t> try_set(T next) {
     if (auto closed = closed_error()) return *std::move(closed);
     if constexpr (detail::inside_node<T>) {
-      const Locked locked(*node_);
-      if (locked.is_simple()) [[likely]]
-        return locked.put(core(), next);
+      const detail::NodeLock lock(*node_);
+      if (is_simple_to_write()) [[likely]]
+        return put(next);
     }
     auto shared = std::make_shared<const T>(std::move(next));
     if (!core().engine) return *core().write(*node_, std::move(shared), std::nullopt);
@@ -242,37 +242,27 @@ class State {
   friend class StateStore;
   friend class AnyState;
   using Node = detail::StateNode;
-  static constexpr std::uint32_t not_simple_to_read = Node::timed | Node::closed | Node::remote;
+  static constexpr int not_simple_to_read = Node::timed | Node::closed | Node::remote;
 
   explicit State(detail::NodeReference node) noexcept : node_(std::move(node)) {}
 
-  /// For as long as a small value is looked at and written.
-  class Locked {
-   public:
-    explicit Locked(Node& node) noexcept : node_(node) { node_.lock(); }
-    Locked(const Locked&) = delete;
-    Locked& operator=(const Locked&) = delete;
-    ~Locked() { node_.unlock(); }
-    /// Whether there is nothing but the value to be minded.
-    bool is_simple() const noexcept { return !node_.has(not_simple_to_read | Node::heard); }
-    std::int64_t put(detail::StateCore& core, const T& value) const noexcept {
-      const std::int64_t version = core.version_after(node_.raw_version());
-      node_.put(value, version);
-      return version;
-    }
-
-   private:
-    Node& node_;
-  };
+  /// While the node is locked: whether there is nothing but the value to be minded.
+  bool is_simple_to_write() const noexcept { return !node_->has(not_simple_to_read | Node::heard); }
+  /// While it is locked, a small value. Returns its version.
+  std::int64_t put(const T& value) noexcept {
+    const std::int64_t version = core().version_after(node_->raw_version());
+    node_->put(value, version);
+    return version;
+  }
   /// What came of it, if it could be done where it lies.
   template <class E>
   std::optional<T> apply_simply([[maybe_unused]] const E& equation) {
     if constexpr (detail::inside_node<T>) {
-      const Locked locked(*node_);
-      if (locked.is_simple()) [[likely]] {
+      const detail::NodeLock lock(*node_);
+      if (is_simple_to_write()) [[likely]] {
         T value = node_->template value<T>();
         if (!apply_to(equation, value)) [[likely]] {
-          locked.put(core(), value);
+          put(value);
           return value;
         }
       }

@@ -18,6 +18,7 @@ namespace state_core_test {
 namespace {
 
 using atom::Scope;
+using atom::detail::NodeLock;
 using atom::detail::NodeReference;
 using atom::detail::OwnedNode;
 using atom::detail::StateCore;
@@ -46,8 +47,7 @@ std::shared_ptr<StateListener> listen(StateCore& core, const NodeReference& node
 bool is_unlocked(const NodeReference& node) {
   return std::async(std::launch::async,
                     [&] {
-                      node->lock();
-                      node->unlock();
+                      NodeLock(*node).unlock();
                       const std::unique_lock lock(atom::detail::extras_of(*node).mutex, std::try_to_lock);
                       return lock.owns_lock();
                     })

@@ -20,6 +20,7 @@ namespace state_node_test {
 namespace {
 
 using atom::detail::inside_node;
+using atom::detail::NodeLock;
 using atom::detail::SharedValue;
 using atom::detail::StateNode;
 
@@ -72,18 +73,18 @@ void comes_back() {
     const auto node = make(start);
     CHECK(node->template read<Bytes<size>>() == start);
     CHECK(node->version() == 0);
-    node->lock();
+    NodeLock lock(*node);
     node->put(other, 7);
     CHECK(node->template value<Bytes<size>>() == other);
-    node->unlock();
+    lock.unlock();
     std::int64_t version = 0;
     CHECK(node->template read<Bytes<size>>(&version) == other);
     CHECK(version == 7);
     CHECK(*std::static_pointer_cast<const Bytes<size>>(node->initial()) == start);
     SharedValue gone;
-    node->lock();
+    lock = NodeLock(*node);
     node->clear(gone, node->raw_version());
-    node->unlock();
+    lock.unlock();
     CHECK(node->template read<Bytes<size>>(&version) == start);
     CHECK(version == 0);
     CHECK(node->raw_version() == -7);
@@ -168,12 +169,11 @@ TEST_CASE("nobody reads half of a value that lies in the node, nor another one's
   support::in_threads(4, [&](std::size_t thread) {
     if (thread < 2) {
       for (int i = 0; i < 3000; ++i) {
-        node->lock();
+        const NodeLock lock(*node);
         const std::int64_t version = node->raw_version() + 1;
         Value value;
         value.fill(version);
         node->put(value, version);
-        node->unlock();
       }
       --writing;
       return;

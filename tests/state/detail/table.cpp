@@ -69,7 +69,8 @@ TEST_CASE("a pointer table finds what is in it and nothing else, whatever came a
     right = right && table.size() == count;
   }
   CHECK(right);
-  std::size_t taken = 0, walked = 0, step = 0;
+  std::size_t taken = 0, walked = 0;
+  std::uint32_t step = 0;
   table.for_each([&](const Number& number) { taken += in_it[number.value]; });
   CHECK(taken == count);
   for (std::size_t i = 0; i < table.places(); ++i) walked += table.next(step) != nullptr;

@@ -100,19 +100,14 @@ class StateCore {
 
   SeenValue look(StateNode& node) {
     SharedValue gone;
-    node.lock();
+    NodeLock lock(node);
     end_if_over(node, gone);
     const std::int64_t version = node.raw_version();
-    if (!node.has(StateNode::inside)) {
-      SharedValue value = node.shared();
-      touch(node, version);
-      node.unlock();
-      return {std::move(value), version};
-    }
+    touch(node, version);
+    if (!node.has(StateNode::inside)) return {node.shared(), version};
     alignas(std::uint64_t) std::byte copy[64];
     node.copy_to(copy);
-    touch(node, version);
-    node.unlock();
+    lock.unlock();
     return {copy_value(node.type(), copy), version};
   }
 
@@ -120,11 +115,9 @@ class StateCore {
   std::int64_t version(StateNode& node) noexcept {
     if (!node.has(StateNode::timed)) return node.version();
     SharedValue gone;
-    node.lock();  // so that whoever reads meanwhile brings nothing back that was over here
+    const NodeLock lock(node);  // so that whoever reads meanwhile brings nothing back that was over here
     end_if_over(node, gone);
-    const std::int64_t version = node.version();
-    node.unlock();
-    return version;
+    return node.version();
   }
 
   /// Makes `next` the value, if the version is still `expected` (or whatever it is); an empty one ends it. The version
@@ -134,13 +127,10 @@ class StateCore {
     SharedValue gone;    // let go when nothing is locked any more
     SharedValue before;  // likewise
     std::unique_lock<std::mutex> order;
-    lock(node, order);
+    NodeLock lock = lock_in_order(node, order);
     end_if_over(node, gone);
     const std::int64_t version = node.raw_version();
-    if ((expected && *expected != version) || (!next && version <= 0)) {
-      node.unlock();
-      return std::nullopt;
-    }
+    if ((expected && *expected != version) || (!next && version <= 0)) return std::nullopt;
     std::int64_t now = 0;
     if (next) {
       now = version_after(version);
@@ -150,7 +140,7 @@ class StateCore {
     } else {
       end(node, before);
     }
-    node.unlock();
+    lock.unlock();
     if (order && add_news(node, next ? std::move(next) : std::move(ended))) {
       tell(node, *node.extras.load(std::memory_order_acquire), order);
     }
@@ -171,7 +161,8 @@ class StateCore {
     std::sort(steps.begin(), steps.end(), [](const Step& a, const Step& b) { return &*a.node < &*b.node; });
     std::vector<SharedValue> gone(2 * steps.size());
     std::vector<std::unique_lock<std::mutex>> orders(steps.size());
-    lock_all(steps, orders);
+    std::vector<NodeLock> locks(steps.size());
+    lock_all(steps, orders, locks);
     Step* conflict = nullptr;
     for (std::size_t i = 0; i < steps.size() && !conflict; ++i) {
       end_if_over(*steps[i].node, gone[i]);
@@ -191,7 +182,7 @@ class StateCore {
         end(node, before);
       }
     }
-    for (const Step& step : steps) step.node->unlock();
+    for (NodeLock& lock : locks) lock.unlock();
     if (conflict) return conflict;
     for (std::size_t i = 0; i < steps.size(); ++i) {
       StateNode& node = *steps[i].node;
@@ -221,7 +212,7 @@ class StateCore {
     SharedValue ended = next ? nullptr : node.initial();
     SharedValue before;  // let go when nothing is locked any more
     std::unique_lock<std::mutex> order;
-    lock(node, order);
+    NodeLock lock = lock_in_order(node, order);
     const std::int64_t known = node.raw_version();
     const bool is_latest = asked && asked->known == known;
     bool counts = false;
@@ -238,7 +229,7 @@ class StateCore {
     } else if (counts) {
       end(node, before, version);
     }
-    node.unlock();
+    lock.unlock();
     return counts && order && add_news(node, next ? std::move(next) : std::move(ended));
   }
   /// Calls the listeners with what was accepted.
@@ -278,9 +269,8 @@ class StateCore {
     StateExtras& extras = extras_of(node);
     const std::lock_guard lock(extras.mutex);
     extras.listen(std::move(listener));
-    node.lock();
+    const NodeLock node_lock(node);
     node.add(StateNode::heard);
-    node.unlock();
   }
   static void forget(StateNode& node, const StateListener& listener) noexcept {
     StateExtras& extras = *node.extras.load(std::memory_order_acquire);
@@ -301,27 +291,27 @@ class StateCore {
 
  private:
   /// Locks the node, and before it, where it has listeners, their order.
-  static void lock(StateNode& node, std::unique_lock<std::mutex>& order) {
+  static NodeLock lock_in_order(StateNode& node, std::unique_lock<std::mutex>& order) {
     for (;;) {
       if (node.has(StateNode::heard) && !order) order = std::unique_lock(extras_of(node).mutex);
-      node.lock();
-      if (order || !node.has(StateNode::heard)) return;
-      node.unlock();  // somebody has begun to listen just now
-    }
+      NodeLock lock(node);
+      if (order || !node.has(StateNode::heard)) return lock;
+    }  // else somebody has begun to listen just now
   }
   /// All of them, each order before any node, both by address.
-  static void lock_all(std::vector<Step>& steps, std::vector<std::unique_lock<std::mutex>>& orders) {
+  static void lock_all(std::vector<Step>& steps, std::vector<std::unique_lock<std::mutex>>& orders,
+                       std::vector<NodeLock>& locks) {
     for (;;) {
       for (std::size_t i = 0; i < steps.size(); ++i) {
         if (steps[i].node->has(StateNode::heard)) orders[i] = std::unique_lock(extras_of(*steps[i].node).mutex);
       }
       bool all = true;
       for (std::size_t i = 0; i < steps.size(); ++i) {
-        steps[i].node->lock();
+        locks[i] = NodeLock(*steps[i].node);
         all = all && (orders[i] || !steps[i].node->has(StateNode::heard));
       }
       if (all) return;
-      for (const Step& step : steps) step.node->unlock();
+      for (NodeLock& lock : locks) lock.unlock();
       for (auto& order : orders) order = {};  // somebody has begun to listen just now
     }
   }
@@ -389,7 +379,7 @@ inline OwnedNode make_state_node(const StateCore& core, const StateOptions& opti
 
 inline void NodeReference::release_last(StateNode& node) noexcept {
   if (!node.has(StateNode::closed)) return node.scope->core.table.release_last(node);
-  if (node.references.fetch_sub(1, std::memory_order_acq_rel) == 1) node.free();
+  if (node.references.drop() == 0) node.free();
 }
 
 }  // namespace atom::inline v0_1::detail

@@ -36,12 +36,63 @@ constexpr bool lies_inside(bool trivial, std::size_t size, std::size_t align) no
 template <class T>
 inline constexpr bool inside_node = lies_inside(std::is_trivially_copyable_v<T>, sizeof(T), alignof(T));
 
+/// How many hold a node: each handle, and its value. It is the sum of two numbers. The first changes only while the
+/// node's part of the table is locked, so that finding a state takes no atomic step beside that of the lock.
+class References {
+ public:
+  /// While the part is locked.
+  void add_found() noexcept { found_.store(found_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
+  void add() noexcept { others_.fetch_add(1, std::memory_order_relaxed); }
+  /// How many are left, if the part is locked or the node is no longer to be found.
+  std::uint32_t drop() noexcept {
+    const std::uint32_t found = found_.load(std::memory_order_relaxed);
+    return found + others_.fetch_sub(1, std::memory_order_acq_rel) - 1;
+  }
+  /// Drops one, if certainly more than `least` are there. Whether it did.
+  bool drop_above(std::int32_t least) noexcept {
+    const std::uint32_t found = found_.load(std::memory_order_relaxed);  // since then it may have grown, at most
+    std::uint32_t others = others_.load(std::memory_order_relaxed);
+    while (static_cast<std::int32_t>(found + others) > least) {
+      if (others_.compare_exchange_weak(others, others - 1, std::memory_order_acq_rel)) return true;
+    }
+    return false;
+  }
+  /// While the part is locked.
+  std::uint32_t count() const noexcept {
+    return found_.load(std::memory_order_relaxed) + others_.load(std::memory_order_acquire);
+  }
+
+ private:
+  std::atomic<std::uint32_t> found_{0};
+  std::atomic<std::uint32_t> others_{1};  // less those that have gone
+};
+
+/// For as long as a node is looked at or written by one thread.
+class NodeLock {
+ public:
+  NodeLock() noexcept = default;  // of none
+  explicit NodeLock(StateNode& node) noexcept;
+  NodeLock(NodeLock&& other) noexcept : node_(std::exchange(other.node_, nullptr)), sequence_(other.sequence_) {}
+  NodeLock& operator=(NodeLock&& other) noexcept {
+    unlock();
+    node_ = std::exchange(other.node_, nullptr);
+    sequence_ = other.sequence_;
+    return *this;
+  }
+  ~NodeLock() { unlock(); }
+  void unlock() noexcept;
+
+ private:
+  StateNode* node_ = nullptr;
+  std::uint32_t sequence_ = 0;  // what it was before
+};
+
 /// After it in memory: the value, what it is without one, and the key.
 class StateNode {
  public:
   using Word = std::atomic<std::uint64_t>;
   /// What makes an operation take the long way.
-  enum Flag : std::uint16_t {
+  enum Flag : std::uint8_t {
     timed = 1u << 0,     // has a time to live
     heard = 1u << 1,     // has listeners
     remote = 1u << 2,    // what lies here is a copy of what a database has
@@ -63,8 +114,7 @@ class StateNode {
     SharedValue shared = inside_it ? nullptr : copy_value(type, initial);
     void* const memory = ::operator new(sizeof(StateNode) + payload + key.size());
     auto* const node =
-        ::new (memory) StateNode(type, static_cast<std::uint16_t>(key.size()),
-                                 (inside_it ? std::uint32_t{inside} : 0u) | (zeros ? std::uint32_t{plain} : 0u));
+        ::new (memory) StateNode(type, payload, key.size(), (inside_it ? inside : 0) | (zeros ? plain : 0));
     std::byte* const place = node->payload();
     std::memset(place, 0, payload);
     if (inside_it) {
@@ -77,20 +127,18 @@ class StateNode {
       ::new (place) SharedValue(shared);
       ::new (place + sizeof(SharedValue)) SharedValue(std::move(shared));
     }
-    std::memcpy(node->key_place(), key.data(), key.size());
+    std::memcpy(place + payload, key.data(), key.size());
     return node;
   }
   void free() noexcept;
 
-  std::string_view key() const noexcept { return {key_place(), key_size_}; }
+  std::string_view key() const noexcept {
+    return {reinterpret_cast<const char*>(payload() + words_before_key_ * sizeof(Word)), key_size_};
+  }
   const TypeOps& type() const noexcept { return type_; }
-  bool has(std::uint32_t flags) const noexcept { return flags_.load(std::memory_order_relaxed) & flags; }
-  void add(std::uint32_t flags) noexcept {
-    flags_.fetch_or(static_cast<std::uint16_t>(flags), std::memory_order_relaxed);
-  }
-  void remove(std::uint32_t flags) noexcept {
-    flags_.fetch_and(static_cast<std::uint16_t>(~flags), std::memory_order_relaxed);
-  }
+  bool has(int flags) const noexcept { return flags_.load(std::memory_order_relaxed) & flags; }
+  void add(int flags) noexcept { flags_.fetch_or(static_cast<std::uint8_t>(flags), std::memory_order_relaxed); }
+  void remove(int flags) noexcept { flags_.fetch_and(static_cast<std::uint8_t>(~flags), std::memory_order_relaxed); }
 
   /// Of the value; 0: there is none.
   std::int64_t version() const noexcept {
@@ -100,25 +148,13 @@ class StateNode {
 
   // ---- The value. What is written is written by one thread at a time, which has locked the node.
 
-  void lock() noexcept {
-    Backoff backoff;
-    for (;;) {
-      std::uint64_t sequence = sequence_.load(std::memory_order_relaxed);
-      if (!(sequence & 1) && sequence_.compare_exchange_weak(sequence, sequence + 1, std::memory_order_acquire,
-                                                             std::memory_order_relaxed)) [[likely]]
-        return;
-      backoff.wait();
-    }
-  }
-  void unlock() noexcept { sequence_.store(sequence_.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
-
   /// What it is now, with its version, without waiting for more than a write that is under way.
   template <class T>
     requires inside_node<T>
   T read(std::int64_t* version = nullptr) const noexcept {
     Backoff backoff;
     for (;;) {
-      const std::uint64_t before = sequence_.load(std::memory_order_acquire);
+      const std::uint32_t before = sequence_.load(std::memory_order_acquire);
       if (!(before & 1)) [[likely]] {
         const T value = read_words<T>(words());
         const std::int64_t its_version = version_.load(std::memory_order_acquire);
@@ -176,7 +212,7 @@ class StateNode {
       }
     }
     version_.store(-last, std::memory_order_release);
-    references.fetch_sub(1, std::memory_order_relaxed);
+    references.drop();
   }
   /// Not positive where there is no value: then it is minus the last version that there was.
   std::int64_t raw_version() const noexcept { return version_.load(std::memory_order_relaxed); }
@@ -187,11 +223,15 @@ class StateNode {
 
   ScopeEntry* scope = nullptr;                // null: not there yet, or the store is gone
   std::atomic<StateExtras*> extras{nullptr};  // made when they are needed, and then they stay
-  std::atomic<std::uint32_t> references{1};   // one of each handle, and one of the value
+  References references;
 
  private:
-  StateNode(const TypeOps& type, std::uint16_t key_size, std::uint32_t flags) noexcept
-      : flags_(static_cast<std::uint16_t>(flags)), key_size_(key_size), type_(type) {}
+  friend class NodeLock;
+  StateNode(const TypeOps& type, std::size_t payload, std::size_t key_size, int flags) noexcept
+      : flags_(static_cast<std::uint8_t>(flags)),
+        words_before_key_(static_cast<std::uint8_t>(payload / sizeof(Word))),
+        key_size_(static_cast<std::uint16_t>(key_size)),
+        type_(type) {}
   ~StateNode() = default;
 
   static constexpr std::size_t words_of(std::size_t size) noexcept { return (size + sizeof(Word) - 1) / sizeof(Word); }
@@ -205,19 +245,13 @@ class StateNode {
 
   void refer_if_new() noexcept {
     if (raw_version() <= 0) [[unlikely]]
-      references.fetch_add(1, std::memory_order_relaxed);
+      references.add();
   }
   std::byte* payload() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
   const std::byte* payload() const noexcept { return reinterpret_cast<const std::byte*>(this + 1); }
   Word* words() noexcept { return std::launder(reinterpret_cast<Word*>(payload())); }
   const Word* words() const noexcept { return std::launder(reinterpret_cast<const Word*>(payload())); }
   Word* initial_words() noexcept { return words() + words_of(type_.size); }
-  std::size_t payload_size() const noexcept {
-    const std::size_t room = has(inside) ? words_of(type_.size) * sizeof(Word) : sizeof(SharedValue);
-    return room * (has(plain) ? 1 : 2);
-  }
-  char* key_place() noexcept { return reinterpret_cast<char*>(payload() + payload_size()); }
-  const char* key_place() const noexcept { return reinterpret_cast<const char*>(payload() + payload_size()); }
 
   // Each word with acquire or release, rather than a fence for all: the same on x86, and ThreadSanitizer knows it.
   template <class T>
@@ -247,13 +281,35 @@ class StateNode {
     }
   }
 
-  // Beside the number of references, so that a node is a few words.
-  std::atomic<std::uint16_t> flags_;
+  /// Odd while it is locked, by an exchange rather than a comparison, which takes longer. The number that it was is
+  /// given to whoever locks it.
+  std::uint32_t lock() noexcept {
+    std::uint32_t sequence = sequence_.exchange(1, std::memory_order_acquire);
+    if (sequence & 1) [[unlikely]] {
+      Backoff backoff;
+      do {
+        while (sequence_.load(std::memory_order_relaxed) & 1) backoff.wait();
+        sequence = sequence_.exchange(1, std::memory_order_acquire);
+      } while (sequence & 1);
+    }
+    return sequence;
+  }
+  void unlock(std::uint32_t sequence) noexcept { sequence_.store(sequence + 2, std::memory_order_release); }
+
+  // All that is short side by side, so that a node is a few words.
+  std::atomic<std::uint8_t> flags_;
+  const std::uint8_t words_before_key_;
   const std::uint16_t key_size_;
-  Word sequence_{0};                      // odd: locked
-  std::atomic<std::int64_t> version_{0};  // not positive: there is no value, and this is minus the last version
+  std::atomic<std::uint32_t> sequence_{0};  // begins anew after 2^32, as that of Linux's seqlocks
+  std::atomic<std::int64_t> version_{0};    // not positive: there is no value, and this is minus the last version
   const TypeOps& type_;
 };
+
+inline NodeLock::NodeLock(StateNode& node) noexcept : node_(&node), sequence_(node.lock()) {}
+inline void NodeLock::unlock() noexcept {
+  if (node_) std::exchange(node_, nullptr)->unlock(sequence_);
+}
+
 static_assert(longest_key <= std::numeric_limits<std::uint16_t>::max());
 
 }  // namespace atom::inline v0_1::detail

@@ -19,9 +19,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <set>
 #include <string>
 #include <string_view>
@@ -30,7 +32,7 @@
 
 namespace atom::inline v0_1::detail {
 
-/// Pointers in an open-addressing table, half to three quarters full. Hash is of an item, and Same compares with what
+/// Pointers in an open-addressing table, half to four fifths full. Hash is of an item, and Same compares with what
 /// is looked for. Items are on the heap, so the lowest bits of a pointer are free: they hold four of the hash, and most
 /// of what is not looked for is passed by without being touched.
 template <class Item, class Hash>
@@ -38,7 +40,7 @@ class PointerTable {
  public:
   template <class Same>
   Item* find(std::uint32_t hash, Same same) const noexcept {
-    if (slots_.empty()) return nullptr;
+    if (places_ == 0) return nullptr;
     for (std::size_t i = home_of(hash); slots_[i].is_taken(); i = after(i)) {
       if (slots_[i].may_have(hash) && same(*slots_[i].item())) return slots_[i].item();
     }
@@ -46,9 +48,13 @@ class PointerTable {
   }
   /// Makes sure that one more `insert` needs no memory.
   void reserve_one() {
-    if (4 * (count_ + 1) <= 3 * slots_.size()) return;
+    if (5 * (std::uint64_t{count_} + 1) <= 4 * std::uint64_t{places_}) return;
+    // An odd number of pointers, and the word that most allocators put before them, take no place that lies idle.
+    const std::uint64_t more = std::max<std::uint64_t>(3, (std::uint64_t{places_} + places_ / 2) | 1);
+    if (more > std::numeric_limits<std::uint32_t>::max()) throw std::bad_alloc();
     PointerTable bigger;
-    bigger.slots_.resize(std::max<std::size_t>(4, slots_.size() + slots_.size() / 2));
+    bigger.slots_ = std::make_unique<Slot[]>(more);
+    bigger.places_ = static_cast<std::uint32_t>(more);
     for_each([&](Item& item) { bigger.insert(item); });
     *this = std::move(bigger);
   }
@@ -73,16 +79,16 @@ class PointerTable {
   std::size_t size() const noexcept { return count_; }
   template <class F>
   void for_each(F f) const {
-    for (const Slot& slot : slots_) {
-      if (slot.is_taken()) f(*slot.item());
+    for (std::size_t i = 0; i < places_; ++i) {
+      if (slots_[i].is_taken()) f(*slots_[i].item());
     }
   }
   /// For an endless walk over all places, which `step` counts: what lies in the next one, or null.
-  Item* next(std::size_t& step) const noexcept {
-    if (step >= slots_.size()) step = 0;
-    return slots_.empty() ? nullptr : slots_[step++].item();
+  Item* next(std::uint32_t& step) const noexcept {
+    if (step >= places_) step = 0;
+    return places_ == 0 ? nullptr : slots_[step++].item();
   }
-  std::size_t places() const noexcept { return slots_.size(); }
+  std::size_t places() const noexcept { return places_; }
 
  private:
   class Slot {
@@ -102,13 +108,14 @@ class PointerTable {
   };
 
   /// The share of the table that the hash is of all hashes, so that its size may be any.
-  std::size_t home_of(std::uint32_t hash) const noexcept { return (std::uint64_t{hash} * slots_.size()) >> 32; }
-  std::size_t after(std::size_t i) const noexcept { return i + 1 < slots_.size() ? i + 1 : 0; }
+  std::size_t home_of(std::uint32_t hash) const noexcept { return (std::uint64_t{hash} * places_) >> 32; }
+  std::size_t after(std::size_t i) const noexcept { return i + 1 < places_ ? i + 1 : 0; }
   std::size_t distance(std::size_t from, std::size_t to) const noexcept {
-    return to >= from ? to - from : to + slots_.size() - from;
+    return to >= from ? to - from : to + places_ - from;
   }
-  std::vector<Slot> slots_;
-  std::size_t count_ = 0;
+  std::unique_ptr<Slot[]> slots_;
+  std::uint32_t places_ = 0;
+  std::uint32_t count_ = 0;
 };
 
 struct NodeHash {
@@ -117,10 +124,10 @@ struct NodeHash {
 
 /// A scope, and the states in it.
 struct ScopeEntry {
-  StateCore& core;
   Scope scope;
+  StateCore& core;
   PointerTable<StateNode, NodeHash> states = {};
-  std::size_t next_to_sweep = 0;  // a slot of the states
+  std::uint32_t next_to_sweep = 0;  // a slot of the states
 };
 
 struct ScopeHash {
@@ -142,7 +149,7 @@ class NodeReference {
   /// Takes over one reference.
   explicit NodeReference(StateNode* node) noexcept : node_(node) {}
   NodeReference(const NodeReference& other) noexcept : node_(other.node_) {
-    if (node_) node_->references.fetch_add(1, std::memory_order_relaxed);
+    if (node_) node_->references.add();
   }
   NodeReference(NodeReference&& other) noexcept : node_(std::exchange(other.node_, nullptr)) {}
   NodeReference& operator=(NodeReference other) noexcept {
@@ -158,12 +165,10 @@ class NodeReference {
 
  private:
   static void release(StateNode& node) noexcept {
-    std::uint32_t references = node.references.load(std::memory_order_relaxed);
     // With these the node is held by its value alone, whose time may be over, or by nothing.
-    const std::uint32_t last = node.has(StateNode::timed) ? 2 : 1;
-    while (references > last) {
-      if (node.references.compare_exchange_weak(references, references - 1, std::memory_order_acq_rel)) return;
-    }
+    const std::int32_t last = node.has(StateNode::timed) ? 2 : 1;
+    if (node.references.drop_above(last)) [[likely]]
+      return;
     release_last(node);
   }
   static void release_last(StateNode& node) noexcept;
@@ -209,7 +214,7 @@ class StateTable {
       }
     } else {
       part.scopes.reserve_one();
-      entry = new ScopeEntry{core_, scope};
+      entry = new ScopeEntry{scope, core_};
       part.scopes.insert(*entry);
     }
     made->scope = entry;
@@ -287,7 +292,7 @@ class StateTable {
     Part& part = part_of(entry.scope);
     {
       const std::lock_guard lock(part.mutex);
-      const std::uint32_t left = node.references.fetch_sub(1, std::memory_order_acq_rel) - 1;
+      const std::uint32_t left = node.references.drop();
       if (left > 0 && (is_held(node) || !has_ended(node))) return;
       take_out(entry, node);
       forget_if_empty(part, entry);
@@ -325,7 +330,7 @@ class StateTable {
   struct alignas(64) Part {
     SpinLock mutex;
     PointerTable<ScopeEntry, ScopeHash> scopes;
-    std::size_t next_to_sweep = 0;
+    std::uint32_t next_to_sweep = 0;
   };
 
   Part& part_of(const Scope& scope) noexcept { return parts_[scope.hash() >> 58]; }
@@ -333,11 +338,11 @@ class StateTable {
     return part.scopes.find(ScopeHash::of(scope), [&](const ScopeEntry& entry) { return entry.scope == scope; });
   }
   static StateNode* find(const ScopeEntry& entry, std::string_view key) noexcept {
-    return entry.states.find(hash_key(key), [&](const StateNode& node) { return node.key() == key; });
+    return entry.states.find(hash_key(key), [&](const StateNode& node) { return same_text(node.key(), key); });
   }
   /// While the part is locked.
   static StateNode* hold(StateNode* node) noexcept {
-    if (node) node->references.fetch_add(1, std::memory_order_relaxed);
+    if (node) node->references.add_found();
     return node;
   }
   [[noreturn]] void too_many(const Scope& scope) const {
@@ -400,17 +405,15 @@ class StateTable {
   }
   /// By more than its value. While the part is locked: who does not hold it already cannot begin to.
   static bool is_held(StateNode& node) noexcept {
-    if (node.references.load(std::memory_order_acquire) != 1) return true;
-    node.lock();
-    const bool is_held = node.raw_version() <= 0 || node.references.load(std::memory_order_acquire) != 1;
-    node.unlock();
-    return is_held;
+    if (node.references.count() != 1) return true;
+    const NodeLock lock(node);
+    return node.raw_version() <= 0 || node.references.count() != 1;
   }
   static void orphan(StateNode& node) noexcept {
     const bool holds_itself = node.version() > 0;
     node.scope = nullptr;
     node.add(StateNode::closed);
-    if (holds_itself && node.references.fetch_sub(1, std::memory_order_acq_rel) == 1) node.free();
+    if (holds_itself && node.references.drop() == 0) node.free();
   }
 
   StateCore& core_;

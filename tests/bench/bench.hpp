@@ -40,6 +40,21 @@ T& hidden(T& object) {
   return *pointer;
 }
 
+/// What the program does as another process: `atom_bench --child NAME ARGUMENT`.
+struct Child {
+  std::string name;
+  void (*run)(const std::string& argument);
+};
+
+/// Those that were added with `add_child`.
+inline std::vector<Child>& children() {
+  static std::vector<Child> all;
+  return all;
+}
+inline void add_child(const std::string& name, void (*run)(const std::string& argument)) {
+  children().push_back({name, run});
+}
+
 /// A piece of work that returns what came of it, so that contenders can be compared.
 struct Call {
   std::string name;

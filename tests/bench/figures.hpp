@@ -13,7 +13,8 @@ enum class Measure {
   extra,        ///< our time less the other's
   time,         ///< our time
   allocations,  ///< how often a call of ours allocates
-  bytes         ///< how much memory one of ours takes
+  bytes,        ///< how much memory one of ours takes
+  round_trips   ///< how often one of ours goes to a server and back
 };
 
 /// A line of the table. Times are the least of all repetitions, in nanoseconds for one operation.
@@ -35,6 +36,8 @@ struct Group {
   std::string_view title;
   std::string_view prefix;
   std::vector<Figure> figures;
+  /// In a run that is not quick.
+  int repetitions = 60;
 };
 
 inline const std::vector<Group>& groups() {
@@ -186,6 +189,34 @@ inline const std::vector<Group>& groups() {
            {"get()", {}, "sqlite/get", {}, time},
            {"load()", {}, "sqlite/load", {}, time},
        }},
+      {"States in Redis, which writes nothing to its disk: apply(current + 1)",
+       "redis/",
+       {
+           {"64 threads, 1 state", "redis-benchmark -c 64 INCR", "redis/64/store", "redis/64/benchmark", ratio,
+            1 / 2.5},
+           {"256 coroutines, 1 state", "redis-benchmark -c 64 INCR", "redis/256/store", "redis/64/benchmark", ratio,
+            1 / 50.0},
+           {"4096 coroutines, 100,000 states", "redis-benchmark -c 4 -P 16 HINCRBY", "redis/many/store",
+            "redis/many/benchmark", ratio, 1 / 0.5},
+           {"one thread", "HINCRBY by hiredis", "redis/1/store", "redis/1/plain", ratio, 1 / 0.8},
+           {"session, 5 atoms, shared counter", {}, "redis/session", {}, round_trips, 2},
+           {"set() to on_change elsewhere", "median of 500", "redis/feed/median", {}, time},
+           {"set() to on_change elsewhere", "99th percentile", "redis/feed/99", {}, time},
+       },
+       20},
+      {"States in PostgreSQL, fsync and synchronous_commit on: apply(current + 1)",
+       "postgres/",
+       {
+           {"256 coroutines, 1 state", "pgbench -M prepared -c 64, 1 row", "postgres/256/store",
+            "postgres/hot/benchmark", ratio, 1 / 100.0},
+           {"256 coroutines, 10,000 states", "pgbench -c 64, 10,000 rows", "postgres/many/store",
+            "postgres/many/benchmark", ratio, 1 / 4.0},
+           {"one thread", "update by libpq, prepared", "postgres/1/store", "postgres/1/plain", ratio, 1 / 0.5},
+           {"session, 5 atoms, shared counter", {}, "postgres/session", {}, round_trips, 2},
+           {"set() to on_change elsewhere", "median of 500", "postgres/feed/median", {}, time},
+           {"set() to on_change elsewhere", "99th percentile", "postgres/feed/99", {}, time},
+       },
+       20},
   };
   return all;
 }

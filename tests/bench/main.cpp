@@ -30,11 +30,14 @@ constexpr std::string_view help =
 
 usage: atom_bench [options] [--benchmark_...]
 
-  --quick           a short run: a missed target is reported, but only an allocation too many is a failure
+  --quick           a short run: a missed target is reported, but only an allocation or a round trip too many
+                    is a failure
+  --only TEXT       only the groups whose benchmarks have names that begin so: redis/
   --markdown        print the table as Markdown
   --json FILE       also write all repetitions to FILE, as Google Benchmark does
   --calls           list what --repeat can run
   --repeat NAME N   run NAME N times and nothing else, for a profiler
+  --child NAME TEXT what a benchmark of two processes runs as the second one
   --help            print this
 
 Options that start with --benchmark_ go to Google Benchmark, such as --benchmark_repetitions=100.
@@ -44,10 +47,13 @@ Exit code: 0, or 1 if a target was missed, or 2 if the run itself went wrong.
 struct Options {
   bool quick = false;
   bool markdown = false;
+  std::string only;
   std::string json;
   bool list_calls = false;
   std::string repeated;
   std::uint64_t repetitions = 0;
+  std::string child;
+  std::string for_child;
   bool help = false;
   std::vector<std::string> for_google;
 };
@@ -65,6 +71,8 @@ Options read_options(int argc, char** argv) {
       options.quick = true;
     } else if (*argument == "--markdown") {
       options.markdown = true;
+    } else if (*argument == "--only") {
+      options.only = following();
     } else if (*argument == "--json") {
       options.json = following();
     } else if (*argument == "--calls") {
@@ -74,6 +82,9 @@ Options read_options(int argc, char** argv) {
       const std::string count = following();
       const auto [end, error] = std::from_chars(count.data(), count.data() + count.size(), options.repetitions);
       if (error != std::errc() || end != count.data() + count.size()) throw std::runtime_error(count + " is no number");
+    } else if (*argument == "--child") {
+      options.child = following();
+      options.for_child = following();
     } else if (*argument == "--help") {
       options.help = true;
     } else if (argument->starts_with("--benchmark_")) {
@@ -90,6 +101,7 @@ struct Result {
   std::optional<double> nanoseconds;  // of one operation, the least of all repetitions
   std::optional<double> allocations;
   std::optional<double> bytes;
+  std::optional<double> round_trips;
 };
 
 /// Keeps the results, and hands everything on to Google's JSON reporter if there is one.
@@ -122,6 +134,7 @@ class Collector final : public benchmark::BenchmarkReporter {
       result.nanoseconds = std::min(result.nanoseconds.value_or(nanoseconds), nanoseconds);
       result.allocations = counter("allocations");
       result.bytes = counter("bytes");
+      result.round_trips = counter("round trips");
     }
   }
 
@@ -175,6 +188,9 @@ Line measure(const Figure& figure, const Collector& results) {
   } else if (figure.measure == Measure::bytes) {
     outcome = results[figure.ours].bytes.value();
     line.ours = fmt::format("{:.0f} B", outcome);
+  } else if (figure.measure == Measure::round_trips) {
+    outcome = results[figure.ours].round_trips.value();
+    line.ours = fmt::format("{} trips", outcome);
   } else {
     const auto time = [&](std::string_view name, std::string_view alone) {
       const double nanoseconds = results[name].nanoseconds.value();
@@ -191,12 +207,12 @@ Line measure(const Figure& figure, const Collector& results) {
       const double theirs = time(figure.theirs, figure.theirs_alone);
       line.theirs = text(theirs, figure.theirs_alone);
       outcome = figure.measure == Measure::ratio ? ours / theirs : ours - theirs;
-      outcome_format = figure.measure == Measure::ratio ? "{:.2f}x" : "{:+.2f} ns";
+      outcome_format = figure.measure != Measure::ratio ? "{:+.2f} ns" : outcome < 0.1 ? "{:.2g}x" : "{:.2f}x";
     }
   }
   if (!outcome_format.empty()) line.outcome = fmt::format(fmt::runtime(outcome_format), outcome);
   if (figure.at_most) {
-    constexpr std::string_view formats[] = {"{:.3g}x", "{:+} ns", "{} ns", "{}", "{} B"};
+    constexpr std::string_view formats[] = {"{:.3g}x", "{:+} ns", "{} ns", "{}", "{} B", "{} trips"};
     line.target = fmt::format(fmt::runtime(formats[static_cast<int>(figure.measure)]), *figure.at_most);
     line.missed = outcome > *figure.at_most;
   }
@@ -218,7 +234,7 @@ void print_heading(const Group& group, bool markdown) {
 }
 
 void print(const Line& line, bool markdown) {
-  constexpr std::string_view as_text = "  {:<34}{:<28}{:>11}{:>11}{:>12}{:>9}  {}\n";
+  constexpr std::string_view as_text = "  {:<34}{:<36}{:>11}{:>11}{:>12}{:>9}  {}\n";
   constexpr std::string_view as_markdown = "| {} | {} | {} | {} | {} | {} | {} |\n";
   fmt::print(fmt::runtime(markdown ? as_markdown : as_text), line.figure->what, line.figure->against, line.ours,
              line.theirs, line.outcome, line.target, verdict(line));
@@ -244,10 +260,17 @@ int repeat(const std::string& name, std::uint64_t repetitions) {
   throw std::runtime_error("nothing to repeat is named " + name + "; --calls lists what is");
 }
 
-void initialize_google(const Options& options) {
+void run_child(const std::string& name, const std::string& argument) {
+  for (const bench::Child& child : bench::children()) {
+    if (child.name == name) return child.run(argument);
+  }
+  throw std::runtime_error("no child is named " + name);
+}
+
+void initialize_google(const Options& options, const Group& group) {
   std::vector<std::string> arguments{"atom_bench", "--benchmark_enable_random_interleaving=true"};
-  arguments.push_back(options.quick ? "--benchmark_repetitions=5" : "--benchmark_repetitions=60");
-  arguments.push_back(options.quick ? "--benchmark_min_time=0.002" : "--benchmark_min_time=0.002");
+  arguments.push_back(fmt::format("--benchmark_repetitions={}", options.quick ? 5 : group.repetitions));
+  arguments.push_back("--benchmark_min_time=0.002");
   arguments.insert(arguments.end(), options.for_google.begin(), options.for_google.end());
   std::vector<char*> pointers;
   for (std::string& argument : arguments) pointers.push_back(argument.data());
@@ -258,7 +281,6 @@ void initialize_google(const Options& options) {
 
 int measure_all(const Options& options) {
   compare_calls();
-  initialize_google(options);
   std::ofstream file;
   benchmark::JSONReporter json;
   if (!options.json.empty()) {
@@ -271,7 +293,9 @@ int measure_all(const Options& options) {
   fmt::print("Times are for one operation, the least of all repetitions, which are interleaved within each group.\n");
   std::vector<Line> missed;
   for (const Group& group : bench::groups()) {
+    if (!group.prefix.starts_with(options.only)) continue;
     print_heading(group, options.markdown);
+    initialize_google(options, group);
     benchmark::RunSpecifiedBenchmarks(&results, fmt::format("^{}", group.prefix));
     for (const Figure& figure : group.figures) {
       const Line line = measure(figure, results);
@@ -289,7 +313,8 @@ int measure_all(const Options& options) {
     fmt::print("{} {}: {}, and at most {} is wanted\n", options.markdown ? "*" : " ",
                figure.against.empty() ? what : what + ", against " + std::string(figure.against),
                line.outcome.empty() ? line.ours : line.outcome, line.target);
-    if (!options.quick || line.figure->measure == Measure::allocations) failed = true;
+    const bool is_exact = figure.measure == Measure::allocations || figure.measure == Measure::round_trips;
+    if (!options.quick || is_exact) failed = true;
   }
   return failed ? 1 : 0;
 }
@@ -305,6 +330,10 @@ int main(int argc, char** argv) {
     }
     if (options.list_calls) {
       for (const bench::Call& call : bench::calls()) fmt::print("{}\n", call.name);
+      return 0;
+    }
+    if (!options.child.empty()) {
+      run_child(options.child, options.for_child);
       return 0;
     }
     if (!options.repeated.empty()) return repeat(options.repeated, options.repetitions);

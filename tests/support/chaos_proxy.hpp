@@ -95,6 +95,8 @@ class ChaosProxy {
   /// How many faults of a kind there were that a client or the server has seen.
   std::size_t happened(Fault fault) const noexcept { return happened_[static_cast<std::size_t>(fault)]; }
   std::size_t requests() const noexcept { return requests_; }
+  /// How often a client has sent something, and then waited for an answer: what it sends before that counts once.
+  std::size_t round_trips() const noexcept { return round_trips_; }
   std::size_t connections() const noexcept { return connections_; }
 
  private:
@@ -179,6 +181,7 @@ class ChaosProxy {
     no_delay(client.get());
     std::string all;  // that the client has sent
     Fault fault = Fault::none;
+    bool is_answered = true;  // all that was sent until now
     while (!ends_) {
       pollfd both[] = {{client.get(), POLLIN, 0}, {server.get(), POLLIN, 0}};
       if (::poll(both, 2, 20) <= 0) continue;
@@ -186,10 +189,12 @@ class ChaosProxy {
       const std::string bytes = read_some(is_request ? client.get() : server.get());
       if (bytes.empty()) return;
       if (!is_request) {
+        is_answered = true;
         if (fault == Fault::lost_answer) return count(fault);
         write(client.get(), bytes, fault);
         continue;
       }
+      if (std::exchange(is_answered, false)) ++round_trips_;
       all += bytes;
       fault = next_fault();
       switch (fault) {
@@ -261,7 +266,7 @@ class ChaosProxy {
   int port_ = 0;
   std::atomic<bool> ends_ = false;
   std::array<std::atomic<std::size_t>, kinds> happened_{};
-  std::atomic<std::size_t> requests_ = 0, connections_ = 0;
+  std::atomic<std::size_t> requests_ = 0, round_trips_ = 0, connections_ = 0;
   std::mutex mutex_;  // of what follows
   std::minstd_rand random_;
   std::deque<Fault> script_;

@@ -70,6 +70,20 @@ class PostgresServer {
            std::string(more);
   }
   const std::string& folder() const noexcept { return folder_; }
+  /// The path of a program that comes with the server; empty: it is not installed.
+  static std::string program(std::string_view name) {
+    std::string newest;
+    std::error_code none;
+    for (const auto& version : std::filesystem::directory_iterator("/usr/lib/postgresql", none)) {
+      const std::string path = (version.path() / "bin" / name).string();
+      if (std::filesystem::exists(path, none) && path > newest) newest = path;
+    }
+    if (!newest.empty()) return newest;
+    for (const char* folder : {"/usr/bin/", "/usr/local/bin/", "/usr/local/pgsql/bin/"}) {
+      if (std::filesystem::exists(folder + std::string(name), none)) return folder + std::string(name);
+    }
+    return "";
+  }
 
   /// Starts it again. Returns when it answers.
   void start() {
@@ -141,19 +155,6 @@ class PostgresServer {
   void go_on() const { signal_all(SIGCONT); }
 
  private:
-  static std::string program(std::string_view name) {
-    std::string newest;
-    std::error_code none;
-    for (const auto& version : std::filesystem::directory_iterator("/usr/lib/postgresql", none)) {
-      const std::string path = (version.path() / "bin" / name).string();
-      if (std::filesystem::exists(path, none) && path > newest) newest = path;
-    }
-    if (!newest.empty()) return newest;
-    for (const char* folder : {"/usr/bin/", "/usr/local/bin/", "/usr/local/pgsql/bin/"}) {
-      if (std::filesystem::exists(folder + std::string(name), none)) return folder + std::string(name);
-    }
-    return "";
-  }
   pid_t launch(std::vector<std::string> command) const {
     const std::string log = folder_ + "/log";
     std::vector<char*> arguments;

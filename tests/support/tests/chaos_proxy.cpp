@@ -11,6 +11,8 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "support/backend_client.hpp"
@@ -101,6 +103,28 @@ TEST_CASE("a request that is lost does not arrive, one whose answer is lost does
   CHECK(proxy.happened(Fault::lost_answer) == 1);
   CHECK(proxy.requests() == 3);
   CHECK(proxy.connections() == 2);
+}
+
+TEST_CASE("what is sent before it is answered is one round trip, in however many pieces") {
+  const support::TemporaryFolder folder;
+  support::FakeServer server(
+      [](int peer) {
+        std::string line;
+        for (std::string bytes; !(bytes = support::read_some(peer)).empty();) {
+          line += bytes;
+          if (line.ends_with('\n')) support::write_all(peer, std::exchange(line, ""));
+        }
+      },
+      folder / "socket");
+  ChaosProxy proxy(folder / "socket");
+  Client client(proxy);
+  support::write_all(client.file, "o");
+  while (proxy.requests() == 0) std::this_thread::yield();
+  CHECK(client.ask("ne\n").starts_with("one"));
+  CHECK(proxy.requests() == 2);
+  CHECK(proxy.round_trips() == 1);
+  CHECK(client.ask("two\n") == "two\n");
+  CHECK(proxy.round_trips() == 2);
 }
 
 TEST_CASE("a request that is delayed arrives on another connection, with all that came before it on its own") {

@@ -20,12 +20,14 @@
 #include <atom/state/detail/home_process.hpp>
 #include <atom/state/detail/lane.hpp>
 #include <atom/state/detail/operation.hpp>
+#include <atom/state/detail/sleepers.hpp>
 #include <atom/state/detail/typed_operation.hpp>
 #include <atom/state/detail/unit_lane.hpp>
 #include <atom/state/error.hpp>
 #include <atom/state/options.hpp>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -133,13 +135,19 @@ class StateEngine {
     std::mutex mutex;
     NumberedLane lane{0};
     OperationQueue waiting;
-    OperationQueue ended{OperationQueue::Link::done};  // whose threads are to be woken
-    OperationQueue reads;                              // asynchronous ones
+    OperationQueue reads;     // asynchronous ones
     OperationQueue gathered;  // of which a batch is being made, or that are being read: as it is but for the leader
     std::unique_ptr<Batch> batch;  // the one that is under way
     bool is_led = false;           // a thread sends
     std::condition_variable idle;  // for who closes
-    unsigned failures = 0;         // in a row
+
+    // Threads whose operations go into one batch, as a rule, sleep together and are woken at once: those of the batch
+    // that is under way in one bed, and those that come meanwhile in the other.
+    std::array<Sleepers, 2> beds;
+    unsigned next_bed = 0;
+    std::array<bool, 2> has_ended{};  // in which of them somebody is to be woken
+
+    unsigned failures = 0;  // in a row
     Deadline next_attempt = Deadline::min();
     std::optional<StateError> last_error;
 
@@ -172,6 +180,7 @@ class StateEngine {
           ++row_->asynchronous;
           if (!row_->is_led) row_->work.notify_one();
         }
+        operation->bed_ = row_->next_bed;
         (operation->kind == StateOperation::Kind::read ? row_->reads : row_->waiting).push_back(operation);
         operations_.fetch_add(1, std::memory_order_relaxed);
         return true;
@@ -192,12 +201,8 @@ class StateEngine {
     operation->verdict_ = std::move(verdict);
     operation->stage_ = Stage::done;
     operation->is_done_.store(true, std::memory_order_release);
-    const bool is_slept_on = operation->asleep_ > 0;
-    if (!operation->is_asynchronous_) {
-      if (is_slept_on) row_->ended.push_back(operation);
-      return;
-    }
-    if (is_slept_on) operation->wake();
+    if (operation->asleep_ > 0) row_->has_ended[operation->bed_] = true;
+    if (!operation->is_asynchronous_) return;
     --row_->asynchronous;
     row_->done.push_back(operation);
     row_->work.notify_one();
@@ -219,20 +224,25 @@ class StateEngine {
   bool is_idle() const noexcept {
     return row_->waiting.empty() && row_->reads.empty() && !row_->batch && !row_->is_led;
   }
-  /// Lets go of the lock; then wakes who is to lead, and those whose operations are done.
+  /// Lets go of the lock; then wakes one who is to lead, and those whose operations are done. (Not under the lock, or
+  /// each would be woken to wait for that.)
   void unlock(Lock& lock) noexcept {
-    const OperationPointer leader = next_to_lead();
-    OperationQueue ended = std::move(row_->ended);
+    Row& row = *row_;
+    const std::optional<unsigned> leader = next_to_lead();
+    const std::array<bool, 2> has_ended = std::exchange(row.has_ended, {});
     lock.unlock();
-    if (leader) leader->wake();
-    while (!ended.empty()) ended.pop_front()->wake();
+    // Where all are woken, so is that one; else all that sleep there have something that is not done.
+    if (leader && !has_ended[*leader]) row.beds[*leader].wake_one();
+    for (unsigned bed = 0; bed < row.beds.size(); ++bed) {
+      if (has_ended[bed]) row.beds[bed].wake_all();
+    }
   }
-  /// A thread that sleeps, if nobody leads and there is something to do. Where none does, it is the sender's turn.
-  OperationPointer next_to_lead() const noexcept {
-    OperationPointer next;
+  /// Where a thread sleeps, if nobody leads and there is something to do. Where none does, it is the sender's turn.
+  std::optional<unsigned> next_to_lead() const noexcept {
+    std::optional<unsigned> next;
     if (row_->is_led) return next;
     each_operation([&](const OperationPointer& operation) {
-      if (!next && operation->asleep_ > 0 && operation->stage_ != Stage::done) next = operation;
+      if (!next && operation->asleep_ > 0 && operation->stage_ != Stage::done) next = operation->bed_;
     });
     if (!next && row_->asynchronous > 0) row_->work.notify_one();
     return next;
@@ -279,10 +289,11 @@ inline void StateEngine::wait(const OperationPointer& operation) {
   Lock lock(row_->mutex);
   while (operation->stage_ != Stage::done) {
     if (row_->is_led) {
+      Sleepers& bed = row_->beds[operation->bed_];
       ++operation->asleep_;
-      const unsigned wakes = operation->wakes();
+      const unsigned wakes = bed.wakes();
       lock.unlock();
-      const bool is_in_time = operation->sleep(wakes);
+      const bool is_in_time = bed.sleep(wakes, operation->deadline);
       if (operation->is_done()) return;
       lock.lock();
       --operation->asleep_;
@@ -475,6 +486,7 @@ inline bool StateEngine::read(Lock& lock, Aftermath& after, Deadline limit) noex
 /// Makes a batch of what waits, as far as it goes into one.
 inline void StateEngine::gather(Lock& lock, Aftermath& after) noexcept {
   Row& row = *row_;
+  row.next_bed ^= 1;
   row.gathered = std::move(row.waiting);
   row.gathered.each([](const OperationPointer& operation) { operation->stage_ = Stage::gathered; });
   unlock(lock);

@@ -8,12 +8,10 @@
 #include <atom/state/type.hpp>
 
 #include <atomic>
-#include <condition_variable>
 #include <coroutine>
 #include <cstdint>
 #include <exception>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -72,27 +70,6 @@ class StateOperation {
            nobody == nobody_more();
   }
 
-  // ---- For the thread that waits for it
-
-  /// Wakes who sleeps on it. Under no lock of the engine's, or each would be woken to wait for that.
-  void wake() noexcept {
-    {
-      const std::lock_guard lock(sleep_mutex_);
-      ++wakes_;
-    }
-    wake_.notify_all();
-  }
-  /// How often it was woken: what `sleep` is to be told.
-  unsigned wakes() noexcept {
-    const std::lock_guard lock(sleep_mutex_);
-    return wakes_;
-  }
-  /// Until it is woken once more than `wakes`; false: or its deadline was first.
-  bool sleep(unsigned wakes) noexcept {
-    std::unique_lock lock(sleep_mutex_);
-    return wake_.wait_until(lock, deadline, [&] { return wakes_ != wakes; });
-  }
-
   const NodeReference node;
   const Kind kind;
   const Deadline deadline;
@@ -114,14 +91,11 @@ class StateOperation {
   std::atomic<bool> is_done_{false};
   Verdict verdict_;  // written before it is done, and not after
 
-  std::mutex sleep_mutex_;
-  std::condition_variable wake_;  // it is done, or its thread is to lead
-  unsigned wakes_ = 0;
-
   // Under the mutex of the engine:
   enum class Stage : std::uint8_t { waits, gathered, sent, done };
   Stage stage_ = Stage::waits;
-  unsigned asleep_ = 0;           // threads that sleep on it
+  unsigned asleep_ = 0;           // threads that wait for it, and sleep
+  unsigned bed_ = 0;              // where they sleep
   bool is_asynchronous_ = false;  // if none does, the sender minds it
   std::shared_ptr<StateOperation> next_;
   std::shared_ptr<StateOperation> next_done_;

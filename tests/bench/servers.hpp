@@ -4,6 +4,7 @@
 
 #include <atom/atom.hpp>
 #include <atom/state/backend.hpp>
+#include <atom/state/error.hpp>
 #include <atom/state/session.hpp>
 #include <atom/state/state_store.hpp>
 
@@ -21,6 +22,7 @@
 #include <latch>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -79,11 +81,14 @@ struct Detached {
 /// A store with states in a server, each of which is there. What adds to them throws if one addition was lost.
 class Numbers {
  public:
-  Numbers(std::shared_ptr<atom::Backend> backend, std::size_t count) : store_(std::move(backend)) {
+  Numbers(std::shared_ptr<atom::Backend> backend, std::size_t count)
+      : store_(std::move(backend), {.deadline = std::chrono::minutes(1)}) {
     for (std::size_t i = 0; i < count; ++i) {
       many_.push_back(store_.get_state<Number>(0, {.key = fmt::format("{:012}", i), .scope = atom::Scope::global()}));
     }
-    in_flight(count, 1, [this, next = std::size_t{0}](std::minstd_rand&) mutable { return many_[next++]; });
+    std::atomic<std::size_t> next{0};
+    const std::size_t coroutines = std::min<std::size_t>(count, 1000);
+    in_flight(coroutines, count / coroutines, [&](std::minstd_rand&) { return many_[next++]; });
   }
 
   void add_one_by_one(std::size_t count) {
@@ -108,6 +113,10 @@ class Numbers {
   }
 
  private:
+  struct Failure {
+    std::mutex mutex;
+    std::optional<atom::StateError> error;  // the last one
+  };
   template <class Work>
   void counted(std::size_t count, Work work) {
     const Number before = many_[0].load();
@@ -117,19 +126,20 @@ class Numbers {
   template <class Choose>
   void in_flight(std::size_t coroutines, std::size_t each, Choose choose) {
     std::latch missing(static_cast<std::ptrdiff_t>(coroutines));
-    std::atomic<std::size_t> failed{0};
-    for (std::size_t i = 0; i < coroutines; ++i) add(choose, i, each, missing, failed);
+    Failure failure;
+    for (std::size_t i = 0; i < coroutines; ++i) add(choose, i, each, missing, failure);
     missing.wait();
-    if (failed > 0) throw std::runtime_error("an addition has failed");
+    if (failure.error) throw atom::StateError(*failure.error);
   }
   template <class Choose>
-  static Detached add(Choose& choose, std::size_t number, std::size_t times, std::latch& missing,
-                      std::atomic<std::size_t>& failed) {
+  static Detached add(Choose& choose, std::size_t number, std::size_t times, std::latch& missing, Failure& failure) {
     std::minstd_rand random(static_cast<unsigned>(number + 1));
     for (; times > 0; --times) {
       atom::State<Number> state = choose(random);
       const auto result = co_await state.try_apply_async(atom::current + 1);
-      if (!result) ++failed;
+      if (result) continue;
+      const std::lock_guard lock(failure.mutex);
+      failure.error = result.error();
     }
     missing.count_down();
   }

@@ -6,6 +6,7 @@
 #include "support/backend_checks.hpp"
 #include "support/backend_client.hpp"
 #include "support/catch.hpp"
+#include "support/chaos_proxy.hpp"
 #include "support/equations.hpp"
 #include "support/fake_server.hpp"
 #include "support/redis_server.hpp"
@@ -649,6 +650,23 @@ TEST_CASE("redis: a feed that is polled for moments only loses track of nothing"
   CHECK(errors == 0);
   CHECK(heard.losses == 0);
   CHECK(heard.changes.size() == 300);
+}
+
+TEST_CASE("redis: a feed asks at most once in a millisecond, however much is written") {
+  Database database;
+  const support::ChaosProxy proxy(database.server.socket());
+  const auto redis = open(RedisOptions{.url = "redis://127.0.0.1:" + std::to_string(proxy.port())});
+  const auto feed = redis->open_feed();
+  const Watch watch;
+  const std::size_t before = proxy.round_trips();
+  std::thread writer([&] {
+    for (int i = 0; i < 300; ++i) database.client.run(Batch().apply(shop, "n", {}, current + 1));
+  });
+  Heard heard;
+  poll(*feed, heard, 300);
+  writer.join();
+  CHECK(heard.changes.size() == 300);
+  CHECK(proxy.round_trips() - before <= static_cast<std::size_t>(watch.passed() / 1ms) + 2);
 }
 
 TEST_CASE("redis: a feed whose connection breaks loses track once, and misses nothing") {

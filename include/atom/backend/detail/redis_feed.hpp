@@ -60,17 +60,30 @@ class RedisFeed final : public Feed {
   static constexpr std::chrono::milliseconds at_most_silent{1000};
   /// ... and if it does not answer then, it is not there any more.
   static constexpr std::chrono::milliseconds patience{2000};
+  /// So long it is left alone when it has told of some. Else it would answer each write of this process twice.
+  static constexpr std::chrono::milliseconds pause{1};
 
   void follow(FeedSink& sink, Deadline deadline) {
     while (!bell_.stop()) {
       if (!connection_.is_open()) resume(deadline);
       if (std::exchange(is_behind_, false)) sink.lost_track();
-      if (!is_asked_) ask();
+      if (!is_asked_) {
+        if (Clock::now() >= asks_from_) {
+          ask();
+        } else {
+          bell_.wait(std::min(deadline, asks_from_));
+          if (Clock::now() >= deadline) return;
+          continue;
+        }
+      }
       if (const RedisReply answer = connection_.try_read()) {
         is_asked_ = false;
         was_good_ = true;
         if (answer.is_error()) throw redis_error(connection_.server(), answer.text());
-        if (!answer.is_none()) hand_out(sink, answer[0][1]);
+        if (!answer.is_none()) {
+          hand_out(sink, answer[0][1]);
+          asks_from_ = Clock::now() + pause;
+        }
         if (Clock::now() < deadline) continue;
       }
       if (Clock::now() >= deadline) return;
@@ -133,6 +146,7 @@ class RedisFeed final : public Feed {
   bool is_asked_ = false;  // and waits for the answer
   bool was_good_ = true;   // it has answered since it was connected
   Clock::time_point answers_by_{};
+  Clock::time_point asks_from_{};
 };
 
 }  // namespace atom::inline v0_1::detail

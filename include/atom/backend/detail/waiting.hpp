@@ -52,6 +52,11 @@ class Bell {
     while (::read(ends_[0], some, sizeof(some)) > 0) has_rung = true;
     return has_rung;
   }
+  /// Until it rings, or until the deadline.
+  void wait(Deadline deadline) const {
+    pollfd file{ends_[0], POLLIN, 0};
+    wait_for(&file, 1, deadline);
+  }
   int socket() const noexcept { return ends_[0]; }
 
  private:

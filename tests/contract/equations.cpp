@@ -79,6 +79,23 @@ TEST_CASE("an overflow where there is no value makes none", "[case84]") {
   CHECK_FALSE(state.has_value());
 }
 
+TEST_CASE("an error where the value has ended changes nothing, and nobody hears of it", "[case74][case84][case92]") {
+  const auto states = contract::open();
+  {
+    State<std::int64_t> state = states->get_state<std::int64_t>(std::numeric_limits<std::int64_t>::max(),
+                                                                {.key = "n", .scope = Scope::global()});
+    state.set(1);
+    CHECK(state.erase());
+    contract::Count heard;
+    const auto hears = state.on_change([&] { ++heard; });
+    CHECK(code_thrown_by([&] { return state.apply(current + 1); }) == StateErrorCode::overflow);
+    CHECK(heard == 0);
+    CHECK(state.get() == std::numeric_limits<std::int64_t>::max());
+    CHECK_FALSE(state.has_value());
+  }
+  CHECK(states->get_state<std::string>("text", {.key = "n", .scope = Scope::global()}).get() == "text");
+}
+
 TEST_CASE("an equation runs on a small integer within its own bounds", "[case84]") {
   const auto states = contract::open();
   State<std::int8_t> state = states->get_state<std::int8_t>(127, {.key = "n", .scope = Scope::global()});

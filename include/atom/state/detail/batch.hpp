@@ -353,7 +353,8 @@ class StateBatcher {
 
     if (share.kind == Command::Kind::apply) share.next = run_all(share, *stored);
     const Taker* const last = last_to_write(share);
-    if (has_effect) know(share, share.kind == Command::Kind::erase ? nullptr : share.next, outcome.version, last);
+    const bool has_none = share.kind == Command::Kind::erase || outcome.version == 0;  // each equation has failed
+    if (has_effect) know(share, has_none ? nullptr : share.next, outcome.version, last);
     StateCache::is_as_of(node, made);
     if (has_effect && last) StateCache::is_touched(node, made);
     // All that one command writes has one version, that of the last. A value that was replaced within it has none, and

@@ -12,7 +12,10 @@ namespace {
 class InSqlite final : public Kind {
  public:
   void renew() override { folder_ = std::make_unique<support::TemporaryFolder>(); }
-  std::shared_ptr<atom::Backend> backend() override { return std::make_shared<atom::Sqlite>(*folder_ / "app.db"); }
+  std::shared_ptr<atom::Backend> backend() override {
+    return std::make_shared<atom::Sqlite>(
+        atom::SqliteOptions{.path = *folder_ / "app.db", .synchronous = atom::Synchronous::normal});
+  }
 
  private:
   std::unique_ptr<support::TemporaryFolder> folder_;

@@ -1,0 +1,21 @@
+// The kinds of stores of the contract (contract/kind.hpp), for random programs: those whose files are compiled with
+// them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "contract/kind.hpp"
+
+namespace fuzz {
+
+struct NamedKind {
+  std::string name;
+  std::unique_ptr<contract::Kind> kind;
+};
+
+/// One of each, about a database of its own in which nothing is; by name.
+std::vector<NamedKind> all_kinds();
+
+}  // namespace fuzz

@@ -208,65 +208,6 @@ TEST_CASE("postgres: many objects count at the same time, and each number is giv
 
 // --------------------------------------------------------------------------------------------------------- equations
 
-/// Runs so many random equations, each with the result of the evaluator, or the test fails. How many were errors.
-template <class T>
-int run_random_equations(Database& database, std::uint64_t seed, int count) {
-  support::RandomEquations<support::Value<T>> random(seed);
-  const atom::detail::TypeOps& type = atom::detail::type_ops<T>;
-  int errors = 0;
-  for (int done = 0; done < count; done += 500) {
-    std::vector<typename support::RandomEquations<support::Value<T>>::Case> cases;
-    while (cases.size() < 500) {
-      auto one = random.next();
-      if (database.postgres->runs(one.equation, type)) cases.push_back(std::move(one));
-    }
-    std::vector<std::string> keys;
-    for (std::size_t i = 0; i < cases.size(); ++i) keys.push_back(std::to_string(i));
-    Batch values;
-    for (std::size_t i = 0; i < cases.size(); ++i) values.write(shop, keys[i], std::to_string(cases[i].old));
-    const std::vector<Outcome> written = database.client.run(values);
-    std::vector<const atom::AnyEquation*> pointers;
-    for (const auto& one : cases) pointers.push_back(&one.equation);
-    const atom::StoredValue zero{"0", 0};
-    std::vector<atom::Command> commands;
-    for (std::size_t i = 0; i < cases.size(); ++i) {
-      atom::Command command{.kind = atom::Command::Kind::apply, .name = {shop, keys[i]}};
-      command.value = &zero;
-      command.type = &type;
-      command.equations = {&pointers[i], 1};
-      commands.push_back(command);
-    }
-    ++database.client.lane.sequence;
-    std::vector<Outcome> outcomes(commands.size());
-    const BatchResult result =
-        database.postgres->execute(database.client.lane, BatchMode::independent, commands, outcomes, soon());
-    REQUIRE(result.status == BatchStatus::done);
-    std::vector<atom::StateName> names;
-    for (const std::string& key : keys) names.push_back({shop, key});
-    std::vector<Outcome> after(names.size());
-    REQUIRE_FALSE(database.postgres->read(names, after, soon()));
-    for (std::size_t i = 0; i < cases.size(); ++i) {
-      T expected = cases[i].old;
-      const bool fails = cases[i].equation.apply_to(&expected).has_value();
-      INFO(cases[i].equation[0].shape->text() << " of " << cases[i].old);
-      if (outcomes[i].error || outcomes[i].value->text != std::to_string(cases[i].old) ||
-          after[i].value->text != std::to_string(expected) || after[i].version != outcomes[i].version ||
-          (fails ? after[i].version != written[i].version : after[i].version <= written[i].version)) {
-        FAIL("the server has another result");
-      }
-      errors += fails;
-    }
-  }
-  return errors;
-}
-
-TEST_CASE("postgres: equations have the results of the evaluator, 20,000 random ones") {
-  Database database;
-  CHECK(run_random_equations<std::int64_t>(database, 1, 8000) > 100);
-  CHECK(run_random_equations<std::uint64_t>(database, 2, 6000) > 100);
-  CHECK(run_random_equations<std::int32_t>(database, 3, 6000) > 100);
-}
-
 TEST_CASE("postgres: an equation runs on integers as JSON has them, and on nothing else") {
   Database database;
   Client& client = database.client;

@@ -441,68 +441,6 @@ TEST_CASE("redis: programs with different names do not see each other") {
 
 // ---------------------------------------------------------------------------------------------------------- equations
 
-/// Runs an equation in the server on each of the values, and compares with what the evaluator makes of them.
-template <class T>
-void check_sums(std::uint64_t seed, int count, Database& database, int& native) {
-  support::RandomEquations<support::Value<T>> random(seed);
-  const auto text = [](T value) { return std::to_string(value); };
-  for (int done = 0; done < count;) {
-    struct One {
-      std::string key, before, after;
-      std::optional<StateErrorCode> failed;
-    };
-    Batch writes, applies;
-    std::vector<One> all;
-    std::vector<atom::AnyEquation> equations;
-    equations.reserve(200);
-    std::vector<const atom::AnyEquation*> pointers;
-    pointers.reserve(200);
-    std::vector<atom::Command> commands;
-    std::vector<StoredValue> initial(1, StoredValue{"0"});
-    for (int i = 0; i < 200; ++i) {
-      auto [equation, old] = random.next();
-      if (!database.redis->runs(equation, atom::detail::type_ops<T>)) continue;
-      T after = old;
-      const auto failed = equation.apply_to(&after);
-      all.push_back({"k" + std::to_string(all.size()), text(old), text(after), failed});
-      equations.push_back(std::move(equation));
-    }
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      writes.write(shop, all[i].key, all[i].before);
-      pointers.push_back(&equations[i]);
-      commands.push_back({.kind = atom::Command::Kind::apply,
-                          .name = {shop, all[i].key},
-                          .value = &initial[0],
-                          .equations = {&pointers[i], 1},
-                          .type = &atom::detail::type_ops<T>});
-    }
-    const std::vector<Outcome> written = database.client.run(writes);
-    ++database.client.lane.sequence;
-    std::vector<Outcome> outcomes(commands.size());
-    REQUIRE(database.redis->execute(database.client.lane, BatchMode::independent, commands, outcomes, soon()).status ==
-            BatchStatus::done);
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      INFO(all[i].before << " should be " << all[i].after);
-      REQUIRE(outcomes[i].error == std::nullopt);
-      REQUIRE(outcomes[i].value->text == all[i].before);
-      REQUIRE((outcomes[i].version > written[i].version) == !all[i].failed);
-      REQUIRE(database.client.text(shop, all[i].key) == (all[i].failed ? all[i].before : all[i].after));
-    }
-    done += static_cast<int>(all.size());
-    native += static_cast<int>(all.size());
-  }
-}
-
-TEST_CASE("redis: what the server calculates is what the evaluator does") {
-  Database database;
-  int native = 0;
-  check_sums<std::int64_t>(1, 400, database, native);
-  check_sums<std::uint64_t>(2, 400, database, native);
-  check_sums<std::int32_t>(3, 400, database, native);
-  check_sums<std::uint8_t>(4, 400, database, native);
-  CHECK(native >= 1600);
-}
-
 /// Of each equation, alone and with others, what comes of it in all modes is what SQLite's way, the evaluator, gives.
 TEST_CASE("redis: of several equations one that fails is left out, and where all commands count it is an error") {
   Database database;

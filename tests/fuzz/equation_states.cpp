@@ -1,26 +1,31 @@
-// Random equations with operands at the edges, run on states in memory and in SQLite: each has the value that the
-// evaluator gives, or is as it was.
+// Random equations with operands at the edges, run on states in memory, and by each database that runs some itself:
+// each has the value that the evaluator gives, or is as it was.
 //
-//   fuzz_equation_states [--equations N] [--seed S]      defaults: 100000 equations, seed 1
+//   fuzz_equation_states [--equations N] [--seed S]      defaults: 50000 equations in each, seed 1
 //
 // A failure prints the equation.
 
+#include "kinds.hpp"
 #include "support/backend_client.hpp"
 #include "support/equations.hpp"
 
-#include <atom/backend/sqlite.hpp>
 #include <atom/state/any_equation.hpp>
 #include <atom/state/backend.hpp>
 #include <atom/state/detail/batch.hpp>
 #include <atom/state/evaluate.hpp>
 #include <atom/state/state_store.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 namespace fuzz {
@@ -36,8 +41,8 @@ struct Tally {
   long errors = 0;
 };
 
-bool complain(const AnyEquation& equation, const char* where) {
-  std::printf("in %s: %s\n", where, std::string(equation[0].shape->text()).c_str());
+bool complain(const AnyEquation& equation, const std::string& where) {
+  std::printf("in %s: %s\n", where.c_str(), std::string(equation[0].shape->text()).c_str());
   return false;
 }
 
@@ -70,59 +75,82 @@ class InMemory {
   atom::State<Number> state_ = store_.get_state<Number>(0, {.key = "n", .scope = atom::Scope::global()});
 };
 
-// ---- In SQLite
+// ---- In a database
 
-class InSqlite {
+class InDatabase {
  public:
-  InSqlite() : sqlite_(atom::SqliteOptions{.path = folder_ / "app.db", .synchronous = atom::Synchronous::normal}) {
-    if (const auto error = sqlite_.prepare(true, soon())) throw std::runtime_error(error->what());
+  InDatabase(std::string name, std::shared_ptr<atom::Backend> database)
+      : name_(std::move(name)), database_(std::move(database)) {
+    if (const auto error = database_->prepare(true, support::soon())) throw std::runtime_error(error->what());
+    client_.emplace(*database_);
   }
-  template <class Subject>
+
+  /// Equations of all these subjects, until it has run so many itself.
+  template <class... Subject>
   bool compare(std::uint64_t seed, long count, Tally& tally) {
-    support::RandomEquations<Subject> equations(seed);
-    for (long i = 0; i < count; i += at_once) {
-      if (!compare_some(equations, tally)) return false;
+    std::tuple<support::RandomEquations<Subject>...> equations{support::RandomEquations<Subject>(seed)...};
+    while (tally.equations < count) {
+      const long before = tally.equations;
+      const auto compare_each = [&](auto&... each) { return (compare_some(each, tally) && ...); };
+      if (!std::apply(compare_each, equations)) return false;
+      if (tally.equations > before) continue;
+      std::printf("%s runs no equation itself\n", name_.c_str());
+      return false;
     }
     return true;
   }
 
  private:
   static constexpr int at_once = 500;
-  static atom::Deadline soon() { return std::chrono::steady_clock::now() + std::chrono::seconds(60); }
 
+  /// Of the next ones those that it runs.
   template <class Subject>
   bool compare_some(support::RandomEquations<Subject>& equations, Tally& tally) {
     using Value = typename Subject::State;
     const atom::detail::TypeOps& type = atom::detail::type_ops<Value>;
     std::vector<typename support::RandomEquations<Subject>::Case> cases;
+    for (int i = 0; i < at_once; ++i) {
+      auto next = equations.next();
+      if (database_->runs(next.equation, type)) cases.push_back(std::move(next));
+    }
+    if (cases.empty()) return true;
     std::vector<std::string> keys;
-    std::vector<StoredValue> texts(at_once);
-    for (std::size_t i = 0; i < at_once; ++i) {
-      cases.push_back(equations.next());
+    std::vector<StoredValue> texts(cases.size());
+    std::vector<const AnyEquation*> pointers;
+    for (std::size_t i = 0; i < cases.size(); ++i) {
       keys.push_back(std::to_string(i));
-      if (auto error = atom::detail::write_value(sqlite_.traits(), keys[i], type, &cases[i].old, texts[i]))
+      pointers.push_back(&cases[i].equation);
+      if (auto error = atom::detail::write_value(database_->traits(), keys[i], type, &cases[i].old, texts[i]))
         throw *error;
     }
-    std::vector<const AnyEquation*> pointers;
-    for (const auto& each : cases) pointers.push_back(&each.equation);
-    run(Command::Kind::write, type, keys, texts, pointers);
-    run(Command::Kind::apply, type, keys, texts, pointers);
+    const std::vector<atom::Outcome> written = run(Command::Kind::write, type, keys, texts, pointers);
+    const std::vector<atom::Outcome> applied = run(Command::Kind::apply, type, keys, texts, pointers);
 
     std::vector<atom::StateName> names;
     for (const std::string& key : keys) names.push_back({scope_, key});
-    std::vector<atom::Outcome> outcomes(at_once);
-    if (auto error = sqlite_.read(names, outcomes, soon())) throw *error;
-    for (std::size_t i = 0; i < at_once; ++i) {
+    std::vector<atom::Outcome> now(keys.size());
+    if (auto error = database_->read(names, now, support::soon())) throw *error;
+    for (std::size_t i = 0; i < cases.size(); ++i) {
       Value expected = cases[i].old;
-      tally.errors += cases[i].equation.apply_to(&expected).has_value();
+      const bool fails = cases[i].equation.apply_to(&expected).has_value();
       ++tally.equations;
-      const auto value = sqlite_.read_value(type, outcomes[i].value.value()).value();
-      if (!(*static_cast<const Value*>(value.get()) == expected)) return complain(cases[i].equation, "sqlite");
+      tally.errors += fails;
+      const auto holds = [&](const atom::Outcome& outcome, const Value& wanted) {
+        const auto value = database_->read_value(type, outcome.value.value()).value();
+        return *static_cast<const Value*>(value.get()) == wanted;
+      };
+      const bool is_newer = applied[i].version > written[i].version;
+      const bool is_same = applied[i].version == written[i].version;
+      if (!holds(now[i], expected) || !holds(applied[i], cases[i].old) || now[i].version != applied[i].version ||
+          !(fails ? is_same : is_newer)) {
+        return complain(cases[i].equation, name_);
+      }
     }
     return true;
   }
-  void run(Command::Kind kind, const atom::detail::TypeOps& type, const std::vector<std::string>& keys,
-           const std::vector<StoredValue>& texts, const std::vector<const AnyEquation*>& equations) {
+  std::vector<atom::Outcome> run(Command::Kind kind, const atom::detail::TypeOps& type,
+                                 const std::vector<std::string>& keys, const std::vector<StoredValue>& texts,
+                                 const std::vector<const AnyEquation*>& equations) {
     std::vector<Command> commands;
     for (std::size_t i = 0; i < keys.size(); ++i) {
       Command command{.kind = kind, .name = {scope_, keys[i]}};
@@ -132,23 +160,25 @@ class InSqlite {
       commands.push_back(command);
     }
     std::vector<atom::Outcome> outcomes(keys.size());
-    ++lane_.sequence;
-    const auto result = sqlite_.execute(lane_, atom::BatchMode::independent, commands, outcomes, soon());
+    ++client_->lane.sequence;
+    const auto result =
+        database_->execute(client_->lane, atom::BatchMode::independent, commands, outcomes, support::soon());
     if (result.error) throw *result.error;
     for (const atom::Outcome& outcome : outcomes) {
       if (outcome.error) throw std::runtime_error(std::string(to_string(*outcome.error)));
     }
+    return outcomes;
   }
 
-  support::TemporaryFolder folder_;
-  atom::Sqlite sqlite_;
-  atom::Lane lane_;
+  const std::string name_;
+  const std::shared_ptr<atom::Backend> database_;
+  std::optional<support::Client> client_;
   const atom::Scope scope_ = atom::Scope::global();
 };
 
 int run(int argc, char** argv) {
   std::uint64_t seed = 1;
-  long count = 100'000;
+  long count = 50'000;
   for (int i = 1; i < argc; i += 2) {
     const std::string option = argv[i];
     if (i + 1 < argc && option == "--equations") {
@@ -161,16 +191,21 @@ int run(int argc, char** argv) {
     }
   }
   using support::Count, support::FieldOf, support::FieldsOf, support::Value;
-  Tally tally;
-  InMemory memory;
-  InSqlite sqlite;
-  const bool is_good = memory.compare(seed, count, tally) &&
-                       sqlite.compare<Value<std::int64_t>>(seed, count / 4, tally) &&
-                       sqlite.compare<Value<double>>(seed, count / 4, tally) &&
-                       sqlite.compare<FieldOf<support::Small>>(seed, count / 4, tally) &&
-                       sqlite.compare<FieldsOf<support::Single, Count>>(seed, count / 4, tally);
-  std::printf("%ld equations, seed %llu: %ld of them errors\n", tally.equations, static_cast<unsigned long long>(seed),
-              tally.errors);
+  bool is_good = true;
+  for (const NamedKind& each : all_kinds()) {
+    Tally tally;
+    const std::shared_ptr<atom::Backend> database = each.kind->backend();
+    if (database) {
+      is_good = InDatabase(each.name, database)
+                    .compare<Value<std::int64_t>, Value<std::uint64_t>, Value<std::int32_t>, Value<double>,
+                             FieldOf<support::Small>, FieldsOf<support::Single, Count>>(seed, count, tally);
+    } else {
+      is_good = InMemory().compare(seed, count, tally);
+    }
+    std::printf("%s, seed %llu: %ld equations, %ld of them errors\n", each.name.c_str(),
+                static_cast<unsigned long long>(seed), tally.equations, tally.errors);
+    if (!is_good) break;
+  }
   return is_good ? 0 : 1;
 }
 

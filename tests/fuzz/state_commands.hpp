@@ -102,7 +102,8 @@ class RandomCommands {
   }
   Where anywhere() {
     const Key& key = one_of(keys);
-    return at(one_of(fuzz::scopes()), key, key.is_shared && one_in(8));
+    const Scope& scope = one_of(fuzz::scopes());
+    return at(scope, key, key.is_shared && one_in(8));
   }
   /// A command of a state of type T, `make(T, where)`.
   template <class Make>
@@ -248,7 +249,7 @@ class RandomCommands {
                        const std::int64_t version = way == 0   ? state.set(value)
                                                     : way == 1 ? state.try_set(value).value()
                                                                : state.set_async(value).wait();
-                       return subject.new_version(where.id(), version) + "; " + subject.now(where, state);
+                       return subject.written(where, version, state);
                      }};
     });
   }
@@ -262,23 +263,23 @@ class RandomCommands {
       const std::size_t any = below(1000);
       const std::string others = Where{&one_of(fuzz::scopes()), &one_of(keys)}.id();
       const bool without_blocking = waits_elsewhere(where);
-      return Command{
-          "set " + show(value) + " if it has " + ways[way] + (way == 2 ? ", " + others : ""), [=](Subject& subject) {
-            auto state = subject.state<T>(where);
-            const std::int64_t now = state.load_versioned().version;
-            std::int64_t expected = 0;
-            if (way == 0) expected = now;
-            if (way == 1) expected = subject.seen_version(where.id(), any);
-            // Where the two happen to be one, it is another one all the same.
-            if (way == 2) expected = subject.seen_version(others, any);
-            if (way == 2 && (expected == now || expected == 0)) expected = now + 2;
-            if (way == 3) expected = now + 1;
-            if (way == 5) expected = -now - 1;
-            const bool written = without_blocking ? state.set_if_async(value, expected).wait()
-                                                  : state.try_set_if(value, expected).value();
-            return (written ? "written; " + subject.new_version(where.id(), state.version()) : "not written") + "; " +
-                   subject.now(where, state);
-          }};
+      return Command{"set " + show(value) + " if it has " + ways[way] + (way == 2 ? ", " + others : ""),
+                     [=](Subject& subject) {
+                       auto state = subject.state<T>(where);
+                       const std::int64_t now = state.load_versioned().version;
+                       std::int64_t expected = 0;
+                       if (way == 0) expected = now;
+                       if (way == 1) expected = subject.seen_version(where.id(), any);
+                       // Where the two happen to be one, it is another one all the same.
+                       if (way == 2) expected = subject.seen_version(others, any);
+                       if (way == 2 && (expected == now || expected == 0)) expected = now + 2;
+                       if (way == 3) expected = now + 1;
+                       if (way == 5) expected = -now - 1;
+                       const bool written = without_blocking ? state.set_if_async(value, expected).wait()
+                                                             : state.try_set_if(value, expected).value();
+                       return written ? subject.written(where, state.version(), state)
+                                      : "not written; " + subject.now(where, state);
+                     }};
     });
   }
   Command update() {
@@ -315,8 +316,8 @@ class RandomCommands {
         const T value = random_value<T>(random_);
         return Command{"set " + show(value) + " twice", [=](Subject& subject) {
                          auto state = subject.state<T>(where);
-                         return subject.new_version(where.id(), state.set(value)) + "; " +
-                                subject.new_version(where.id(), state.set(value)) + "; " + subject.now(where, state);
+                         const std::string first = subject.written(where, state.set(value), state);
+                         return first + "; " + subject.written(where, state.set(value), state);
                        }};
       }
     });
@@ -432,7 +433,8 @@ class RandomCommands {
     });
   }
   Command too_long() {
-    const Where where = at(one_of(fuzz::scopes()), keys[5], one_in(4));
+    const Scope& scope = one_of(fuzz::scopes());
+    const Where where = at(scope, keys[5], one_in(4));
     const bool fits = one_in(2);
     const std::string value(262'144 - 2 + (fits ? 0 : 1), 'x');
     return named(where, {fits ? "set what is just not too long" : "set what is too long", [=](Subject& subject) {
@@ -440,8 +442,9 @@ class RandomCommands {
                            if (fits || subject.has_database()) {
                              const auto result = state.try_set(value);
                              if (!result) return text_of(result.error()) + "; " + subject.now(where, state);
-                             const std::string now = subject.now(where, state);
-                             return now + (state.erase() ? "; erased" : "; not there") + subject.now(where, state);
+                             const std::string written = subject.now(where, state);
+                             const bool erased = state.erase();
+                             return written + (erased ? "; erased; " : "; not there; ") + subject.now(where, state);
                            }
                            // In memory nothing is.
                            return text_of(atom::StateError(atom::StateErrorCode::too_large, "")) + "; " +

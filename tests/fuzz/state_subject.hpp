@@ -116,6 +116,13 @@ class Subject {
     return text + ", " + version(where.id(), state.version());
   }
 
+  /// The same, after it was written just now.
+  template <class T>
+  std::string written(const Where& where, std::int64_t version, const atom::State<T>& state) {
+    const std::string text = new_version(where.id(), version);
+    return text + "; " + now(where, state);
+  }
+
   // ---- Handles that are kept
 
   template <class T>

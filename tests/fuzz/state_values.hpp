@@ -249,8 +249,7 @@ class AnyEquations {
           return equation_of<T>(atom::at(&Figures::large) = atom::at(&Figures::count) / random_.next<std::int64_t>());
         case 2:
           return equation_of<T>(atom::all(atom::at(&Figures::count) - random_.next<std::int64_t>(),
-                                          atom::at(&Figures::small) = random_.next<std::int32_t>(),
-                                          atom::at(&Figures::single) / random_.next<float>()));
+                                          atom::at(&Figures::small) = 7, atom::at(&Figures::single) / 3));
         default:
           return equation_of<T>(atom::all(atom::at(&Figures::large) = atom::at(&Figures::count) * 2,
                                           atom::at(&Figures::count) = atom::at(&Figures::large) % 1000));

@@ -10,6 +10,7 @@
 #include <atom/backend/memory.hpp>
 #include <atom/state/backend.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -52,6 +53,21 @@ Answers ask(const Command& command, const Subjects& subjects) {
   return answers;
 }
 
+/// From the line on in which they differ, where they have many.
+void report(const Subjects& subjects, const Answers& answers) {
+  const std::string& first = answers.all.front();
+  std::size_t same = first.size();
+  for (const std::string& answer : answers.all) {
+    const auto end = std::mismatch(first.begin(), first.end(), answer.begin(), answer.end()).first;
+    same = std::min(same, static_cast<std::size_t>(end - first.begin()));
+  }
+  const std::size_t line = same == 0 ? std::string::npos : first.rfind('\n', same - 1);
+  for (std::size_t i = 0; i < subjects.size(); ++i) {
+    const std::string answer = answers.all[i].substr(line == std::string::npos ? 0 : line + 1, 2000);
+    std::printf("%s: %s\n", subjects[i]->name().c_str(), answer.c_str());
+  }
+}
+
 struct Run {
   long commands = 0;
   long errors = 0;
@@ -70,7 +86,8 @@ Run compare(const Subjects& subjects, std::uint64_t seed, long count, bool tells
     if (run.commands % until_contents == 0 || run.commands == count) commands.push_back({"all is compared", contents});
     for (const Command& command : commands) {
       const Answers answers = ask(command, subjects);
-      if (std::getenv("TELL")) std::printf("#%ld %s\n   -> %s\n", run.commands, command.text.c_str(), answers.all.front().c_str());
+      if (std::getenv("TELL"))
+        std::printf("#%ld %s\n   -> %s\n", run.commands, command.text.c_str(), answers.all.front().c_str());
       run.errors += answers.all.front().starts_with("error");
       run.good = answers.good;
       if (run.good) {
@@ -82,9 +99,7 @@ Run compare(const Subjects& subjects, std::uint64_t seed, long count, bool tells
       for (const std::string& text : last) std::printf("       %s\n", text.c_str());
       std::printf("seed %llu differs at command %ld: %s\n", static_cast<unsigned long long>(seed), run.commands,
                   command.text.c_str());
-      for (std::size_t i = 0; i < subjects.size(); ++i) {
-        std::printf("%s: %s\n", subjects[i]->name().c_str(), answers.all[i].c_str());
-      }
+      report(subjects, answers);
       break;
     }
   }

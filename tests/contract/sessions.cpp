@@ -389,6 +389,17 @@ TEST_CASE("equations of sessions run on what is there at the commit", "[case80][
   CHECK_FALSE(first.has_changes());
 }
 
+TEST_CASE("an equation of a session begins from the atom's default where there is no value", "[case90][case92]") {
+  const auto states = contract::open();
+  const auto held = states->get_state<Number>(9, {.key = "sessions.count", .scope = client});
+  Session session{*states, client};
+  CHECK(session.use(count).value() == 5);
+  session.apply(count, atom::current + 1);
+  session.commit();
+  CHECK(session.use(count).value() == 6);
+  CHECK(held.load() == 6);
+}
+
 TEST_CASE("an atom that is used after an equation was said is loaded", "[case90]") {
   const auto states = contract::open();
   states->use(count, client).set(7);

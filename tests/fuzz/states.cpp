@@ -86,8 +86,6 @@ Run compare(const Subjects& subjects, std::uint64_t seed, long count, bool tells
     if (run.commands % until_contents == 0 || run.commands == count) commands.push_back({"all is compared", contents});
     for (const Command& command : commands) {
       const Answers answers = ask(command, subjects);
-      if (std::getenv("TELL"))
-        std::printf("#%ld %s\n   -> %s\n", run.commands, command.text.c_str(), answers.all.front().c_str());
       run.errors += answers.all.front().starts_with("error");
       run.good = answers.good;
       if (run.good) {

@@ -20,7 +20,8 @@ namespace detail {
 inline constexpr std::chrono::milliseconds longest_time_to_live = std::chrono::hours(24 * 365 * 100);
 }  // namespace detail
 
-/// Which state, and what it is created with. Where it is there already, labels and time to live are what they were.
+/// Which state, and what it is created with. Where it is there already, labels and time to live are what they were: in
+/// a database as long as it has a value; a store that writes one again, after it has ended, gives it those of its own.
 struct StateOptions {
   /// 1 to 256 bytes of UTF-8.
   std::string key = {};

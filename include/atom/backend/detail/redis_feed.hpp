@@ -60,7 +60,8 @@ class RedisFeed final : public Feed {
   static constexpr std::chrono::milliseconds at_most_silent{1000};
   /// ... and if it does not answer then, it is not there any more.
   static constexpr std::chrono::milliseconds patience{2000};
-  /// So long it is left alone when it has told of some. Else it would answer each write of this process twice.
+  static constexpr std::size_t most_entries = 100;
+  /// So long it is left alone when it has told of all. Else it would answer each write of this process twice.
   static constexpr std::chrono::milliseconds pause{1};
 
   void follow(FeedSink& sink, Deadline deadline) {
@@ -81,8 +82,9 @@ class RedisFeed final : public Feed {
         was_good_ = true;
         if (answer.is_error()) throw redis_error(connection_.server(), answer.text());
         if (!answer.is_none()) {
+          const bool is_all = answer[0][1].size() < most_entries;
           hand_out(sink, answer[0][1]);
-          asks_from_ = Clock::now() + pause;
+          if (is_all) asks_from_ = Clock::now() + pause;
         }
         if (Clock::now() < deadline) continue;
       }
@@ -118,7 +120,8 @@ class RedisFeed final : public Feed {
   void ask() {
     const auto silent = std::to_string(at_most_silent.count());
     answers_by_ = Clock::now() + at_most_silent + patience;
-    connection_.send({"XREAD", "COUNT", "100", "BLOCK", silent, "STREAMS", stream_, seen_}, answers_by_);
+    connection_.send({"XREAD", "COUNT", std::to_string(most_entries), "BLOCK", silent, "STREAMS", stream_, seen_},
+                     answers_by_);
     is_asked_ = true;
   }
   /// Entries: a number, and of each change scope, key, version, format, whether there is a text, and the text.

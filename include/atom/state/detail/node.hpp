@@ -136,8 +136,8 @@ class StateNode {
     return {reinterpret_cast<const char*>(payload() + words_before_key_ * sizeof(Word)), key_size_};
   }
   const TypeOps& type() const noexcept { return type_; }
-  bool has(int flags) const noexcept { return flags_.load(std::memory_order_relaxed) & flags; }
-  void add(int flags) noexcept { flags_.fetch_or(static_cast<std::uint8_t>(flags), std::memory_order_relaxed); }
+  bool has(int flags) const noexcept { return flags_.load(std::memory_order_acquire) & flags; }
+  void add(int flags) noexcept { flags_.fetch_or(static_cast<std::uint8_t>(flags), std::memory_order_release); }
   void remove(int flags) noexcept { flags_.fetch_and(static_cast<std::uint8_t>(~flags), std::memory_order_relaxed); }
 
   /// Of the value; 0: there is none.

@@ -5,11 +5,11 @@
 #include <atom/config.hpp>
 #include <atom/state/backend.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 
 #if defined(__linux__) && defined(__LP64__)
-#include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -31,12 +31,13 @@ class Sleepers {
 #if defined(__linux__) && defined(__LP64__)
   /// Until somebody was woken since there were so many `wakes`, which may be another one; false: or until the deadline.
   bool sleep(unsigned wakes, Deadline deadline) noexcept {
-    const auto since_start = deadline.time_since_epoch();  // of the clock that the system has here, too
+    // Of the clock that the system has here, too.
+    const auto since_start = std::max(deadline, Deadline()).time_since_epoch();
     const auto seconds = std::chrono::floor<std::chrono::seconds>(since_start);
     const timespec until{seconds.count(), std::chrono::nanoseconds(since_start - seconds).count()};
     while (this->wakes() == wakes) {
       // Interrupted, or woken once before; or whoever wakes was faster.
-      if (call(FUTEX_WAIT_BITSET_PRIVATE, wakes, &until) == 0 || Clock::now() < deadline) continue;
+      if (call(wait_bitset, wakes, &until) == 0 || Clock::now() < deadline) continue;
       return this->wakes() != wakes;
     }
     return true;
@@ -46,14 +47,18 @@ class Sleepers {
 
  private:
   using Clock = Deadline::clock;
+  // Of <linux/futex.h>, which not every system has that has them: FUTEX_WAKE_PRIVATE, FUTEX_WAIT_BITSET_PRIVATE and
+  // FUTEX_BITSET_MATCH_ANY.
+  static constexpr int wake_some = 129, wait_bitset = 137;
+  static constexpr unsigned any_bit = 0xFFFFFFFF;
 
   void wake(unsigned count) noexcept {
     wakes_.fetch_add(1, std::memory_order_release);
-    call(FUTEX_WAKE_PRIVATE, count, nullptr);
+    call(wake_some, count, nullptr);
   }
   long call(int what, unsigned value, const timespec* until) noexcept {
     static_assert(sizeof wakes_ == sizeof(unsigned));
-    return ::syscall(SYS_futex, &wakes_, what, value, until, nullptr, FUTEX_BITSET_MATCH_ANY);
+    return ::syscall(SYS_futex, &wakes_, what, value, until, nullptr, any_bit);
   }
 #else
   bool sleep(unsigned wakes, Deadline deadline) noexcept {

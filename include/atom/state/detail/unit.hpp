@@ -147,7 +147,7 @@ class Unit {
         if (step.kind == Kind::apply) {
           SeenValue seen = core_.look(*node);
           expected = seen.version;
-          values[i] = expected > 0 ? std::move(seen.value) : step.initial;  // not what it is for who else holds it
+          values[i] = expected > 0 ? seen.value : step.initial;  // not what it is for who else holds it
         } else if (step.kind == Kind::write) {
           values[i] = step.value;
         }

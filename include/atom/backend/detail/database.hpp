@@ -3,6 +3,7 @@
 
 #include <atom/backend/detail/pool.hpp>
 #include <atom/config.hpp>
+#include <atom/detail/utf8.hpp>
 #include <atom/state/backend.hpp>
 #include <atom/state/detail/home_process.hpp>
 #include <atom/state/error.hpp>
@@ -60,6 +61,42 @@ inline std::vector<std::pair<std::string, std::string>> texts_of(const Scope* sc
   const std::string& text = scope->text();
   if (!below) return {{text, text}};
   return {{text, text}, {text + '.', text + '/'}};
+}
+
+/// Longer than any scope or key, of the last of all characters.
+inline std::string beyond_all_texts() {
+  std::string text;
+  while (text.size() <= longest_scope) text += "\xf4\x8f\xbf\xbf";
+  return text;
+}
+/// The bytes, if a server takes them for text: UTF-8, without a zero. If not, a text that is greater than all scopes
+/// and keys that are less than the bytes, and less than all others.
+inline std::string last_text_before(std::string_view bytes) {
+  std::size_t good = 0;
+  while (good < bytes.size() && bytes[good] != '\0') {
+    const std::size_t length = utf8_length(bytes.substr(good));
+    if (length == 0) break;
+    good += length;
+  }
+  const std::string_view rest = bytes.substr(good);
+  std::string text(bytes.substr(0, good));
+  if (rest.empty() || rest[0] == '\0') return text;
+  const auto encoded = [](unsigned code) {
+    const auto byte = [](unsigned bits) { return static_cast<char>(bits); };
+    const auto next = [&](unsigned shift) { return byte(0x80 | (code >> shift & 0x3f)); };
+    if (code < 0x80) return std::string{byte(code)};
+    if (code < 0x800) return std::string{byte(0xc0 | code >> 6), next(0)};
+    if (code < 0x10000) return std::string{byte(0xe0 | code >> 12), next(6), next(0)};
+    return std::string{byte(0xf0 | code >> 18), next(12), next(6), next(0)};
+  };
+  // The last character that is less, as its bytes are in the order of its number.
+  unsigned less = 1, greater = 0x110000;
+  while (greater - less > 1) {
+    const unsigned middle = (less + greater) / 2;
+    (std::string_view(encoded(middle)) < rest ? less : greater) = middle;
+  }
+  const bool is_surrogate = less >= 0xd800 && less <= 0xdfff;
+  return text + encoded(is_surrogate ? 0xd7ff : less) + beyond_all_texts();
 }
 
 }  // namespace atom::inline v0_1::detail

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atom/backend/detail/redis_url.hpp>
+#include <atom/backend/detail/sockets.hpp>
 #include <atom/backend/detail/waiting.hpp>
 #include <atom/config.hpp>
 #include <atom/state/backend.hpp>
@@ -14,7 +15,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -22,11 +22,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <ctime>
 #include <initializer_list>
 #include <memory>
 #include <new>
@@ -151,41 +149,6 @@ inline StateError redis_error(const RedisServer& server, std::string_view text, 
           : text.substr(0, std::min({text.find(", with args"), text.find('`'), std::size_t{200}}));
   return failed(StateErrorCode::refused, why, word == "READONLY" || effect == Effect::unknown);
 }
-
-/// While this is there, a connection that the server has closed does not end the process with SIGPIPE.
-class NoBrokenPipe {
-#if defined(SO_NOSIGPIPE)
- public:
-  static void forbid(int socket) noexcept {
-    const int yes = 1;
-    ::setsockopt(socket, SOL_SOCKET, SO_NOSIGPIPE, &yes, sizeof yes);
-  }
-#else
- public:
-  static void forbid(int) noexcept {}
-  NoBrokenPipe() noexcept {
-    ::sigemptyset(&pipe_);
-    ::sigaddset(&pipe_, SIGPIPE);
-    sigset_t pending;
-    ::sigpending(&pending);
-    was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
-    if (!was_pending_) ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
-  }
-  NoBrokenPipe(const NoBrokenPipe&) = delete;
-  NoBrokenPipe& operator=(const NoBrokenPipe&) = delete;
-  ~NoBrokenPipe() {
-    if (was_pending_) return;
-    const timespec none{};
-    while (::sigtimedwait(&pipe_, nullptr, &none) < 0 && errno == EINTR) {
-    }
-    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
-
- private:
-  sigset_t pipe_, before_;
-  bool was_pending_;
-#endif
-};
 
 /// For one thread at a time.
 class RedisConnection {
@@ -397,17 +360,6 @@ class RedisConnection {
   StateError unreachable(int code) const {
     if (code == ETIMEDOUT) return failure(StateErrorCode::timed_out, "no connection before the deadline", true);
     return failure(StateErrorCode::unavailable, "no connection: " + system_text(code), true);
-  }
-  static bool is_loopback(const sockaddr& address) noexcept {
-    if (address.sa_family == AF_INET) {
-      sockaddr_in v4;
-      std::memcpy(&v4, &address, sizeof v4);
-      return ntohl(v4.sin_addr.s_addr) >> 24 == 127;
-    }
-    if (address.sa_family != AF_INET6) return false;
-    sockaddr_in6 v6;
-    std::memcpy(&v6, &address, sizeof v6);
-    return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
   }
   /// 0, or why it failed.
   int connect_to(int family, const sockaddr* address, socklen_t size, Deadline deadline) {

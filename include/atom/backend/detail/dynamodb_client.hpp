@@ -181,10 +181,12 @@ class DynamoDbClient {
     const std::lock_guard lock(mutex_);
     for (auto& name : names) noted_[std::move(name)] = now;
   }
-  /// Removes such a name, if nobody has written it for an hour.
+  /// Names that nobody has written since then, in seconds, may be removed.
+  static std::int64_t forgotten() noexcept { return dynamodb_now() / 1'000'000 - 6 * noted_for; }
+  /// Removes such a name, if it may be.
   DynamoDbCall forgetting(std::string_view partition, std::string_view key) const {
     DynamoDbRequest request(table_, partition, key);
-    request.require("t < :t").number(":t", dynamodb_now() / 1'000'000 - 6 * noted_for);
+    request.require("t < :t").number(":t", forgotten());
     return {.operation = "DeleteItem", .body = request.body("")};
   }
 
@@ -611,7 +613,9 @@ inline void purge_dynamodb_label(DynamoDbClient& client, std::string_view label,
       if (StateResult<atom::Scope> scope = atom::Scope::from_database(name.substr(0, space))) {
         found.push_back({*std::move(scope), std::string(name.substr(space + 1)), 0, {}});
       }
-      forgetting.push_back(client.forgetting(partition, name));
+      if (dynamodb_number<std::int64_t>(attributes, "t").value_or(0) < DynamoDbClient::forgotten()) {
+        forgetting.push_back(client.forgetting(partition, name));
+      }
     });
     end_dynamodb_states(client, found, partition, erased, deadline);
     if (!forgetting.empty()) client.send(forgetting, deadline);

@@ -115,10 +115,15 @@ class DynamoDbConnection {
     const NoBrokenPipe guard;
     std::size_t next = 0, under_way = 0;
     const auto begin_more = [&] {
+      const bool is_late = Clock::now() >= deadline;
       for (std::unique_ptr<Easy>& easy : easies_) {
-        while (next < calls.size() && calls[next]->status != DynamoDbCall::Status::waits) ++next;
-        if (next == calls.size()) return;
         if (easy && easy->call) continue;
+        for (; next < calls.size(); ++next) {
+          if (calls[next]->status != DynamoDbCall::Status::waits) continue;
+          if (!is_late) break;
+          give_up(*calls[next]);
+        }
+        if (next == calls.size()) return;
         if (!easy) easy = std::make_unique<Easy>(target_);
         begin(*easy, *calls[next++], credentials, deadline);
         ++under_way;
@@ -263,6 +268,12 @@ class DynamoDbConnection {
 
   // ---- What came of it
 
+  void give_up(DynamoDbCall& call) const {
+    call.status = DynamoDbCall::Status::failed;
+    call.is_throttled = call.is_expired = false;
+    call.error = failure(StateErrorCode::timed_out, "no time is left before the deadline",
+                         call.is_doubtful ? Effect::unknown : Effect::none, true);
+  }
   void end(Easy& easy, CURLcode code) {
     DynamoDbCall& call = *std::exchange(easy.call, nullptr);
     CURL* const handle = easy.handle.get();

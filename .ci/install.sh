@@ -17,6 +17,7 @@ atom_present() {
     libpq-dev) pkg-config --exists libpq ;;
     postgresql) command -v postgres || ls /usr/lib/postgresql/*/bin/postgres ;;
     libhiredis-dev) atom_header hiredis/hiredis.h ;;
+    libcurl4-openssl-dev) atom_header curl/curl.h ;;
     libcpp-httplib-dev) atom_header httplib.h ;;
     libbenchmark-dev) atom_header benchmark/benchmark.h ;;
     libtbb-dev) atom_header tbb/concurrent_hash_map.h ;;

@@ -1,4 +1,4 @@
-// usage: exactly_once redis|postgres faults [INCREMENTS [SEED]]
+// usage: exactly_once redis|postgres|dynamodb faults [INCREMENTS [SEED]]
 //        exactly_once redis|postgres kills|losses [SECONDS [SEED]]
 // Three processes with 16 threads add to three counters in one server, and report what came of each increment:
 //   faults  over a network where each kind of fault befalls 2 % of the requests: 3,000 increments. All are there, and
@@ -8,6 +8,7 @@
 //           soon, so that there is some; the others do not.
 //   losses  the server is killed, and does not keep what it has acknowledged. The processes report the loss, and what
 //           is there is what was acknowledged without that, to the number.
+#include <atom/backend/memory.hpp>
 #include <atom/backend/open.hpp>
 #include <atom/config.hpp>
 #include <atom/state/backend.hpp>
@@ -51,6 +52,11 @@
 #include <atom/backend/postgres.hpp>
 
 #include "support/postgres_server.hpp"
+#endif
+#if defined(ATOM_HAS_DYNAMODB)
+#include <atom/backend/dynamodb.hpp>
+
+#include "support/dynamo_server.hpp"
 #endif
 
 namespace {
@@ -119,6 +125,23 @@ class Postgres : public Server {
 };
 #endif
 
+#if defined(ATOM_HAS_DYNAMODB)
+class DynamoDb : public Server {
+ public:
+  explicit DynamoDb(bool keeps) { require(keeps, "DynamoDB loses nothing"); }
+  std::string socket() const override { return server_.socket(); }
+  std::string url() const override { return url_at(server_.port()); }
+  std::string url_at(int port) const override {
+    return "dynamodb://once?region=eu-central-1&endpoint=" + support::DynamoServer::endpoint_at(port);
+  }
+  void kill() override { throw std::runtime_error("dynalite keeps nothing when it is killed"); }
+  void start() override { server_.start(); }
+
+ private:
+  support::DynamoServer server_;
+};
+#endif
+
 std::unique_ptr<Server> start_server([[maybe_unused]] std::string_view kind, [[maybe_unused]] bool keeps) {
 #if defined(ATOM_HAS_REDIS)
   if (kind == "redis") return std::make_unique<Redis>(keeps);
@@ -126,20 +149,24 @@ std::unique_ptr<Server> start_server([[maybe_unused]] std::string_view kind, [[m
 #if defined(ATOM_HAS_POSTGRES)
   if (kind == "postgres") return std::make_unique<Postgres>(keeps);
 #endif
+#if defined(ATOM_HAS_DYNAMODB)
+  if (kind == "dynamodb") return std::make_unique<DynamoDb>(keeps);
+#endif
   throw std::runtime_error("it was built without this backend");
 }
 std::shared_ptr<atom::Backend> open(const std::string& url) {
+  // (The last one is there for its comma.)
   return atom::open_backend<
 #if defined(ATOM_HAS_REDIS)
-      atom::Redis
-#endif
-#if defined(ATOM_HAS_REDIS) && defined(ATOM_HAS_POSTGRES)
-      ,
+      atom::Redis,
 #endif
 #if defined(ATOM_HAS_POSTGRES)
-      atom::Postgres
+      atom::Postgres,
 #endif
-      >(url);
+#if defined(ATOM_HAS_DYNAMODB)
+      atom::DynamoDb,
+#endif
+      atom::Memory>(url);
 }
 auto counter(atom::StateStore& states, std::size_t key) {
   return states.get_state(std::int64_t{0}, {.key = std::to_string(key), .scope = atom::Scope{"once"}});
@@ -444,7 +471,7 @@ int main(int argc, char** argv) {
     }
     const std::string_view mode = argc > 2 ? argv[2] : "";
     require(mode == "faults" || mode == "kills" || mode == "losses",
-            "usage: exactly_once redis|postgres faults|kills|losses [INCREMENTS or SECONDS [SEED]]");
+            "usage: exactly_once redis|postgres|dynamodb faults|kills|losses [INCREMENTS or SECONDS [SEED]]");
     return run({.kind = argv[1],
                 .mode = argv[2],
                 .length = argc > 3           ? number(argv[3])

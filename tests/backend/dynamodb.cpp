@@ -142,6 +142,8 @@ std::string read_message(int peer) {
     const std::string some = support::read_some(peer);
     if (some.empty()) return {};
     text += some;
+    // A server may say first that it wants the rest.
+    if (text.starts_with("HTTP/1.1 100 ") && contains(text, "\r\n\r\n")) text.erase(0, text.find("\r\n\r\n") + 4);
     const std::size_t end = text.find("\r\n\r\n");
     if (wanted != std::string::npos || end == std::string::npos) continue;
     std::string head = text.substr(0, end);
@@ -955,6 +957,9 @@ TEST_CASE("dynamodb: each request is signed, as an independent verifier finds, a
     Client client(*dynamodb);
     client.run(Batch().write(shop, "n", R"("\u00e9 < \" a  b")").write(shop, "n 2", "1"), BatchMode::all_or_nothing);
     CHECK_FALSE(try_read(*dynamodb, "\xc3\xa9", soon()));
+    // More than 1 MB, of which libcurl asks first whether it is wanted.
+    const std::string large = '"' + std::string(200'000, '<') + '"';
+    client.run(Batch().write(shop, "large", large).write(shop, "larger", large), BatchMode::all_or_nothing);
     const auto requests = front.requests();
     CHECK(requests.size() >= 8);
     for (const Request& request : requests) {
@@ -965,12 +970,13 @@ TEST_CASE("dynamodb: each request is signed, as an independent verifier finds, a
       CHECK_FALSE(contains(request.text, "hunter2"));
     }
     // The verifier finds what is wrong.
-    CHECK_FALSE(verify(requests.back(), "another").first);
-    Request changed = requests.back();
+    const Request& last = requests.back();
+    CHECK_FALSE(verify(last, "another").first);
+    Request changed = last;
     changed.text[changed.text.size() - 3] ^= 1;
     CHECK(verify(changed, secret).second == "another signature");
-    changed = requests.back();
-    changed.text.replace(changed.text.find("BatchGetItem"), 12, "PatchGetItem");
+    changed = last;
+    changed.text.replace(changed.text.find("TransactWriteItems"), 8, "Untested");
     CHECK(verify(changed, secret).second == "another signature");
   }
 }

@@ -11,6 +11,9 @@
 #include <atom/backend/detail/dynamodb_client.hpp>
 #include <atom/backend/detail/dynamodb_connection.hpp>
 #include <atom/backend/detail/dynamodb_item.hpp>
+#include <atom/backend/detail/dynamodb_lanes.hpp>
+#include <atom/backend/detail/dynamodb_lists.hpp>
+#include <atom/backend/detail/dynamodb_table.hpp>
 #include <atom/backend/detail/dynamodb_target.hpp>
 #include <atom/config.hpp>
 #include <atom/detail/json_writer.hpp>
@@ -37,7 +40,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 

@@ -249,7 +249,7 @@ TEST_CASE("dynamodb: a URL names it, and one that is not right is refused withou
        "dynamodb://states?endpoint=http%3A%2F%2F127.0.0.1%3A8000"},
       {"dynamodb:hunter2", "dynamodb://", "dynamodb://?region=hunter2", "dynamodb://states?hunter2=1",
        "dynamodb://states?region", "dynamodb://states?region=", "dynamodb://hunter2 states",
-       "dynamodb://states?transactions=hunter2"},
+       "dynamodb://states?transactions=hunter2", "dynamodb://states?endpoint=hunter2%2"},
       "hunter2");
   CHECK(atom::open_backend<DynamoDb>("dynamodb://states")->traits().all_or_nothing);
   CHECK_FALSE(atom::open_backend<DynamoDb>("dynamodb://states?transactions=off")->traits().all_or_nothing);

@@ -1,8 +1,8 @@
 // Where a table of DynamoDB is, and who may use it: what options, a URL and the environment say.
 #pragma once
 
+#include <atom/backend/detail/url.hpp>
 #include <atom/config.hpp>
-#include <atom/detail/segment.hpp>
 #include <atom/state/error.hpp>
 
 #include <cstddef>
@@ -63,7 +63,9 @@ inline StateResult<DynamoDbUrl> parse_dynamodb_url(std::string_view url) {
     if (name == "region") {
       parsed.region = value;
     } else if (name == "endpoint") {
-      parsed.endpoint = unescape(value);
+      const auto endpoint = unescape_url(value);
+      if (!endpoint) return wrong("the URL has a % that does not begin %XX");
+      parsed.endpoint = *endpoint;
     } else if (name == "transactions" && (value == "on" || value == "off")) {
       parsed.transactions = value == "on";
     } else {

@@ -1,6 +1,7 @@
 // Where a Redis server is, as one line says it: redis://user:password@host:6379/0.
 #pragma once
 
+#include <atom/backend/detail/url.hpp>
 #include <atom/config.hpp>
 #include <atom/state/error.hpp>
 
@@ -37,23 +38,6 @@ inline std::optional<int> redis_number(std::string_view text, int least, int mos
   return is_all && least <= number && number <= most ? std::optional(number) : std::nullopt;
 }
 
-/// `%XX` stands for a byte. Nothing, if it is cut off or no such number.
-inline std::optional<std::string> redis_unescape(std::string_view text) {
-  std::string bytes;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      bytes += text[i];
-      continue;
-    }
-    unsigned byte = 0;
-    const char* const first = text.data() + i + 1;
-    if (text.size() - i < 3 || std::from_chars(first, first + 2, byte, 16).ptr != first + 2) return std::nullopt;
-    bytes += static_cast<char>(byte);
-    i += 2;
-  }
-  return bytes;
-}
-
 /// The server that a URL names. No error repeats the URL, in which there may be a password.
 inline StateResult<RedisServer> parse_redis_url(std::string_view url) {
   const auto wrong = [](const char* what) {
@@ -79,8 +63,8 @@ inline StateResult<RedisServer> parse_redis_url(std::string_view url) {
     const std::string_view who = authority.substr(0, at);
     const std::size_t between = who.find(':');
     if (between == who.npos) return wrong("the URL has a user without a password");
-    const auto user = redis_unescape(who.substr(0, between));
-    const auto password = redis_unescape(who.substr(between + 1));
+    const auto user = unescape_url(who.substr(0, between));
+    const auto password = unescape_url(who.substr(between + 1));
     if (!user || !password) return wrong("the user or the password in the URL has a % that does not begin %XX");
     if (password->empty()) return wrong("the password in the URL is empty");
     server.user = *user;
@@ -92,7 +76,7 @@ inline StateResult<RedisServer> parse_redis_url(std::string_view url) {
   if (scheme == "unix") {
     if (!authority.empty()) return wrong("the URL of a socket has a host");
     const std::size_t query = rest.find('?');
-    const auto path = redis_unescape(rest.substr(0, query));
+    const auto path = unescape_url(rest.substr(0, query));
     if (!path || path->size() < 2) return wrong("the URL has no path of a socket");
     if (path->find('\0') != path->npos) return wrong("the path of the socket has a zero byte");
     server.path = *path;

@@ -665,6 +665,25 @@ TEST_CASE("redis: a feed that was away for longer than the stream is goes on wit
   CHECK(heard.changes == std::vector{"shop:a = 1"s, "lost"s, "shop:b = 2"s});
 }
 
+TEST_CASE(
+    "redis: a feed that is further behind than the stream is long loses track once, and goes on with what is new") {
+  Database database;
+  const auto redis = open(RedisOptions{.url = database.server.url(), .feed_length = 100});
+  Client client(*redis);
+  client.run(Batch().apply(shop, "n", {}, current + 1));
+  const auto feed = redis->open_feed();
+  constexpr int writes = 1000;
+  for (int i = 0; i < writes; ++i) client.run(Batch().apply(shop, "n", {}, current + 1));
+  Heard heard;
+  const std::string last = "shop:n = " + std::to_string(writes + 1);
+  for (int i = 0; i < 200 && (heard.changes.empty() || heard.changes.back() != last); ++i) {
+    REQUIRE_FALSE(feed->poll(heard, in(50ms)));
+  }
+  CHECK(heard.changes.back() == last);
+  CHECK(heard.changes.size() < writes);
+  CHECK(heard.losses == 1);
+}
+
 TEST_CASE("redis: a feed that is opened while the server is away loses track when it is there") {
   Database database({"--appendonly", "yes"});
   database.server.stop(SIGTERM);

@@ -82,9 +82,14 @@ class RedisFeed final : public Feed {
         was_good_ = true;
         if (answer.is_error()) throw redis_error(connection_.server(), answer.text());
         if (!answer.is_none()) {
+          const std::string from = seen_;
           const bool is_all = answer[0][1].size() < most_entries;
           hand_out(sink, answer[0][1]);
-          if (is_all) asks_from_ = Clock::now() + pause;
+          if (is_all) {
+            asks_from_ = Clock::now() + pause;
+          } else if (from != start) {  // as far behind as that, it may be further than the stream is long
+            is_behind_ = !is_kept(from, Clock::now() + patience);
+          }
         }
         if (Clock::now() < deadline) continue;
       }
@@ -101,11 +106,12 @@ class RedisFeed final : public Feed {
   void resume(Deadline deadline) {
     is_behind_ = true;
     connection_.open(deadline);
-    if (!seen_.empty() && seen_ != start) {
-      const RedisReply last = call({"XRANGE", stream_, seen_, seen_}, deadline);
-      if (last.size() == 1) return;
-    }
+    if (!seen_.empty() && seen_ != start && is_kept(seen_, deadline)) return;
     seen_ = newest(deadline);
+  }
+  /// Whether it has not been cut off; then nothing after it has.
+  bool is_kept(const std::string& entry, Deadline deadline) {
+    return call({"XRANGE", stream_, entry, entry}, deadline).size() == 1;
   }
   std::string newest(Deadline deadline) {
     const RedisReply last = call({"XREVRANGE", stream_, "+", "-", "COUNT", "1"}, deadline);

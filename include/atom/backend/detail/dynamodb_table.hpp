@@ -19,80 +19,65 @@
 
 namespace atom::inline v0_1::detail {
 
+/// One request that is about the table as a whole; `fill(body)` says what more is in it than its name.
+template <class Fill>
+DynamoDbCall call_dynamodb_table(DynamoDbClient& client, std::string_view operation, Deadline deadline, Fill fill) {
+  JsonWriter body;
+  body.begin_object();
+  body.key("TableName");
+  body.text(client.table());
+  fill(body);
+  body.end_object();
+  std::vector<DynamoDbCall> calls(1);
+  calls[0].operation = operation;
+  calls[0].body = body.text();
+  client.send(calls, deadline);
+  return std::move(calls[0]);
+}
 /// What DescribeTable says: nothing if there is no table.
 inline std::optional<std::string> describe_dynamodb_table(DynamoDbClient& client, Deadline deadline) {
-  JsonWriter body;
-  body.begin_object();
-  body.key("TableName");
-  body.text(client.table());
-  body.end_object();
-  std::vector<DynamoDbCall> calls(1);
-  calls[0].operation = "DescribeTable";
-  calls[0].body = body.text();
-  client.send(calls, deadline);
-  if (calls[0].type == "ResourceNotFoundException") return std::nullopt;
-  if (calls[0].error) throw StateError(*calls[0].error);
-  return std::move(calls[0].answer);
+  DynamoDbCall call = call_dynamodb_table(client, "DescribeTable", deadline, [](JsonWriter&) {});
+  if (call.type == "ResourceNotFoundException") return std::nullopt;
+  if (call.error) throw StateError(*call.error);
+  return std::move(call.answer);
 }
 inline void create_dynamodb_table(DynamoDbClient& client, Deadline deadline) {
-  JsonWriter body;
-  body.begin_object();
-  body.key("TableName");
-  body.text(client.table());
-  body.key("BillingMode");
-  body.text("PAY_PER_REQUEST");
-  body.key("AttributeDefinitions");
-  body.begin_array();
-  for (const char* const name : {"p", "k"}) {
-    body.begin_object();
-    body.key("AttributeName");
-    body.text(name);
-    body.key("AttributeType");
-    body.text("S");
-    body.end_object();
-  }
-  body.end_array();
-  body.key("KeySchema");
-  body.begin_array();
-  for (const auto& [name, type] : {std::pair("p", "HASH"), std::pair("k", "RANGE")}) {
-    body.begin_object();
-    body.key("AttributeName");
-    body.text(name);
-    body.key("KeyType");
-    body.text(type);
-    body.end_object();
-  }
-  body.end_array();
-  body.end_object();
-  std::vector<DynamoDbCall> calls(1);
-  calls[0].operation = "CreateTable";
-  calls[0].body = body.text();
-  client.send(calls, deadline);
+  const DynamoDbCall call = call_dynamodb_table(client, "CreateTable", deadline, [](JsonWriter& body) {
+    body.key("BillingMode");
+    body.text("PAY_PER_REQUEST");
+    const auto list = [&](const char* name, const char* what, const char* of_p, const char* of_k) {
+      body.key(name);
+      body.begin_array();
+      for (const auto& [attribute, is] : {std::pair("p", of_p), std::pair("k", of_k)}) {
+        body.begin_object();
+        body.key("AttributeName");
+        body.text(attribute);
+        body.key(what);
+        body.text(is);
+        body.end_object();
+      }
+      body.end_array();
+    };
+    list("AttributeDefinitions", "AttributeType", "S", "S");
+    list("KeySchema", "KeyType", "HASH", "RANGE");
+  });
   // Somebody else may make it just now; then it is waited for.
-  if (calls[0].error && calls[0].type != "ResourceInUseException") throw StateError(*calls[0].error);
+  if (call.error && call.type != "ResourceInUseException") throw StateError(*call.error);
 }
 /// Has the server remove what has ended, if it can.
 inline void expire_in_dynamodb_table(DynamoDbClient& client, Deadline deadline) {
-  JsonWriter body;
-  body.begin_object();
-  body.key("TableName");
-  body.text(client.table());
-  body.key("TimeToLiveSpecification");
-  body.begin_object();
-  body.key("AttributeName");
-  body.text("e");
-  body.key("Enabled");
-  body.boolean(true);
-  body.end_object();
-  body.end_object();
-  std::vector<DynamoDbCall> calls(1);
-  calls[0].operation = "UpdateTimeToLive";
-  calls[0].body = body.text();
-  client.send(calls, deadline);
+  const DynamoDbCall call = call_dynamodb_table(client, "UpdateTimeToLive", deadline, [](JsonWriter& body) {
+    body.key("TimeToLiveSpecification");
+    body.begin_object();
+    body.key("AttributeName");
+    body.text("e");
+    body.key("Enabled");
+    body.boolean(true);
+    body.end_object();
+  });
   // (It may be so already, which is an error.)
-  const std::string& type = calls[0].type;
-  if (calls[0].error && type != "UnknownOperationException" && type != "ValidationException") {
-    throw StateError(*calls[0].error);
+  if (call.error && call.type != "UnknownOperationException" && call.type != "ValidationException") {
+    throw StateError(*call.error);
   }
 }
 

@@ -1229,22 +1229,7 @@ TEST_CASE("dynamodb: more callers than connections wait for their turn, and not 
 
 TEST_CASE("dynamodb: a forked process is refused, and does no harm to its parent") {
   Database database;
-  database.client.run(Batch().apply(shop, "n", {}, current + 1));
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ++database.client.lane.sequence;
-    const BatchResult result = database.client.send(Batch().apply(shop, "n", {}, current + 1));
-    const auto read = try_read(*database.dynamodb, "n", soon());
-    const bool good = result.status == BatchStatus::not_applied && result.error->code() == StateErrorCode::closed &&
-                      read && read->code() == StateErrorCode::closed;
-    ::_exit(good ? 0 : 1);
-  }
-  int status = -1;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  CHECK(status == 0);
-  database.client.run(Batch().apply(shop, "n", {}, current + 1));
-  CHECK(database.client.text(shop, "n") == "2");
+  support::check_forked(*database.dynamodb, database.client, [&] { database.dynamodb = nullptr; });
 }
 
 }  // namespace

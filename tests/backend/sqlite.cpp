@@ -1122,22 +1122,7 @@ TEST_CASE("sqlite: a second object on the file that comes and goes does not take
 
 TEST_CASE("sqlite: a forked process is refused, and does no harm to its parent") {
   File file;
-  file.client.run(Batch().apply(shop, "n", {}, current + 1));
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ++file.client.lane.sequence;
-    const BatchResult result = file.client.send(Batch().apply(shop, "n", {}, current + 1));
-    const atom::StateName name{shop, "n"};
-    Outcome outcome;
-    const auto read = file.sqlite->read({&name, 1}, {&outcome, 1}, soon());
-    const bool good = result.status == BatchStatus::not_applied && result.error->code() == StateErrorCode::closed &&
-                      read && read->code() == StateErrorCode::closed;
-    file.sqlite = nullptr;
-    ::_exit(good ? 0 : 1);
-  }
-  CHECK(wait_for(child) == 0);
-  file.client.run(Batch().apply(shop, "n", {}, current + 1));
-  CHECK(file.client.text(shop, "n") == "2");
+  support::check_forked(*file.sqlite, file.client, [&] { file.sqlite = nullptr; });
 }
 
 TEST_CASE("sqlite: a file or folder without permission is refused") {

@@ -79,6 +79,13 @@ class JsonWriter {
     *at_++ = ',';
   }
 
+  /// A value that another one has written.
+  void written(std::string_view value) {
+    need(value.size() + 24);
+    value.copy(at_, value.size());
+    at_ += value.size();
+    *at_++ = ',';
+  }
   void begin_object() { open('{'); }
   void end_object() { close('}'); }
   void begin_array() { open('['); }

@@ -23,6 +23,7 @@
 #include <atom/state/detail/sleepers.hpp>
 #include <atom/state/detail/typed_operation.hpp>
 #include <atom/state/detail/unit_lane.hpp>
+#include <atom/state/detail/watched_scope.hpp>
 #include <atom/state/error.hpp>
 #include <atom/state/options.hpp>
 
@@ -93,6 +94,19 @@ class StateEngine {
   /// Whether that need not ask the database.
   static bool is_fresh(const StateNode& node, std::chrono::milliseconds staleness, Asks asks = Asks::to_read) noexcept {
     return StateCache::is_fresh(node, staleness) && (asks == Asks::to_know || !StateCache::is_to_be_touched(node));
+  }
+  /// Sees to it that who watches has what the database has, no older than `staleness`.
+  std::optional<StateError> refresh(WatchedScope& watched, std::chrono::milliseconds staleness, Deadline deadline) {
+    for (unsigned failures = 1;; ++failures) {
+      if (auto refused = refusal()) return refused;
+      std::optional<StateError> error;
+      {
+        const std::lock_guard lock(watched.listing);
+        if (watched.is_as_of(StateTable::milliseconds_now() - staleness.count())) return std::nullopt;
+        error = cache_.list(watched, deadline);
+      }
+      if (!error || !error->retryable() || !pause_before(core_, failures, deadline)) return error;
+    }
   }
   /// From now on changes by others reach the nodes, by a thread of the engine's.
   void follow() {

@@ -39,6 +39,7 @@ namespace atom::inline v0_1 {
 class Merge;
 class Session;
 class StateStore;
+struct EventStreamOptions;
 struct PromoteOptions;
 struct SessionOptions;
 
@@ -100,12 +101,16 @@ class StatesOfRequest {
   State<T> use(const Atom<T>& atom, const AnyScope& scope = {}) const;
   bool has_state(const StateOptions& options) const;
   bool delete_state(const StateOptions& options) const;
+  template <class Options = EventStreamOptions>
+  auto events(const AnyScope& scope, const Options& options = {}) const;
 
   // Without blocking this thread, as those of the store.
   template <state_value T>
   StateTask<State<T>> create_state_async(T default_value, StateOptions options) const;
   StateTask<bool> has_state_async(StateOptions options) const;
   StateTask<bool> delete_state_async(StateOptions options) const;
+  template <class Options = EventStreamOptions>
+  auto events_async(AnyScope scope, Options options) const;
 
  private:
   friend class StateStore;
@@ -224,6 +229,13 @@ class StateStore {
     return promote_states(core_, client, user, merge, options);  // needs #include <atom/state/promote.hpp>
   }
 
+  /// What changes in a scope, by whomever, as server-sent events for a page: see event_stream.hpp, which must be
+  /// included. Throws StateError: what listing the scope throws; too_large if it has more than 10,000 states.
+  template <class Options = EventStreamOptions>
+  auto events(const Scope& scope, const Options& options = {}) {
+    return open_event_stream(core_, scope, options);  // needs #include <atom/state/event_stream.hpp>
+  }
+
   // ---- What blocks, without blocking this thread: `co_await states.list_async(scope)`. Each gives, or throws, what
   // its namesake does. (g++ 12 moves what is made by braces, or captured by a lambda, inside a `co_await` expression as
   // if it were bytes, which ends in a crash: give such options and lambdas a name in a line before. Hence no defaults.)
@@ -258,6 +270,14 @@ class StateStore {
     return async([this, options = std::move(options)] { return scopes(options); });
   }
   StateTask<Listed<Scope>> scopes_async() { return scopes_async(ListOptions()); }
+  template <class Options>
+  auto events_async(Scope scope, Options options) {
+    return async([this, scope = std::move(scope), options = std::move(options)] { return events(scope, options); });
+  }
+  template <class Options = EventStreamOptions>
+  auto events_async(Scope scope) {
+    return events_async(std::move(scope), Options());
+  }
   StateTask<std::size_t> purge_async(std::vector<std::string> labels) {
     return async([this, labels = std::move(labels)] { return purge(labels); });
   }
@@ -288,9 +308,10 @@ class StateStore {
 
   // ---- The end, and what goes on
 
-  /// With a database: ends what waits for it, so long at most, and refuses whatever would ask it from now on. Whether
-  /// nothing was left. In memory there is nothing to end, and nothing is refused.
+  /// Ends all event streams. With a database: ends what waits for it, so long at most, and refuses whatever would ask
+  /// it from now on. Whether nothing was left. In memory nothing is refused.
   bool close(std::chrono::milliseconds within) {
+    core_.watched_scopes->close();
     return !engine_ || engine_->close(std::chrono::steady_clock::now() + within);
   }
   StateStats stats() const noexcept {
@@ -350,6 +371,7 @@ inline StateResult<detail::NodeReference> StateStore::attach(const detail::TypeO
   try {
     detail::NodeReference node =
         core_.table.obtain(scope, options.key, [&] { return detail::make_state_node(core_, options, type, initial); });
+    core_.watch(node);
     if (node->type().same_type(type)) return node;
     return mismatch("state \"" + detail::id_in_message(scope, options.key) + "\" is " + std::string(node->type().name) +
                     ", and is asked for as " + std::string(type.name));
@@ -477,6 +499,10 @@ inline bool StatesOfRequest::has_state(const StateOptions& options) const {
 inline bool StatesOfRequest::delete_state(const StateOptions& options) const {
   return store_.delete_state(options, context_);
 }
+template <class Options>
+auto StatesOfRequest::events(const AnyScope& scope, const Options& options) const {
+  return store_.events(scope.resolve(context_).value(), options);
+}
 template <state_value T>
 StateTask<State<T>> StatesOfRequest::create_state_async(T default_value, StateOptions options) const {
   return store_.async([of = *this, value = std::move(default_value), options = std::move(options)] {
@@ -488,6 +514,11 @@ inline StateTask<bool> StatesOfRequest::has_state_async(StateOptions options) co
 }
 inline StateTask<bool> StatesOfRequest::delete_state_async(StateOptions options) const {
   return store_.async([of = *this, options = std::move(options)] { return of.delete_state(options); });
+}
+template <class Options>
+auto StatesOfRequest::events_async(AnyScope scope, Options options) const {
+  return store_.async(
+      [of = *this, scope = std::move(scope), options = std::move(options)] { return of.events(scope, options); });
 }
 
 }  // namespace atom::inline v0_1

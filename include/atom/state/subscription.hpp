@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atom/config.hpp>
+#include <atom/state/type.hpp>
 
 #include <atomic>
 #include <cstdint>
@@ -17,6 +18,12 @@ class StateSubscription;
 
 namespace detail {
 
+/// What became of a state by one change.
+struct StateNews {
+  SharedValue value;     // what it is now; its default, where the value has ended
+  std::int64_t version;  // not positive: it has ended, and this is minus its last version
+};
+
 /// What is called, by one thread at a time.
 class StateListener {
  public:
@@ -26,9 +33,9 @@ class StateListener {
   virtual ~StateListener() = default;
 
   /// Calls it, unless it has ended. What it throws comes out.
-  void tell(const void* now) {
+  void tell(const StateNews& news) {
     const Turn turn(*this);
-    if (!ended_.load()) hear(now);
+    if (!ended_.load()) hear(news);
   }
   /// Not called any more; on return it is not running either, unless it is the one that asks.
   void end() noexcept {
@@ -40,7 +47,8 @@ class StateListener {
   }
   bool ended() const noexcept { return ended_.load(std::memory_order_relaxed); }
 
-  std::uint64_t since = 0;  // how many changes there were when it came: it does not hear of them
+  std::uint64_t since = 0;      // how many changes there were when it came: it does not hear of them
+  const void* group = nullptr;  // those of a group are at several states, and go together
 
  private:
   /// No lock: listeners of two states that write each other's would take the two in both orders.
@@ -55,7 +63,7 @@ class StateListener {
     StateListener& listener;
   };
 
-  virtual void hear(const void* now) = 0;
+  virtual void hear(const StateNews& news) = 0;
 
   // Each side writes the one and then reads the other, so one of them sees what the other has written.
   std::atomic<std::thread::id> thread_{};  // the one that runs it
@@ -68,9 +76,9 @@ class StateListenerOf final : public StateListener {
   explicit StateListenerOf(F&& function) : function_(std::move(function)) {}
 
  private:
-  void hear(const void* now) override {
+  void hear([[maybe_unused]] const StateNews& news) override {
     if constexpr (std::is_invocable_v<F&, const T&>) {
-      function_(*static_cast<const T*>(now));
+      function_(*static_cast<const T*>(news.value.get()));
     } else {
       function_();
     }

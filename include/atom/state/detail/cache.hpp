@@ -2,9 +2,12 @@
 #pragma once
 
 #include <atom/config.hpp>
+#include <atom/detail/type_ops.hpp>
 #include <atom/state/backend.hpp>
+#include <atom/state/detail/any_json.hpp>
 #include <atom/state/detail/core.hpp>
 #include <atom/state/detail/node.hpp>
+#include <atom/state/detail/watched_scope.hpp>
 #include <atom/state/error.hpp>
 
 #include <algorithm>
@@ -13,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <random>
 #include <span>
@@ -148,6 +152,39 @@ class StateCache {
     }
     return std::nullopt;
   }
+  /// What is stored of a scope, told to who watches it.
+  std::optional<StateError> list(WatchedScope& watched, Deadline deadline) {
+    const std::int64_t began = StateTable::milliseconds_now();
+    const std::uint64_t since = watched.number();
+    std::vector<WatchedScope::Listed> states;
+    std::string after;
+    for (bool is_more = true; is_more;) {
+      const Backend::Range range{&watched.scope, false, watched.scope.text(), after, 1000};
+      const StateResult<std::vector<FoundState>> part = backend_.list(range, deadline);
+      if (!part) return part.error();
+      for (const FoundState& found : *part) {
+        const bool is_known = watched.knows(found.key, found.version);
+        states.push_back(
+            {found.key, found.version, is_known ? std::string() : shown(watched.scope, found.key, found.value)});
+      }
+      if (states.size() > WatchedScope::most_states) return WatchedScope::too_many(watched.scope);
+      is_more = part->size() == range.limit;
+      if (is_more) after = part->back().key;
+    }
+    watched.are(std::move(states), since);
+    watched.listed_at.store(began);
+    return std::nullopt;
+  }
+  /// What is stored of a state, as a page may be shown it. Empty, if it is nothing of ours.
+  std::string shown(const atom::Scope& scope, std::string_view key, const StoredValue& stored) {
+    // Of whatever version of its type: this one is of none.
+    const auto value = backend_.read_value(type_ops<AnyJson>, {stored.text, 0});
+    if (value) return std::static_pointer_cast<const AnyJson>(*value)->text;
+    core_.report(
+        {.kind = StateEvent::Kind::undecodable, .state = id_in_message(scope, key), .message = value.error().what()});
+    return {};
+  }
+
   /// The one of an outcome, or null where there is none.
   StateResult<SharedValue> value_of(StateNode& node, const Outcome& outcome) {
     if (!outcome.value) return SharedValue();

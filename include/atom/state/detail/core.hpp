@@ -2,9 +2,11 @@
 #pragma once
 
 #include <atom/config.hpp>
+#include <atom/detail/json_writer.hpp>
 #include <atom/state/detail/extras.hpp>
 #include <atom/state/detail/node.hpp>
 #include <atom/state/detail/table.hpp>
+#include <atom/state/detail/watched_scope.hpp>
 #include <atom/state/error.hpp>
 #include <atom/state/options.hpp>
 #include <atom/state/scope.hpp>
@@ -88,6 +90,7 @@ class StateCore {
   explicit StateCore(StoreOptions o) : options(std::move(o)), table(*this, options) {}
   StateCore(const StateCore&) = delete;
   StateCore& operator=(const StateCore&) = delete;
+  ~StateCore() { watched_scopes->close(); }
 
   /// The version that comes after `last`; greater than all that a state of this name ever had.
   std::int64_t version_after(std::int64_t version) noexcept {
@@ -98,19 +101,14 @@ class StateCore {
     return std::max({clock, 1 - version, table.last_gone() + 1});
   }
 
+  /// For who reads it, which may begin its time to live anew.
   SeenValue look(StateNode& node) {
-    SharedValue gone;
-    NodeLock lock(node);
-    end_if_over(node, gone);
-    const std::int64_t version = node.raw_version();
-    touch(node, version);
-    if (!node.has(StateNode::inside)) return {node.shared(), version};
-    alignas(std::uint64_t) std::byte copy[64];
-    node.copy_to(copy);
-    lock.unlock();
-    return {copy_value(node.type(), copy), version};
+    return look(node, [&](std::int64_t version) { touch(node, version); });
   }
-
+  /// For who watches.
+  SeenValue peek(StateNode& node) {
+    return look(node, [](std::int64_t) {});
+  }
   /// Of the value; 0: there is none. Asking is not reading.
   std::int64_t version(StateNode& node) noexcept {
     if (!node.has(StateNode::timed)) return node.version();
@@ -140,8 +138,9 @@ class StateCore {
     } else {
       end(node, before);
     }
+    const std::int64_t told = node.raw_version();
     lock.unlock();
-    if (order && add_news(node, next ? std::move(next) : std::move(ended))) {
+    if (order && add_news(node, {next ? std::move(next) : std::move(ended), told})) {
       tell(node, *node.extras.load(std::memory_order_acquire), order);
     }
     return now;
@@ -155,6 +154,7 @@ class StateCore {
     bool is_check = false;  // nothing is written, the version is compared
     std::size_t index = 0;  // the caller's
     std::int64_t version = 0;
+    std::int64_t told = 0;  // the one of the news: as `StateNews::version`
   };
   /// Takes all the steps, or none if the version of one is not as expected: that one, or null. No two are of one node.
   Step* write_all(std::vector<Step>& steps) {
@@ -181,13 +181,16 @@ class StateCore {
       } else if (node.raw_version() > 0) {
         end(node, before);
       }
+      steps[i].told = node.raw_version();
     }
     for (NodeLock& lock : locks) lock.unlock();
     if (conflict) return conflict;
     for (std::size_t i = 0; i < steps.size(); ++i) {
       StateNode& node = *steps[i].node;
-      if (steps[i].is_check || !orders[i] || !add_news(node, steps[i].next ? steps[i].next : node.initial()))
+      if (steps[i].is_check || !orders[i] ||
+          !add_news(node, {steps[i].next ? steps[i].next : node.initial(), steps[i].told})) {
         orders[i] = {};
+      }
     }
     for (auto& order : orders) {
       if (order) order.unlock();
@@ -229,8 +232,9 @@ class StateCore {
     } else if (counts) {
       end(node, before, version);
     }
+    const std::int64_t told = node.raw_version();
     lock.unlock();
-    return counts && order && add_news(node, next ? std::move(next) : std::move(ended));
+    return counts && order && add_news(node, {next ? std::move(next) : std::move(ended), told});
   }
   /// Calls the listeners with what was accepted.
   void tell_news(StateNode& node) noexcept {
@@ -268,28 +272,96 @@ class StateCore {
   void listen(StateNode& node, std::shared_ptr<StateListener> listener) {
     StateExtras& extras = extras_of(node);
     const std::lock_guard lock(extras.mutex);
-    extras.listen(std::move(listener));
-    const NodeLock node_lock(node);
-    node.add(StateNode::heard);
+    listen(node, extras, std::move(listener));
   }
   static void forget(StateNode& node, const StateListener& listener) noexcept {
-    StateExtras& extras = *node.extras.load(std::memory_order_acquire);
-    std::shared_ptr<StateListener> gone;  // destroyed without the lock
-    const std::lock_guard lock(extras.mutex);
-    const auto found = std::find_if(extras.listeners.begin(), extras.listeners.end(),
-                                    [&](const auto& other) { return other.get() == &listener; });
-    if (found == extras.listeners.end()) return;
-    gone = std::move(*found);
-    extras.listeners.erase(found);
-    if (extras.listeners.empty()) node.remove(StateNode::heard);
+    take_listener(node, [&](const StateListener& other) { return &other == &listener; });
+  }
+
+  /// In memory: whoever watches the scope of this node is told what it is, and what becomes of it.
+  void watch(const NodeReference& node) {
+    if (engine) return;  // there the database tells
+    const std::shared_ptr<WatchedScope> watched = watched_scopes->find(node->scope->scope);
+    if (!watched || !node->type().write) return;  // what has no codec cannot be shown
+    StateExtras& extras = extras_of(*node);
+    {
+      const std::lock_guard lock(extras.mutex);
+      const auto is_one = [&](const auto& listener) { return listener->group == watched.get(); };
+      if (std::any_of(extras.listeners.begin(), extras.listeners.end(), is_one)) return;
+      listen(*node, extras, std::make_shared<Showing>(watched, *node));
+    }
+    if (watched_scopes->find(watched->scope) != watched) return stop_watching(*node, *watched);  // it has just ended
+    const SeenValue seen = peek(*node);
+    if (seen.version > 0) watched->changed(node->key(), seen.version, shown(*node, seen.value));
+  }
+  static void stop_watching(StateNode& node, const WatchedScope& watched) noexcept {
+    take_listener(node, [&](const StateListener& other) { return other.group == &watched; });
+  }
+  /// As a page may be shown it.
+  static std::string shown(const StateNode& node, const SharedValue& value) {
+    JsonWriter writer;
+    node.type().write(value.get(), writer);
+    return std::string(writer.text());
   }
 
   const StoreOptions options;
   StateTable table;
   Routes routes;
+  const std::shared_ptr<WatchedScopes> watched_scopes = std::make_shared<WatchedScopes>();
   StateEngine* engine = nullptr;  // null: no database
 
  private:
+  /// Tells a scope that is watched of one of its nodes, which is there as long as it has this listener.
+  class Showing final : public StateListener {
+   public:
+    Showing(std::shared_ptr<WatchedScope> watched, const StateNode& node) noexcept
+        : watched_(std::move(watched)), node_(node) {
+      group = watched_.get();
+    }
+
+   private:
+    void hear(const StateNews& news) override {
+      if (news.version <= 0) return watched_->ended(node_.key(), -news.version);
+      watched_->changed(node_.key(), news.version, shown(node_, news.value));
+    }
+    const std::shared_ptr<WatchedScope> watched_;
+    const StateNode& node_;
+  };
+
+  template <class Touch>
+  SeenValue look(StateNode& node, Touch touch) {
+    SharedValue gone;
+    NodeLock lock(node);
+    end_if_over(node, gone);
+    const std::int64_t version = node.raw_version();
+    touch(version);
+    if (!node.has(StateNode::inside)) return {node.shared(), version};
+    alignas(std::uint64_t) std::byte copy[64];
+    node.copy_to(copy);
+    lock.unlock();
+    return {copy_value(node.type(), copy), version};
+  }
+  /// While the order of the listeners is locked.
+  static void listen(StateNode& node, StateExtras& extras, std::shared_ptr<StateListener> listener) {
+    extras.listen(std::move(listener));
+    const NodeLock node_lock(node);
+    node.add(StateNode::heard);
+  }
+  /// The first one that is the one that is meant, if there is one.
+  template <class IsIt>
+  static void take_listener(StateNode& node, IsIt is_it) noexcept {
+    StateExtras* const extras = node.extras.load(std::memory_order_acquire);
+    if (!extras) return;
+    std::shared_ptr<StateListener> gone;  // destroyed without the lock
+    const std::lock_guard lock(extras->mutex);
+    const auto found = std::find_if(extras->listeners.begin(), extras->listeners.end(),
+                                    [&](const auto& listener) { return is_it(*listener); });
+    if (found == extras->listeners.end()) return;
+    gone = std::move(*found);
+    extras->listeners.erase(found);
+    if (extras->listeners.empty()) node.remove(StateNode::heard);
+  }
+
   /// Locks the node, and before it, where it has listeners, their order.
   static NodeLock lock_in_order(StateNode& node, std::unique_lock<std::mutex>& order) {
     for (;;) {
@@ -337,9 +409,9 @@ class StateCore {
     if (node.extras.load(std::memory_order_acquire)->sliding) start_time(node);
   }
   /// While the order of the listeners is locked. Whether it could be added.
-  bool add_news(StateNode& node, SharedValue now) noexcept {
+  bool add_news(StateNode& node, StateNews news) noexcept {
     try {
-      node.extras.load(std::memory_order_acquire)->add(std::move(now));
+      node.extras.load(std::memory_order_acquire)->add(std::move(news));
       return true;
     } catch (...) {
       listener_threw(node);

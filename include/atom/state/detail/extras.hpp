@@ -29,16 +29,16 @@ struct StateExtras {
   // Of the listeners. A node that has some is written while this is held, so that they hear in the order of writing.
   std::mutex mutex;
   std::vector<std::shared_ptr<StateListener>> listeners;
-  std::vector<SharedValue> news;  // to be told
-  std::uint64_t changes = 0;      // how many were news
-  bool telling = false;           // somebody tells it
+  std::vector<StateNews> news;  // to be told
+  std::uint64_t changes = 0;    // how many were news
+  bool telling = false;         // somebody tells it
 
   void listen(std::shared_ptr<StateListener> listener) {
     listener->since = changes;
     listeners.push_back(std::move(listener));
   }
-  void add(SharedValue value) {
-    news.push_back(std::move(value));
+  void add(StateNews one) {
+    news.push_back(std::move(one));
     ++changes;
   }
 
@@ -49,16 +49,16 @@ struct StateExtras {
     if (std::exchange(telling, true)) return;
     while (!news.empty()) {
       try {  // what is let go at the end of it is so without a lock
-        const std::vector<SharedValue> values = std::exchange(news, {});
-        std::uint64_t number = changes - values.size();
+        const std::vector<StateNews> told = std::exchange(news, {});
+        std::uint64_t number = changes - told.size();
         const auto all = listeners;
         lock.unlock();
-        for (const SharedValue& value : values) {
+        for (const StateNews& one : told) {
           ++number;
           for (const auto& listener : all) {
             if (number <= listener->since) continue;
             try {
-              listener->tell(value.get());
+              listener->tell(one);
             } catch (...) {
               failed();
             }

@@ -6,6 +6,7 @@
 #include <atom/state/detail/cache.hpp>
 #include <atom/state/detail/core.hpp>
 #include <atom/state/detail/node.hpp>
+#include <atom/state/detail/watched_scope.hpp>
 #include <atom/state/error.hpp>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -67,7 +69,9 @@ class StateFollower final : public FeedSink {
 
   void changed(const atom::Scope& scope, std::string_view key, std::int64_t version,
                std::optional<StoredValue> value) override {
-    const NodeReference node = ends_.load() ? NodeReference() : core_.table.find(scope, key);
+    if (ends_.load()) return;
+    if (const auto watched = core_.watched_scopes->find(scope)) show(*watched, key, version, value);
+    const NodeReference node = core_.table.find(scope, key);
     if (!node) return;
     if (!value) {
       StateCache::is_old(*node);
@@ -82,6 +86,20 @@ class StateFollower final : public FeedSink {
   }
 
  private:
+  /// To who watches its scope.
+  void show(WatchedScope& watched, std::string_view key, std::int64_t version,
+            const std::optional<StoredValue>& value) {
+    if (value) return watched.changed(key, version, cache_.shown(watched.scope, key, *value));
+    const StateName name{watched.scope, key};
+    Outcome now;
+    if (backend_.read({&name, 1}, {&now, 1}, soon())) {
+      is_behind_.store(true);
+    } else if (now.value) {
+      watched.changed(key, now.version, cache_.shown(watched.scope, key, *now.value));
+    } else {
+      watched.ended(key, version);
+    }
+  }
   void follow() noexcept {
     for (unsigned failures = 0; !ends_.load();) {
       std::optional<StateError> error = attempt([&] { return feed_ ? feed_->poll(*this, soon()) : look(); });
@@ -114,7 +132,7 @@ class StateFollower final : public FeedSink {
     }
     return read_heard();
   }
-  /// Reads what somebody listens to, and lets the rest be read when it is asked for.
+  /// Reads what somebody listens to or watches, and lets the rest be read when it is asked for.
   std::optional<StateError> catch_up() {
     cache_.all_is_old();
     return read_heard();
@@ -125,6 +143,11 @@ class StateFollower final : public FeedSink {
     for (std::size_t i = 0; i < heard.size() && !ends_.load(); i += at_once) {
       const std::span<const NodeReference> some(&heard[i], std::min(at_once, heard.size() - i));
       if (auto error = read(some)) return error;
+    }
+    for (const auto& watched : core_.watched_scopes->all()) {
+      if (ends_.load()) break;
+      const std::lock_guard lock(watched->listing);
+      if (auto error = cache_.list(*watched, soon())) return error;
     }
     return std::nullopt;
   }

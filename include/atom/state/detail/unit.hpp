@@ -171,6 +171,7 @@ class Unit {
       const SharedValue& initial = step.initial ? step.initial : step.value;
       return make_state_node(core_, {.key = step.key, .ttl = step.ttl}, *step.type, initial.get());
     });
+    core_.watch(node);
     if (!node->type().same_type(*step.type)) throw type_mismatch(step.scope, step.key, node->type(), *step.type);
     return node;
   }

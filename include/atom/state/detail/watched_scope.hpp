@@ -1,0 +1,430 @@
+// A scope that somebody watches: what its states are, as JSON, in the order in which they last changed. However many
+// watch, there is one copy of it, and each of them is a place in that order: a slow one costs nothing, and gets the
+// latest values when it comes.
+#pragma once
+
+#include <atom/config.hpp>
+#include <atom/detail/json_writer.hpp>
+#include <atom/state/error.hpp>
+#include <atom/state/scope.hpp>
+#include <atom/state/subscription.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <iterator>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace atom::inline v0_1::detail {
+
+/// A function that is to be called when there is something to see. Until `end` it is called by one thread at a time.
+class Waker : public StateListener {
+ public:
+  // Under the mutex of the scope:
+  bool is_called = false;        // some thread is at it
+  bool is_called_again = false;  // and is to do it once more
+};
+template <class F>
+class WakerOf final : public Waker {
+ public:
+  explicit WakerOf(F&& function) : function_(std::move(function)) {}
+
+ private:
+  void hear(const StateNews&) override { function_(); }
+  F function_;
+};
+
+class WatchedScope {
+ public:
+  /// Somebody who watches. All of it under the mutex of the scope.
+  struct Watcher {
+    std::uint64_t seen = 0;  // the number of the last change that it has; 0: it has nothing yet
+    bool waits = true;       // it is to be woken by the next one
+    std::shared_ptr<Waker> waker = nullptr;
+  };
+  /// What a watcher does not have yet.
+  struct Changes {
+    std::string id;       // of all there is now
+    bool is_all = false;  // else what follows is what has changed
+    std::string changed;  // as JSON: an object of keys and values
+    std::string removed;  // as JSON: an array of keys
+    bool empty() const noexcept { return id.empty(); }
+  };
+  static constexpr std::size_t most_states = 10'000;
+  static StateError too_many(const atom::Scope& scope) {
+    return {StateErrorCode::too_large, "scope \"" + scope_in_message(scope) + "\" has more than " +
+                                           std::to_string(most_states) + " states, too many to be watched together"};
+  }
+
+  explicit WatchedScope(atom::Scope s) : scope(std::move(s)) {}
+  WatchedScope(const WatchedScope&) = delete;
+  WatchedScope& operator=(const WatchedScope&) = delete;
+
+  // ---- What it is told. Of each state it keeps the highest version.
+
+  /// A text that is empty cannot be shown.
+  void changed(std::string_view key, std::int64_t version, std::string json) {
+    Wakers wakers;
+    {
+      const std::lock_guard lock(mutex_);
+      const State* const state = find(key);
+      if (state && state->version >= version) return;
+      put(key, version, std::move(json), true);
+      wakers = wakers_now();
+    }
+    wake(wakers);
+  }
+  void ended(std::string_view key, std::int64_t last_version) {
+    Wakers wakers;
+    {
+      const std::lock_guard lock(mutex_);
+      const State* const state = find(key);
+      if (state && (!state->is_there || state->version > last_version)) return;
+      put(key, last_version, {}, false);
+      wakers = wakers_now();
+    }
+    wake(wakers);
+  }
+
+  struct Listed {
+    std::string key;
+    std::int64_t version;
+    std::string json;  // not needed where the version is known
+  };
+  bool knows(std::string_view key, std::int64_t version) const {
+    const std::lock_guard lock(mutex_);
+    const State* const state = find(key);
+    return state && state->is_there && state->version == version;
+  }
+  /// Before a list is made: what has changed later is newer than the list.
+  std::uint64_t number() const {
+    const std::lock_guard lock(mutex_);
+    return number_;
+  }
+  /// What all states were, after the change of that number. (A version that is lower than it was is that of a database
+  /// that has lost writes.)
+  void are(std::vector<Listed> states, std::uint64_t since) {
+    std::sort(states.begin(), states.end(), [](const Listed& a, const Listed& b) { return a.key < b.key; });
+    Wakers wakers;
+    {
+      const std::lock_guard lock(mutex_);
+      const std::uint64_t before = number_;
+      std::vector<std::string> gone;
+      for (const State& state : states_) {
+        const auto found = std::lower_bound(states.begin(), states.end(), state.key,
+                                            [](const Listed& one, const std::string& key) { return one.key < key; });
+        const bool is_listed = found != states.end() && found->key == state.key;
+        if (!is_listed && state.is_there && state.number <= since) gone.push_back(state.key);
+      }
+      for (const std::string& key : gone) put(key, find(key)->version, {}, false);
+      for (Listed& one : states) {
+        const State* const state = find(one.key);
+        const bool is_same = state && state->is_there && state->version == one.version;
+        const bool is_newer = !state || state->version < one.version || state->number <= since;
+        if (!is_same && is_newer) put(one.key, one.version, std::move(one.json), true);
+      }
+      if (number_ == 0) number_ = 1;  // so that also that there is nothing is something to be told
+      if (number_ != before) wakers = wakers_now();
+    }
+    wake(wakers);
+  }
+  /// Nothing more will be told.
+  void close() {
+    Wakers wakers;
+    {
+      const std::lock_guard lock(mutex_);
+      is_closed_ = true;
+      wakers = wakers_now();
+    }
+    wake(wakers);
+  }
+
+  // ---- Who watches
+
+  void add(Watcher& watcher) {
+    const std::lock_guard lock(mutex_);
+    watchers_.push_back(&watcher);
+  }
+  /// One that has got nothing here yet had changes with this id: it goes on there, if that is known.
+  void go_on(Watcher& watcher, std::string_view last_id) {
+    const std::lock_guard lock(mutex_);
+    if (last_id == id_of(sum_)) {
+      watcher.seen = number_;
+      return;
+    }
+    const auto known =
+        std::find_if(sums_.rbegin(), sums_.rend(), [&](std::uint64_t sum) { return id_of(sum) == last_id; });
+    if (known == sums_.rend()) return;
+    const std::uint64_t seen = number_ - 1 - static_cast<std::uint64_t>(known - sums_.rbegin());
+    if (seen >= forgotten_) watcher.seen = seen;
+  }
+  void remove(Watcher& watcher) noexcept {
+    std::shared_ptr<Waker> waker;
+    {
+      const std::lock_guard lock(mutex_);
+      watchers_.erase(std::find(watchers_.begin(), watchers_.end(), &watcher));
+      waker = std::move(watcher.waker);
+    }
+    if (waker) waker->end();
+  }
+  /// What the watcher does not have yet, of the keys that `wanted(key)` wants. Then it waits again.
+  template <class Wanted>
+  Changes take(Watcher& watcher, Wanted wanted) {
+    const std::lock_guard lock(mutex_);
+    watcher.waits = true;
+    Changes changes;
+    if (watcher.seen == number_) return changes;
+    changes.is_all = watcher.seen == 0 || watcher.seen < forgotten_;
+    const auto is_old = [&](const State& state) { return !changes.is_all && state.number <= watcher.seen; };
+    JsonWriter changed, removed;
+    changed.begin_object();
+    removed.begin_array();
+    bool is_any = changes.is_all;
+    auto first = states_.end();  // the last ones are new
+    while (first != states_.begin() && !is_old(*std::prev(first))) --first;
+    for (; first != states_.end(); ++first) {
+      const State& state = *first;
+      if (!wanted(state.key) || (state.is_there && state.json.empty())) continue;
+      if (state.is_there) {
+        changed.key(state.key);
+        changed.written(state.json);
+      } else if (!changes.is_all) {
+        removed.text(state.key);
+      } else {
+        continue;
+      }
+      is_any = true;
+    }
+    changed.end_object();
+    removed.end_array();
+    changes.changed = changed.text();
+    changes.removed = removed.text();
+    watcher.seen = number_;
+    if (is_any) changes.id = id_of(sum_);
+    return changes;
+  }
+  /// Until there is something that the watcher does not have, or nothing will be told any more. Whether it is so.
+  bool wait(const Watcher& watcher, std::chrono::steady_clock::time_point deadline) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_until(lock, deadline, [&] { return watcher.seen != number_ || is_closed_; });
+  }
+  bool is_closed() const {
+    const std::lock_guard lock(mutex_);
+    return is_closed_;
+  }
+  /// It is called when there is something to take, and again only after something was taken.
+  void set_waker(Watcher& watcher, std::shared_ptr<Waker> waker) {
+    Wakers wakers;
+    {
+      const std::lock_guard lock(mutex_);
+      std::swap(watcher.waker, waker);
+      watcher.waits = true;
+      if (watcher.seen != number_ || is_closed_) add_if_waiting(watcher, wakers);
+    }
+    if (waker) waker->end();
+    wake(wakers);
+  }
+
+  // ---- Of who keeps it up to date
+
+  const atom::Scope scope;
+  std::mutex listing;                      // one at a time makes a list
+  std::atomic<std::int64_t> listed_at{0};  // when it began, in milliseconds of the steady clock; 0: never
+  bool is_as_of(std::int64_t time) const noexcept { return listed_at.load() != 0 && listed_at.load() > time; }
+
+ private:
+  struct State {
+    std::string key;
+    std::int64_t version;
+    std::string json;
+    bool is_there;
+    std::uint64_t number;  // of its last change
+  };
+  using Wakers = std::vector<std::shared_ptr<Waker>>;
+  static constexpr std::size_t most_ended = 1000, most_sums = 1000;
+
+  State* find(std::string_view key) const {
+    const auto found = by_key_.find(key);
+    return found == by_key_.end() ? nullptr : &*found->second;
+  }
+  void put(std::string_view key, std::int64_t version, std::string json, bool is_there) {
+    auto found = by_key_.find(key);
+    if (found == by_key_.end()) {
+      states_.push_back({std::string(key), 0, {}, false, 0});
+      found = by_key_.emplace(states_.back().key, std::prev(states_.end())).first;
+      ++ended_;
+    }
+    State& state = *found->second;
+    sums_.push_back(sum_);
+    if (sums_.size() > most_sums) sums_.pop_front();
+    if (state.is_there) {
+      sum_ -= part_of_sum(state);
+    } else {
+      --ended_;
+    }
+    state.version = version;
+    state.json = std::move(json);
+    state.is_there = is_there;
+    state.number = ++number_;
+    if (is_there) {
+      sum_ += part_of_sum(state);
+    } else {
+      ++ended_;
+    }
+    states_.splice(states_.end(), states_, found->second);
+    if (ended_ > most_ended) forget_ended();
+    // Whoever opens it anew is told that this is too much.
+    if (states_.size() - ended_ > most_states) is_closed_ = true;
+  }
+  /// Of those that have ended, the first half.
+  void forget_ended() {
+    for (auto state = states_.begin(); ended_ > most_ended / 2;) {
+      if (state->is_there) {
+        ++state;
+        continue;
+      }
+      forgotten_ = state->number;
+      by_key_.erase(state->key);
+      state = states_.erase(state);
+      --ended_;
+    }
+  }
+  /// The same in all processes, whatever the order in which the states have come to be what they are.
+  static std::uint64_t part_of_sum(const State& state) noexcept {
+    std::uint64_t mixed = static_cast<std::uint64_t>(state.version);
+    for (const char c : state.key) mixed = (mixed ^ static_cast<unsigned char>(c)) * 0x9e3779b97f4a7c15u;
+    mixed = (mixed ^ (mixed >> 32)) * 0xd6e8feb86659fd93u;
+    return mixed ^ (mixed >> 32);
+  }
+  static std::string id_of(std::uint64_t sum) {
+    std::string id(16, '0');
+    for (std::size_t i = id.size(); i-- > 0; sum >>= 4) id[i] = "0123456789abcdef"[sum & 15];
+    return id;
+  }
+  /// Who is to be woken by a change, without the lock.
+  Wakers wakers_now() {
+    Wakers wakers;
+    for (Watcher* const watcher : watchers_) add_if_waiting(*watcher, wakers);
+    changed_.notify_all();
+    return wakers;
+  }
+  static void add_if_waiting(Watcher& watcher, Wakers& wakers) {
+    if (!watcher.waker || !std::exchange(watcher.waits, false)) return;
+    if (std::exchange(watcher.waker->is_called, true)) {
+      watcher.waker->is_called_again = true;
+    } else {
+      wakers.push_back(watcher.waker);
+    }
+  }
+  /// What a function throws is lost.
+  void wake(const Wakers& wakers) noexcept {
+    for (const auto& waker : wakers) {
+      for (bool again = true; again;) {
+        try {
+          waker->tell({});
+        } catch (...) {  // nobody is there to be told
+        }
+        const std::lock_guard lock(mutex_);
+        again = std::exchange(waker->is_called_again, false);
+        if (!again) waker->is_called = false;
+      }
+    }
+  }
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::list<State> states_;  // the last one has changed last
+  std::map<std::string_view, std::list<State>::iterator, std::less<>> by_key_;
+  std::size_t ended_ = 0;           // how many of them are not there any more
+  std::uint64_t forgotten_ = 0;     // up to this change, some that have ended are not known any more
+  std::uint64_t number_ = 0;        // of the last change
+  std::uint64_t sum_ = 0;           // of what is there
+  std::deque<std::uint64_t> sums_;  // what it was before the last changes
+  std::vector<Watcher*> watchers_;
+  bool is_closed_ = false;
+};
+
+/// Those of a store. It is shared by who watches, as they may outlive the store.
+class WatchedScopes {
+ public:
+  /// One more watches it. `begin(scope)` sees to it that it is told what changes, and is called for the first one.
+  template <class Begin>
+  std::shared_ptr<WatchedScope> enter(const atom::Scope& scope, Begin begin) {
+    const std::lock_guard changing(changing_);
+    std::shared_ptr<WatchedScope> watched;
+    {
+      const std::lock_guard lock(mutex_);
+      Entry& entry = scopes_[scope];
+      if (!entry.watched) entry.watched = std::make_shared<WatchedScope>(scope);
+      if (is_closed_) entry.watched->close();
+      ++entry.watchers;
+      watched = entry.watched;
+      count_.store(scopes_.size());
+      if (entry.watchers > 1) return watched;
+    }
+    begin(*watched);
+    return watched;
+  }
+  /// One less. After the last one, `end(scope)` is called, unless the store is closed.
+  template <class End>
+  void leave(const WatchedScope& watched, End end) {
+    const std::lock_guard changing(changing_);
+    {
+      const std::lock_guard lock(mutex_);
+      const auto found = scopes_.find(watched.scope);
+      if (--found->second.watchers > 0) return;
+      scopes_.erase(found);
+      count_.store(scopes_.size());
+      if (is_closed_) return;
+    }
+    end(watched);
+  }
+  /// Null where nobody watches it.
+  std::shared_ptr<WatchedScope> find(const atom::Scope& scope) const {
+    if (count_.load() == 0) [[likely]]
+      return nullptr;
+    const std::lock_guard lock(mutex_);
+    const auto found = scopes_.find(scope);
+    return found == scopes_.end() ? nullptr : found->second.watched;
+  }
+  std::vector<std::shared_ptr<WatchedScope>> all() const {
+    std::vector<std::shared_ptr<WatchedScope>> all;
+    const std::lock_guard lock(mutex_);
+    for (const auto& [scope, entry] : scopes_) all.push_back(entry.watched);
+    return all;
+  }
+  /// Nothing is told any more. On return no `begin` and no `end` runs.
+  void close() {
+    const std::lock_guard changing(changing_);
+    {
+      const std::lock_guard lock(mutex_);
+      is_closed_ = true;
+    }
+    for (const auto& watched : all()) watched->close();
+  }
+
+ private:
+  struct Entry {
+    std::shared_ptr<WatchedScope> watched;
+    std::size_t watchers = 0;
+  };
+  std::mutex changing_;  // locked before the other, and while `begin` and `end` run
+  mutable std::mutex mutex_;
+  std::map<atom::Scope, Entry> scopes_;
+  std::atomic<std::size_t> count_{0};
+  bool is_closed_ = false;
+};
+
+}  // namespace atom::inline v0_1::detail

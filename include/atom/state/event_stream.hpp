@@ -1,0 +1,182 @@
+// What changes in a scope, as server-sent events: the text that a page's EventSource reads. For any web framework: this
+// makes the text, and the framework sends it.
+//
+//   atom::EventStream events = states.events(scope, {.last_event_id = request.header("Last-Event-ID")});
+//   while (!events.ended() && send(events.wait(15s))) {}      // a thread for each page; or, without one:
+//   events.on_ready([&] { asio::post(io, send_what_there_is); });   // send(events.take())
+//
+// Each event has JSON as its data:
+//
+//   event: snapshot    {"votes":3,"title":"Lunch"}                     all states of the scope, as the first event
+//   event: change      {"changed":{"votes":4},"removed":["title"]}    what has changed since the event before
+//
+// The `id` of an event says which values they all have. A page that lost its connection sends the last one that it has
+// got, and gets what has changed since, from any process that has the same database: nothing if nothing has changed,
+// and a snapshot where it is not known what has.
+#pragma once
+
+#include <atom/config.hpp>
+#include <atom/key.hpp>
+#include <atom/registry.hpp>
+#include <atom/state/detail/core.hpp>
+#include <atom/state/detail/watched_scope.hpp>
+#include <atom/state/engine.hpp>
+#include <atom/state/error.hpp>
+#include <atom/state/scope.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace atom::inline v0_1 {
+
+struct EventStreamOptions {
+  /// What the browser has sent as `Last-Event-ID`, whatever it is.
+  std::string last_event_id = {};
+  /// Only these states are shown. By default, all of the scope are but those of server-only atoms: who may read the
+  /// stream sees them.
+  std::vector<std::string> keys = {};
+  /// After so long a browser connects again that has lost its connection.
+  std::chrono::milliseconds retry = std::chrono::seconds(1);
+};
+
+/// The events of one page, from `states.events(scope)`. It takes no memory for what is not sent yet: a page that reads
+/// slowly gets the latest values, and may miss some in between. The end of a time to live is seen when the scope is
+/// listed the next time, as each stream that is opened does that `StoreOptions::staleness` after the last one.
+///
+/// One thread at a time uses it. It may outlive its store, and ends with it.
+class EventStream {
+ public:
+  /// The header of the answer; with it go `Cache-Control: no-store` and, behind nginx, `X-Accel-Buffering: no`.
+  static constexpr std::string_view content_type = "text/event-stream";
+
+  EventStream(EventStream&&) noexcept = default;
+  EventStream& operator=(EventStream&& other) noexcept {
+    if (this != &other) {
+      leave();
+      link_ = std::move(other.link_);
+      retry_ = std::move(other.retry_);
+    }
+    return *this;
+  }
+  ~EventStream() { leave(); }
+
+  /// What there is to be sent: whole events, or nothing. Never waits.
+  std::string take() {
+    std::string text = std::exchange(retry_, {});
+    const auto wanted = [&](std::string_view key) { return link_->shows(key); };
+    const auto changes = link_->watched->take(link_->watcher, wanted);
+    if (changes.empty()) return text;
+    text.append("id: ")
+        .append(changes.id)
+        .append(changes.is_all ? "\nevent: snapshot\ndata: " : "\nevent: change\ndata: ");
+    if (changes.is_all) return text.append(changes.changed).append("\n\n");
+    return text.append("{\"changed\":")
+        .append(changes.changed)
+        .append(",\"removed\":")
+        .append(changes.removed)
+        .append("}\n\n");
+  }
+  /// The same, when there is something, or so long later a comment: sending it shows whether the page is still there.
+  /// Nothing once the stream has ended.
+  std::string wait(std::chrono::milliseconds within) {
+    const auto deadline = std::chrono::steady_clock::now() + within;
+    for (;;) {
+      if (std::string text = take(); !text.empty()) return text;
+      if (ended()) return {};
+      if (!link_->watched->wait(link_->watcher, deadline)) return ":\n\n";
+    }
+  }
+  /// Calls `wake()` when there is something to take, or the stream has ended; and again only when something has been
+  /// taken since. At once, if it is so already. It is called by the thread that writes, or that follows the database,
+  /// by one at a time, and with no lock held: it should hand the work on, and not throw. When the stream has gone, it
+  /// is not running any more (a function may end its own stream).
+  template <std::invocable F>
+  void on_ready(F wake) {
+    link_->watched->set_waker(link_->watcher, std::make_shared<detail::WakerOf<F>>(std::move(wake)));
+  }
+  /// Whether the store is closed or gone, or the scope has become too large: nothing more comes.
+  bool ended() const { return link_->watched->is_closed(); }
+
+ private:
+  friend EventStream open_event_stream(detail::StateCore& core, const Scope& scope, const EventStreamOptions& options);
+
+  struct Link {
+    detail::StateCore& core;  // there unless the scopes are closed
+    std::shared_ptr<detail::WatchedScopes> scopes;
+    std::shared_ptr<detail::WatchedScope> watched;
+    std::vector<std::string> keys;
+    detail::WatchedScope::Watcher watcher = {};
+
+    bool shows(std::string_view key) const {
+      if (!keys.empty()) return std::find(keys.begin(), keys.end(), key) != keys.end();
+      const auto* const atom = detail::Registry::instance().find_declared(key, detail::hash_key(key));
+      return !atom || !atom->server_only;
+    }
+  };
+  explicit EventStream(std::unique_ptr<Link> link) noexcept : link_(std::move(link)) {}
+  void leave() noexcept {
+    if (!link_) return;
+    link_->watched->remove(link_->watcher);
+    link_->scopes->leave(*link_->watched, [core = &link_->core](const detail::WatchedScope& watched) {
+      if (core->engine) return;
+      for (const detail::NodeReference& node : core->table.nodes(watched.scope)) core->stop_watching(*node, watched);
+    });
+    link_ = nullptr;
+  }
+
+  std::unique_ptr<Link> link_;
+  std::string retry_;
+};
+
+namespace detail {
+
+/// In memory: what the states of a scope are.
+inline void list_in_memory(StateCore& core, WatchedScope& watched) {
+  const std::lock_guard lock(watched.listing);
+  const std::int64_t now = StateTable::milliseconds_now();
+  if (watched.is_as_of(now - core.options.staleness.count())) return;
+  const std::uint64_t since = watched.number();
+  std::vector<WatchedScope::Listed> states;
+  for (const NodeReference& node : core.table.nodes(watched.scope)) {
+    const SeenValue seen = core.peek(*node);
+    if (seen.version <= 0 || !node->type().write) continue;
+    states.push_back({std::string(node->key()), seen.version, {}});
+    if (states.size() > WatchedScope::most_states) throw WatchedScope::too_many(watched.scope);
+    if (!watched.knows(node->key(), seen.version)) states.back().json = StateCore::shown(*node, seen.value);
+  }
+  watched.are(std::move(states), since);
+  watched.listed_at.store(now);
+}
+
+}  // namespace detail
+
+inline EventStream open_event_stream(detail::StateCore& core, const Scope& scope, const EventStreamOptions& options) {
+  if (core.engine) core.engine->follow();  // before anything is read, so that nothing is missed
+  auto link = std::make_unique<EventStream::Link>(EventStream::Link{core, core.watched_scopes, nullptr, options.keys});
+  link->watched = core.watched_scopes->enter(scope, [&](const detail::WatchedScope& watched) {
+    if (core.engine) return;
+    for (const detail::NodeReference& node : core.table.nodes(watched.scope)) core.watch(node);
+  });
+  link->watched->add(link->watcher);
+  EventStream stream(std::move(link));
+  detail::WatchedScope& watched = *stream.link_->watched;
+  if (!core.engine) {
+    detail::list_in_memory(core, watched);
+  } else if (auto error = core.engine->refresh(watched, core.options.staleness, core.deadline())) {
+    throw *std::move(error);
+  }
+  watched.go_on(stream.link_->watcher, options.last_event_id);
+  stream.retry_ = "retry: " + std::to_string(options.retry.count()) + "\n\n";
+  return stream;
+}
+
+}  // namespace atom::inline v0_1

@@ -32,11 +32,11 @@ StateListenerOf<int, F> listener(F f) {
 TEST_CASE("a listener that has ended is not called") {
   int heard = 0;
   auto hears = listener([&](int now) { heard += now; });
-  const int value = 5;
-  hears.tell(&value);
+  const atom::detail::StateNews news{std::make_shared<const int>(5), 1};
+  hears.tell(news);
   hears.end();
   hears.end();
-  hears.tell(&value);
+  hears.tell(news);
   CHECK(heard == 5);
   CHECK(hears.ended());
 }
@@ -47,8 +47,8 @@ TEST_CASE("a listener that throws may be called again, and ended") {
     ++heard;
     throw std::runtime_error("no");
   });
-  CHECK_THROWS_AS(hears.tell(nullptr), std::runtime_error);
-  CHECK_THROWS_AS(hears.tell(nullptr), std::runtime_error);
+  CHECK_THROWS_AS(hears.tell({}), std::runtime_error);
+  CHECK_THROWS_AS(hears.tell({}), std::runtime_error);
   hears.end();
   CHECK(heard == 2);
 }
@@ -61,7 +61,7 @@ TEST_CASE("a listener that ends itself runs to its end") {
     ran = true;
   });
   own = &hears;
-  hears.tell(nullptr);
+  hears.tell({});
   CHECK(ran);
   CHECK(hears.ended());
 }
@@ -80,7 +80,7 @@ TEST_CASE("who ends a listener waits until it has run") {
     });
     bool waited = true;
     support::in_threads(2, [&](std::size_t thread) {
-      if (thread == 0) return hears.tell(nullptr);
+      if (thread == 0) return hears.tell({});
       if (round % 2) {
         while (!begun) std::this_thread::yield();
       }

@@ -33,7 +33,7 @@ NodeReference obtain(StateCore& core, const T& initial, std::string_view key = "
 template <class F>
 struct Hears final : StateListener {
   explicit Hears(F f) : function(std::move(f)) {}
-  void hear(const void* now) override { function(now); }
+  void hear(const atom::detail::StateNews& news) override { function(news.value.get()); }
   F function;
 };
 template <class F>

@@ -1,0 +1,190 @@
+// The poll, without a socket: so it runs under any server, and in tests.
+// The votes are states that all share, in the global scope; what a client has voted for is its own. One commit changes
+// both, or neither, so each client has one vote, however often it clicks and in however many tabs.
+#pragma once
+
+#include "assets.hpp"
+#include "page.hpp"
+
+#include <atom/json.hpp>
+#include <atom/state/equation.hpp>
+#include <atom/state/error.hpp>
+#include <atom/state/session.hpp>
+#include <atom/state/state_store.hpp>
+#include <atom/state/visitor.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace live_poll {
+
+inline const atom::Atom<std::int64_t> pizza_atom{"pizza", 0};
+inline const atom::Atom<std::int64_t> noodles_atom{"noodles", 0};
+inline const atom::Atom<std::int64_t> salad_atom{"salad", 0};
+inline const atom::Atom<std::int64_t> soup_atom{"soup", 0};
+inline const atom::Atom<std::string> voted_atom{"voted"};  // the key of one of these; empty: none
+
+struct Option {
+  const atom::Atom<std::int64_t>& votes;
+  std::string_view label;
+};
+inline const std::vector<Option>& options() {
+  static const std::vector<Option> all{
+      {pizza_atom, "Pizza"}, {noodles_atom, "Noodles"}, {salad_atom, "Salad"}, {soup_atom, "Soup"}};
+  return all;
+}
+inline const Option* find_option(std::string_view key) {
+  const auto found =
+      std::find_if(options().begin(), options().end(), [&](const Option& option) { return option.votes.key() == key; });
+  return found == options().end() ? nullptr : &*found;
+}
+/// Where the votes are, and what `events` shows.
+inline const atom::Scope& scope() {
+  static const atom::Scope lunch = atom::Scope::global() / "lunch";
+  return lunch;
+}
+
+struct Settings {
+  std::chrono::milliseconds kept_for = std::chrono::hours(24 * 30);  // who does not come back may vote again
+};
+
+struct Request {
+  std::string method = "GET";
+  std::string path = "/";
+  std::string cookies = {};
+  std::string accept = {};
+  std::string host = {};
+  std::string origin = {};      // as a browser says it of a post: "http://127.0.0.1:8080"
+  std::string fetch_site = {};  // Sec-Fetch-Site: "same-origin", "cross-site", ...
+};
+struct Response {
+  int status = 200;
+  std::string type = "text/html; charset=utf-8";
+  std::string body = {};
+  std::vector<std::pair<std::string, std::string>> headers = {};
+};
+
+// ---------------------------------------------------------------------------------------------------------- the poll
+
+/// Votes for the option, or for none any more: whatever the client has voted for before counts no longer. Where another
+/// request of this client is faster, it is done again on what there is then. Throws StateError.
+inline void vote(const atom::Visitor& visitor, std::string_view choice, const Settings& settings) {
+  const atom::SessionOptions of_session{.route = "/vote", .ttl = settings.kept_for};
+  visitor.transact(
+      [&](atom::Session& session) {
+        auto& voted = session.use(voted_atom);
+        if (voted.value() == choice) return;
+        if (const Option* const before = find_option(voted.value())) {
+          session.apply(before->votes, scope(), atom::current - 1);
+        }
+        if (const Option* const next = find_option(choice)) session.apply(next->votes, scope(), atom::current + 1);
+        voted.update(std::string(choice));
+      },
+      of_session);
+}
+
+inline std::string voted_by(const atom::Visitor& visitor) {
+  atom::Session session = visitor.session({.route = "/"});
+  return session.use(voted_atom).value();
+}
+
+inline std::vector<Line> lines(atom::StateStore& states) {
+  std::vector<Line> lines;
+  for (const Option& option : options()) {
+    lines.push_back({option.votes.key(), option.label, states.use(option.votes, scope()).get()});
+  }
+  return lines;
+}
+
+// ------------------------------------------------------------------------------------------------------- any request
+
+/// Whether another site has made the browser send it. (Its cookie would be missing, and it would be a vote more.)
+inline bool is_from_elsewhere(const Request& request) {
+  if (!request.fetch_site.empty()) return request.fetch_site != "same-origin" && request.fetch_site != "none";
+  if (request.origin.empty()) return false;  // no browser
+  const std::size_t scheme = request.origin.find("://");
+  return scheme == request.origin.npos || std::string_view(request.origin).substr(scheme + 3) != request.host;
+}
+
+inline Response refusal(int status, std::string_view why) {
+  return {.status = status, .body = render_refusal(why)};
+}
+
+inline Response serve(atom::StateStore& states, const Request& request, const Settings& settings) {
+  constexpr std::string_view of_vote = "/vote/";
+  const bool is_post = request.method == "POST";
+  // `secure` is for HTTPS, and this is plain HTTP, on this machine only: a server for the world leaves it as it is.
+  const auto max_age = std::chrono::duration_cast<std::chrono::seconds>(settings.kept_for);
+  atom::Visitor visitor{
+      states, request.cookies, {.cookie = {.max_age = max_age, .secure = false}, .ttl = settings.kept_for}};
+  Response response;
+  if (is_post) {
+    std::string_view choice = request.path;
+    choice.remove_prefix(std::min(choice.size(), of_vote.size()));
+    const bool is_known = request.path == "/revert" || (request.path.starts_with(of_vote) && find_option(choice));
+    if (!is_known) return refusal(404, "There is no such thing to vote for.");
+    if (is_from_elsewhere(request)) return refusal(403, "Another site has sent this.");
+    if (request.path == "/revert") choice = {};
+    vote(visitor, choice, settings);
+    if (request.accept == "application/json") {
+      response = {.type = "application/json", .body = "{\"voted\":" + atom::to_json(choice) + "}"};
+    } else {
+      response = {.status = 303, .headers = {{"Location", "/"}}};
+    }
+  } else {
+    response.body = render(lines(states), voted_by(visitor));
+  }
+  if (const auto cookie = visitor.set_cookie()) response.headers.emplace_back("Set-Cookie", *cookie);
+  return response;
+}
+
+/// Where the database fails: what a visitor sees. Why is for whoever runs the poll.
+inline Response out_of_order(const atom::StateError& error) {
+  std::cerr << std::string("live_poll: a request failed: ") + error.what() + '\n' << std::flush;
+  Response response =
+      refusal(503, error.effect() == atom::Effect::none
+                       ? "The poll's database does not answer. Your vote is as it was; please try again."
+                       : "The poll's database does not answer. Your vote may have been counted; please "
+                         "look again in a moment.");
+  response.headers.emplace_back("Retry-After", "2");
+  return response;
+}
+
+/// Any request but that for the events. Any number of threads may call it at once.
+inline Response answer(atom::StateStore& states, const Request& request, const Settings& settings = {}) {
+  Response response;
+  const bool is_post = request.method == "POST";
+  if (request.method != "GET" && request.method != "HEAD" && !is_post) {
+    response = refusal(405, "This poll answers GET, HEAD and POST only.");
+    response.headers.emplace_back("Allow", "GET, HEAD, POST");
+  } else if (request.path == "/" || is_post) {
+    try {
+      response = serve(states, request, settings);
+    } catch (const atom::StateError& error) {
+      response = out_of_order(error);
+    }
+  } else if (request.path == "/style.css") {
+    response = {.type = "text/css; charset=utf-8", .body = std::string(style)};
+  } else if (request.path == "/app.js") {
+    response = {.type = "text/javascript; charset=utf-8", .body = std::string(script)};
+  } else if (request.path == "/favicon.ico") {
+    response = {.type = "image/svg+xml", .body = std::string(icon)};
+  } else {
+    response = refusal(404, "There is no page at this address.");
+  }
+  response.headers.emplace_back("Cache-Control", "no-store");
+  response.headers.emplace_back("X-Content-Type-Options", "nosniff");
+  response.headers.emplace_back("Content-Security-Policy",
+                                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+                                "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
+  return response;
+}
+
+}  // namespace live_poll

@@ -1,0 +1,264 @@
+// Boost.Beast on Boost.Asio's coroutines, one for each connection.
+#include "server.hpp"
+
+#include "../adapters/state_in_asio.hpp"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <iostream>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace live_poll {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using namespace std::chrono_literals;
+using asio::redirect_error;
+using asio::use_awaitable;
+using asio::ip::tcp;
+using Error = boost::system::error_code;
+
+namespace {
+
+/// An open page is sent at most one event in so long, ...
+constexpr auto event_pause = 100ms;
+/// ... and something at least as often as this, so that it is seen when it has gone.
+constexpr auto heartbeat = 15s;
+
+struct Counted {
+  explicit Counted(std::atomic<std::size_t>& n) noexcept : number(n) { ++number; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+  ~Counted() { --number; }
+  std::atomic<std::size_t>& number;
+};
+
+using Asked = http::request<http::string_body>;
+using Answered = http::response<http::string_body>;
+
+template <class Name>
+std::string field(const Asked& asked, Name name) {
+  const auto found = asked.find(name);
+  return found == asked.end() ? std::string() : std::string(found->value());
+}
+Request request_of(const Asked& asked) {
+  Request request;
+  request.method = std::string(asked.method_string());
+  request.path = std::string(asked.target());
+  request.path.resize(std::min(request.path.find('?'), request.path.size()));
+  request.cookies = field(asked, http::field::cookie);
+  request.accept = field(asked, http::field::accept);
+  request.host = field(asked, http::field::host);
+  request.origin = field(asked, http::field::origin);
+  request.fetch_site = field(asked, "Sec-Fetch-Site");
+  return request;
+}
+Answered answer_of(Response response, const Asked& asked) {
+  Answered answer(http::int_to_status(static_cast<unsigned>(response.status)), asked.version());
+  answer.keep_alive(asked.keep_alive());
+  answer.set(http::field::content_type, response.type);
+  for (const auto& [name, value] : response.headers) answer.insert(name, value);
+  answer.content_length(response.body.size());
+  if (asked.method() != http::verb::head) answer.body() = std::move(response.body);
+  return answer;
+}
+/// Where what came is no request that can be answered; 0: there is nobody to be answered.
+int status_of(const Error& error) {
+  if (error == http::error::header_limit || error == http::error::buffer_overflow) return 431;
+  if (error == http::error::body_limit) return 413;
+  const bool is_closed = error == http::error::end_of_stream || error == http::error::partial_message;
+  return error.category() == make_error_code(http::error::bad_method).category() && !is_closed ? 400 : 0;
+}
+
+}  // namespace
+
+struct Server::Inside {
+  Inside(Handlers h, Limits l) : handlers(std::move(h)), limits(l) {}
+
+  asio::awaitable<void> accept() {
+    Error error;
+    while (acceptor.is_open()) {
+      tcp::socket socket(asio::make_strand(context));
+      co_await acceptor.async_accept(socket, redirect_error(use_awaitable, error));
+      if (!error && open.load() < limits.connections) {
+        const auto executor = socket.get_executor();
+        asio::co_spawn(executor, talk(std::move(socket)), asio::detached);
+      } else if (error && acceptor.is_open()) {  // no more files may be opened, as a rule
+        asio::steady_timer pause(acceptor.get_executor(), 50ms);
+        co_await pause.async_wait(redirect_error(use_awaitable, error));
+      }
+    }
+  }
+
+  asio::awaitable<void> talk(tcp::socket socket) {
+    const Counted counted(open);
+    Error error;
+    socket.set_option(tcp::no_delay(true), error);
+    beast::tcp_stream stream(std::move(socket));
+    beast::flat_buffer buffer(2 * limits.header_bytes + limits.body_bytes);
+    for (bool more = true; more && !is_stopping;) {
+      http::request_parser<http::string_body> parser;
+      parser.header_limit(static_cast<std::uint32_t>(limits.header_bytes));
+      parser.body_limit(limits.body_bytes);
+      stream.expires_after(limits.patience);
+      co_await http::async_read(stream, buffer, parser, redirect_error(use_awaitable, error));
+      const Counted busy(under_way);
+      if (!error && parser.get().method() == http::verb::get && parser.get().target() == "/events") {
+        co_return co_await send_events(stream, field(parser.get(), "Last-Event-ID"));
+      }
+      Response response;
+      if (!error) {
+        response = co_await answer(request_of(parser.get()));
+      } else if (const int status = status_of(error)) {
+        response = refusal(status, status == 400 ? "The request is not valid." : "The request is too long.");
+      } else {
+        co_return;
+      }
+      Answered answered = answer_of(std::move(response), parser.get());
+      if (error || is_stopping) answered.keep_alive(false);
+      more = answered.keep_alive();
+      stream.expires_after(limits.patience);
+      co_await http::async_write(stream, answered, redirect_error(use_awaitable, error));
+      if (error) co_return;
+    }
+    stream.socket().shutdown(tcp::socket::shutdown_send, error);
+  }
+  asio::awaitable<Response> answer(Request request) {
+    try {
+      co_return co_await handlers.answer(std::move(request));
+    } catch (const std::exception& e) {
+      std::cerr << std::string("live_poll: a request failed: ") + e.what() + '\n' << std::flush;
+    }
+    co_return refusal(500, "That went wrong, and it is our fault.");
+  }
+
+  /// Until the page or the store has gone. What the page does not take in time ends it, and it connects again.
+  asio::awaitable<void> send_events(beast::tcp_stream& stream, std::string last_event_id) {
+    constexpr std::string_view head =
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
+        "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n";
+    constexpr std::string_view sorry =
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n";
+    const auto executor = co_await asio::this_coro::executor;
+    Error error;
+    std::string text(sorry);
+    try {
+      atom::EventStream events = co_await in_asio(handlers.open_events(std::move(last_event_id)));
+      text = head;
+      // It may be rung when this has ended.
+      const auto bell = std::make_shared<asio::steady_timer>(executor);
+      events.on_ready([bell, executor] { asio::post(executor, [bell] { bell->cancel(); }); });
+      for (;;) {
+        text += events.take();
+        if (!text.empty()) {
+          stream.expires_after(limits.patience);
+          co_await asio::async_write(stream, asio::buffer(text), redirect_error(use_awaitable, error));
+          if (error || events.ended()) co_return;
+          text.clear();
+          asio::steady_timer pause(executor, event_pause);
+          co_await pause.async_wait(redirect_error(use_awaitable, error));
+          text = events.take();
+          if (!text.empty()) continue;
+        }
+        if (events.ended()) co_return;
+        bell->expires_after(heartbeat);
+        co_await bell->async_wait(redirect_error(use_awaitable, error));
+        if (!error) text = ":\n\n";
+      }
+    } catch (const atom::StateError& e) {
+      std::cerr << std::string("live_poll: no events: ") + e.what() + '\n' << std::flush;
+    }
+    stream.expires_after(limits.patience);
+    co_await asio::async_write(stream, asio::buffer(text), redirect_error(use_awaitable, error));
+  }
+
+  const Handlers handlers;
+  const Limits limits;
+  std::atomic<std::size_t> open{0};
+  std::atomic<std::size_t> under_way{0};
+  std::atomic<bool> is_stopping{false};
+  asio::io_context context;
+  tcp::acceptor acceptor{asio::make_strand(context)};
+  std::vector<std::thread> threads;
+};
+
+Server::Server(Handlers handlers, Limits limits) : inside_(std::make_unique<Inside>(std::move(handlers), limits)) {}
+
+Server::~Server() {
+  if (!inside_->threads.empty()) stop();
+}
+
+std::size_t Server::connections() const noexcept {
+  return inside_->open;
+}
+
+int Server::bind(int port) {
+  try {
+    const tcp::endpoint place(asio::ip::make_address(host), static_cast<unsigned short>(port));
+    inside_->acceptor.open(place.protocol());
+    inside_->acceptor.set_option(tcp::acceptor::reuse_address(true));
+    inside_->acceptor.bind(place);
+    inside_->acceptor.listen();
+    return inside_->acceptor.local_endpoint().port();
+  } catch (const boost::system::system_error& e) {
+    throw std::system_error(e.code().value(), std::system_category());
+  }
+}
+
+void Server::start(unsigned threads) {
+  asio::co_spawn(inside_->acceptor.get_executor(), inside_->accept(), asio::detached);
+  for (unsigned i = 0; i < threads; ++i) inside_->threads.emplace_back([this] { inside_->context.run(); });
+}
+
+bool Server::stop() {
+  Inside& inside = *inside_;
+  inside.is_stopping = true;
+  asio::post(inside.acceptor.get_executor(), [&inside] {
+    Error ignored;
+    inside.acceptor.close(ignored);
+  });
+  const auto until = std::chrono::steady_clock::now() + time_to_stop;
+  while (inside.under_way > 0 && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(5ms);
+  const bool is_done = inside.under_way == 0;
+  inside.context.stop();
+  for (std::thread& thread : inside.threads) thread.join();
+  inside.threads.clear();
+  return is_done;
+}
+
+Server::Handlers handlers_of(atom::StateStore& states, const Settings& settings) {
+  return {.answer = [&states, settings](Request request) -> asio::awaitable<Response> {
+            auto work = [&states, settings, asked = std::move(request)] {
+              return live_poll::answer(states, asked, settings);
+            };
+            co_return co_await in_asio(states.async(std::move(work)));
+          },
+          .open_events =
+              [&states](std::string last_event_id) {
+                atom::EventStreamOptions options{.last_event_id = std::move(last_event_id)};
+                return states.events_async(scope(), std::move(options));
+              }};
+}
+
+}  // namespace live_poll

@@ -26,17 +26,10 @@ button[aria-pressed="true"] { border: 2px solid var(--accent); font-weight: 600;
 button[aria-pressed="true"] .label::after { content: " \2713"; color: var(--accent); }
 button span { position: relative; z-index: 1; }
 .votes { font-variant-numeric: tabular-nums; }
-meter { appearance: none; background: none; border: 0; display: block; height: auto; inset: 0; position: absolute;
-  width: 100%; }
-meter::-webkit-meter-inner-element { display: block; height: 100%; }
-meter::-webkit-meter-bar { background: none; border: 0; border-radius: 0; height: 100%; }
-meter::-webkit-meter-optimum-value { background: var(--bar); transition: width 0.4s; }
-meter::-moz-meter-bar { background: var(--bar); transition: width 0.4s; }
-button[aria-pressed="true"] meter::-webkit-meter-optimum-value { background: var(--mine); }
-button[aria-pressed="true"] meter::-moz-meter-bar { background: var(--mine); }
-@media (prefers-reduced-motion: reduce) {
-  meter::-webkit-meter-optimum-value, meter::-moz-meter-bar { transition: none; }
-}
+svg { height: 100%; inset: 0; position: absolute; width: 100%; }
+rect { fill: var(--bar); transition: width 0.4s; }
+button[aria-pressed="true"] rect { fill: var(--mine); }
+@media (prefers-reduced-motion: reduce) { rect { transition: none; } }
 p { color: var(--faint); }
 #status:empty { visibility: hidden; }
 #status::before { content: "\200b"; }
@@ -56,9 +49,7 @@ function show() {
   for (const button of buttons) {
     const { key } = button.dataset;
     button.querySelector(".votes").textContent = votes[key];
-    const meter = button.querySelector("meter");
-    meter.max = Math.max(all, 1);
-    meter.value = votes[key];
+    button.querySelector("rect").setAttribute("width", `${Math.round((100 * votes[key]) / Math.max(all, 1))}%`);
     button.ariaPressed = String(key === mine);
     button.form.action = key === mine ? "/revert" : `/vote/${key}`;
   }

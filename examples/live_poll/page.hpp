@@ -29,6 +29,7 @@ inline std::string document(std::string_view body) {
 /// A bar chart whose bars are buttons. It is a form for each of them, and works without JavaScript; with it, the
 /// numbers move while one looks.
 inline std::string render(const std::vector<Line>& lines, std::string_view voted) {
+  constexpr std::string_view not_voted = "You have not voted.", has_voted = "Choose yours again to take it back.";
   std::int64_t all = 0;
   for (const Line& line : lines) all += line.votes;
   std::string html = "<h1>What shall we have for lunch?</h1>\n<ol id=\"options\">\n";
@@ -40,13 +41,13 @@ inline std::string render(const std::vector<Line>& lines, std::string_view voted
     html.append("\" aria-pressed=\"").append(is_mine ? "true" : "false").append("\">");
     html.append("<span class=\"label\">").append(atom::html_escape(line.label)).append("</span>");
     html.append("<span class=\"votes\">").append(votes).append("</span>");
-    html.append("<meter min=\"0\" max=\"").append(std::to_string(std::max<std::int64_t>(all, 1))).append("\" value=\"");
-    html.append(votes).append("\" aria-hidden=\"true\"></meter></button>\n</form>\n</li>\n");
+    const std::int64_t percent = (100 * line.votes + all / 2) / std::max<std::int64_t>(all, 1);
+    html.append("<svg aria-hidden=\"true\"><rect width=\"").append(std::to_string(percent));
+    html.append("%\" height=\"100%\"/></svg></button>\n</form>\n</li>\n");
   }
-  html.append("</ol>\n<p><span id=\"all\">").append(std::to_string(all)).append("</span> votes. ");
-  html.append("<span id=\"mine\">")
-      .append(voted.empty() ? "You have not voted." : "Choose yours again to take it back.");
-  html.append("</span></p>\n<p id=\"status\" role=\"status\"></p>\n<script src=\"/app.js\" defer></script>\n");
+  html.append("</ol>\n<p>Votes in all: <span id=\"all\">").append(std::to_string(all)).append("</span>. ");
+  html.append("<span id=\"mine\">").append(voted.empty() ? not_voted : has_voted).append("</span></p>\n");
+  html.append("<p id=\"status\" role=\"status\"></p>\n<script src=\"/app.js\" defer></script>\n");
   return document(html);
 }
 

@@ -25,6 +25,8 @@ class Client {
   /// Votes, or with an empty choice takes the vote back. What the server says the client has voted for now.
   std::string vote(std::string_view choice);
   const std::string& cookie() const noexcept { return cookie_; }
+  /// It is a new client from now on.
+  void forget() noexcept { cookie_.clear(); }
 
  private:
   struct Connection;

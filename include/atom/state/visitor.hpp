@@ -174,8 +174,9 @@ class Visitor {
   /// `cookies` is the value of the request's Cookie header. Without a cookie of ours, or where that is forged,
   /// malformed or over, it is a new client. Reads the database where there is one; throws StateError if it cannot.
   explicit Visitor(StateStore& states, std::string_view cookies, VisitorOptions options = {})
-      : states_(states), options_(std::move(options)), guard_(nobody()) {
+      : states_(states), options_(std::move(options)) {
     if (const auto id = session_id_from(cookies, options_.cookie.name)) find(*id);
+    if (!guard_) guard_ = nobody();  // not before: randomness takes longer than all the rest
   }
   /// The same without blocking this thread: `const auto visitor = co_await atom::Visitor::find_async(states, cookies)`.
   static StateTask<std::unique_ptr<Visitor>> find_async(StateStore& states, std::string cookies) {

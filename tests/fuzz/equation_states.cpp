@@ -3,6 +3,8 @@
 //
 //   fuzz_equation_states [--equations N] [--seed S]      defaults: 50000 equations in each, seed 1
 //
+// What stands in for DynamoDB is slow, so it gets a twentieth of them.
+//
 // A failure prints the equation.
 
 #include "kinds.hpp"
@@ -196,9 +198,10 @@ int run(int argc, char** argv) {
     Tally tally;
     const std::shared_ptr<atom::Backend> database = each.kind->backend();
     if (database) {
+      const long part = each.is_slow ? (count + 19) / 20 : count;
       is_good = InDatabase(each.name, database)
                     .compare<Value<std::int64_t>, Value<std::uint64_t>, Value<std::int32_t>, Value<double>,
-                             FieldOf<support::Small>, FieldsOf<support::Single, Count>>(seed, count, tally);
+                             FieldOf<support::Small>, FieldsOf<support::Single, Count>>(seed, part, tally);
     } else {
       is_good = InMemory().compare(seed, count, tally);
     }

@@ -23,9 +23,12 @@ void contract::add_kind(const char* name, std::unique_ptr<Kind> (*make)()) {
 
 std::vector<fuzz::NamedKind> fuzz::all_kinds() {
   std::vector<NamedKind> all;
-  for (const auto& [name, make] : makers()) {
-    all.push_back({name, make()});
-    all.back().kind->renew();
+  for (const bool is_slow : {false, true}) {
+    for (const auto& [name, make] : makers()) {
+      if ((name == "dynamodb") != is_slow) continue;
+      all.push_back({name, make(), is_slow});
+      all.back().kind->renew();
+    }
   }
   return all;
 }

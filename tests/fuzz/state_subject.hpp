@@ -53,7 +53,9 @@ inline std::string text_of(const atom::StateError& error) {
 
 class Subject {
  public:
-  Subject(std::string name, std::unique_ptr<contract::Kind> kind) : name_(std::move(name)), kind_(std::move(kind)) {
+  /// It carries out one of so many commands, those that come first.
+  Subject(std::string name, std::unique_ptr<contract::Kind> kind, long one_of = 1)
+      : name_(std::move(name)), kind_(std::move(kind)), one_of_(one_of) {
     const auto open = [&] {
       // Nothing here is late, and nothing is read again because it may be old: where it is, the command says so.
       atom::StoreOptions options{.deadline = std::chrono::minutes(5), .staleness = std::chrono::hours(10)};
@@ -68,6 +70,7 @@ class Subject {
 
   const std::string& name() const noexcept { return name_; }
   bool has_database() const noexcept { return has_database_; }
+  long part_of(long commands) const noexcept { return (commands + one_of_ - 1) / one_of_; }
   /// The other one is as another process has it; in memory there is one alone.
   atom::StateStore& store(bool other = false) const noexcept { return other && other_ ? *other_ : *store_; }
   template <class T>
@@ -145,6 +148,7 @@ class Subject {
 
   std::string name_;
   std::unique_ptr<contract::Kind> kind_;
+  const long one_of_;
   bool has_database_ = false;
   std::unique_ptr<atom::StateStore> store_;
   std::unique_ptr<atom::StateStore> other_;

@@ -1,5 +1,5 @@
 // usage: exactly_once redis|postgres|dynamodb faults [INCREMENTS [SEED]]
-//        exactly_once redis|postgres kills|losses [SECONDS [SEED]]
+//        exactly_once redis|postgres|dynamodb kills|losses [SECONDS [SEED]]
 // Three processes with 16 threads add to three counters in one server, and report what came of each increment:
 //   faults  over a network where each kind of fault befalls 2 % of the requests: 3,000 increments. All are there, and
 //           their results are 1 to n, each once.
@@ -40,6 +40,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/backend_client.hpp"
 #include "support/chaos_proxy.hpp"
 #include "support/threads.hpp"
 
@@ -128,17 +129,35 @@ class Postgres : public Server {
 #if defined(ATOM_HAS_DYNAMODB)
 class DynamoDb : public Server {
  public:
-  explicit DynamoDb(bool keeps) { require(keeps, "DynamoDB loses nothing"); }
-  std::string socket() const override { return server_.socket(); }
+  explicit DynamoDb(bool keeps)
+      : server_(keeps ? support::DynamoServer::Kind::lasting : support::DynamoServer::Kind::whole) {
+    show();
+  }
+  std::string socket() const override { return socket_; }
   std::string url() const override { return url_at(server_.port()); }
   std::string url_at(int port) const override {
     return "dynamodb://once?region=eu-central-1&endpoint=" + support::DynamoServer::endpoint_at(port);
   }
-  void kill() override { throw std::runtime_error("dynalite keeps nothing when it is killed"); }
-  void start() override { server_.start(); }
+  void kill() override {
+    server_.stop(SIGKILL);
+    ::unlink(socket_.c_str());
+  }
+  void start() override {
+    server_.start();
+    show();
+  }
 
  private:
+  /// Where others reach it; not before its table is there, as one that is missing is an error for good.
+  void show() const {
+    atom::DynamoDb dynamodb(url());
+    if (const auto error = dynamodb.prepare(true, Clock::now() + 30s)) throw *error;
+    require(std::rename(server_.socket().c_str(), socket_.c_str()) == 0, "the socket cannot be renamed");
+  }
+
   support::DynamoServer server_;
+  const support::TemporaryFolder folder_;
+  const std::string socket_ = folder_ / "socket";
 };
 #endif
 

@@ -1,14 +1,16 @@
-// usage: serve.js PORT SOCKET [--plain]
+// usage: serve.js PORT SOCKET [--plain | --path FOLDER]
 // dynalite on a port of this machine and on a socket with a path. Unless it is plain, with what DynamoDB has and
 // dynalite lacks, made of what dynalite has: TransactWriteItems with its token, the item in the answer to a condition
-// that does not hold, and UpdateTimeToLive (which says that it is done, and removes nothing).
+// that does not hold, and UpdateTimeToLive (which says that it is done, and removes nothing). With a folder, what it has
+// acknowledged is still there when it is killed and started again; of a transaction that was under way, a part may be.
 'use strict';
 
 const http = require('node:http');
 const {Readable} = require('node:stream');
-const dynalite = require('dynalite')({createTableMs: 0, deleteTableMs: 0, updateTableMs: 0});
 
-const [port, socket, plain] = process.argv.slice(2);
+const [port, socket, option, path] = process.argv.slice(2);
+const plain = option === '--plain';
+const dynalite = require('dynalite')({createTableMs: 0, deleteTableMs: 0, updateTableMs: 0, path});
 
 /** Asks dynalite, as a request would. */
 function ask(headers, target, body) {

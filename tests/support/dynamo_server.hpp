@@ -21,12 +21,14 @@
 
 namespace support {
 
-/// The thread that starts it must be there as long as it is, as it ends with that one. What is in it ends with it, too.
+/// The thread that starts it must be there as long as it is, as it ends with that one. What is in it ends with it, too,
+/// unless it lasts.
 class DynamoServer {
  public:
   enum class Kind {
-    whole,  ///< with what dynalite lacks
-    plain,  ///< dynalite, as it is
+    whole,    ///< with what dynalite lacks
+    plain,    ///< dynalite, as it is
+    lasting,  ///< whole, and when it is started again it has what it had acknowledged
   };
   explicit DynamoServer(Kind kind = Kind::whole) : kind_(kind) {
     // It knows no keys, and takes any.
@@ -52,6 +54,7 @@ class DynamoServer {
         "env",   std::string("NODE_PATH=") + ATOM_DYNALITE_MODULES, "node", ATOM_DYNALITE_SERVE, std::to_string(port_),
         socket()};
     if (kind_ == Kind::plain) command.push_back("--plain");
+    if (kind_ == Kind::lasting) command.insert(command.end(), {"--path", folder_ / "data"});
     process_.start(std::move(command),
                    [this] { return run("ListTables", "{}").find("TableNames") != std::string::npos; });
   }

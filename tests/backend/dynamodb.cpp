@@ -167,7 +167,7 @@ class Front {
  public:
   struct Answer {
     std::string operation;  ///< that it is an answer to
-    int status;
+    int status;             ///< 0: the connection is closed instead
     std::string body;
     bool is_carried_out = false;  ///< the server gets the request all the same
   };
@@ -211,6 +211,7 @@ class Front {
         support::write_all(server, text);
         text = read_message(server);
       }
+      if (own && own->status == 0) break;
       own ? answer(peer, own->status, own->body) : support::write_all(peer, text);
     }
     ::close(server);
@@ -1130,6 +1131,30 @@ TEST_CASE("dynamodb: what its caller has given up takes no effect when it arrive
   proxy.close();
 }
 
+TEST_CASE("dynamodb: what a lane has left is asked for within half an hour, and not any more after that") {
+  Database database;
+  atom::detail::DynamoDbClient client(atom::detail::dynamodb_target("eu-central-1", database.server.endpoint()),
+                                      "states", {}, 1);
+  atom::detail::DynamoDbLanes lanes;
+  for (const auto& [age, status] : {std::pair(29min, BatchStatus::gap), std::pair(31min, BatchStatus::done)}) {
+    atom::Lane lane = Client(*database.dynamodb).lane;
+    std::vector<Outcome> outcomes(1);
+    const auto send = [&](const char* text) {
+      ++lane.sequence;
+      const Batch batch = std::move(Batch().write(shop, "n", text));
+      return atom::detail::DynamoDbBatch(client, lanes, lane, BatchMode::independent, batch.commands(), outcomes, {})
+          .run(soon());
+    };
+    CHECK(send("1").status == BatchStatus::done);
+    for (auto& [_, mark] : lanes.find(lane)->marks) mark.time -= age;
+    // Who meets it an hour later removes it.
+    REQUIRE(contains(database.write(R"({"p":{"S":"s:shop"},"k":{"S":"n"},"v":{"N":"1"},"f":{"N":"0"},"n":{"N":"7"}})"),
+                     "200 OK"));
+    CHECK(send("2").status == status);
+  }
+  CHECK(database.client.text(shop, "n") == "2");
+}
+
 TEST_CASE("dynamodb: a server that is not there is an error that says so") {
   Database database;
   database.client.run(Batch().write(shop, "n", "1"));
@@ -1207,6 +1232,85 @@ TEST_CASE("dynamodb: a table that comes back empty is a gap, and the store says 
   database.client.lane.after_loss = true;
   CHECK(database.client.send(Batch().write(shop, "m", "3")).status == BatchStatus::done);
   CHECK(database.client.text(shop, "m") == "3");
+}
+
+TEST_CASE("dynamodb: a state that is lost is a gap for who writes it again, also after others") {
+  Database database;
+  Client& client = database.client;
+  client.run(Batch().write(shop, "a", "1"));
+  client.run(Batch().write(shop, "b", "1"));
+  client.run(Batch().write(shop, "c", "1").check(shop, "a"));
+  REQUIRE(
+      contains(database.server.run("DeleteItem", R"({"TableName":"states","Key":{"p":{"S":"s:shop"},"k":{"S":"a"}}})"),
+               "200 OK"));
+  ++client.lane.sequence;
+  for (const BatchMode mode : {BatchMode::independent, BatchMode::all_or_nothing}) {
+    const BatchResult gap = client.send(Batch().apply(shop, "a", {}, current + 1).write(shop, "d", "1"), mode);
+    CHECK(gap.status == BatchStatus::gap);
+    CHECK(gap.last_known == 3u);  // which lies in c
+    CHECK(client.read(shop, "a").version == 0);
+  }
+  client.lane.after_loss = true;
+  const Batch batch = std::move(Batch().apply(shop, "a", {}, current + 1).write(shop, "d", "1"));
+  CHECK(client.send(batch).status == BatchStatus::done);
+  client.lane.after_loss = false;
+  CHECK(client.run(Batch().apply(shop, "a", {}, current + 1))[0].value->text == "1");
+  CHECK(client.text(shop, "a") + client.text(shop, "d") == "21");
+}
+
+TEST_CASE("dynamodb: a table that was made anew is a gap for who has written in the old one, and nobody else") {
+  Database database;
+  database.client.run(Batch().write(shop, "a", "1"));
+  const bool is_restart = GENERATE(true, false);
+  INFO((is_restart ? "restart" : "another table"));
+  if (is_restart) {
+    database.server.stop(SIGKILL);
+    database.server.start();
+  } else {
+    REQUIRE(contains(database.server.run("DeleteTable", R"({"TableName":"states"})"), "200 OK"));
+    while (contains(database.server.run("DescribeTable", R"({"TableName":"states"})"), "TableStatus")) {
+      std::this_thread::sleep_for(1ms);
+    }
+    CHECK(try_read(*database.dynamodb, "a", soon())->code() == StateErrorCode::refused);
+  }
+  open(at(database.server.endpoint()));
+  ++database.client.lane.sequence;
+  BatchResult result = database.client.send(Batch().write(shop, "z", "1"));
+  // It was carried out, by a server of which it was not known yet that it had another table.
+  if (is_restart) {
+    CHECK(result.status == BatchStatus::in_doubt);
+    result = database.client.send(Batch().write(shop, "z", "1"));
+  }
+  CHECK(result.status == BatchStatus::gap);
+  CHECK(result.last_known == 0u);
+  CHECK((database.client.read(shop, "z").version == 0) != is_restart);
+  Client(*database.dynamodb).run(Batch().write(shop, "y", "1"));
+  database.client.lane.after_loss = true;
+  CHECK(database.client.send(Batch().write(shop, "z", "1")).status == BatchStatus::done);
+  database.client.lane.after_loss = false;
+  database.client.run(Batch().write(shop, "x", "1"));
+  CHECK(database.client.text(shop, "x") + database.client.text(shop, "y") + database.client.text(shop, "z") == "111");
+}
+
+TEST_CASE("dynamodb: a batch during which the table was made anew, perhaps, is in doubt, and then a gap") {
+  Fronted database;
+  Client& client = database.client_through;
+  client.run(Batch().apply(shop, "n", {}, current + 1));
+  ++client.lane.sequence;
+  // The connection breaks, and another table is there.
+  database.front.script({{"UpdateItem", 0, "", true}, {"DescribeTable", 200, R"({"Table":{"TableId":"another"}})"}});
+  const Batch batch = std::move(Batch().apply(shop, "n", {}, current + 1));
+  const BatchResult result = client.send(batch);
+  CHECK(result.status == BatchStatus::in_doubt);
+  CHECK(result.error->retryable());
+  CHECK(database.front.left() == 0);
+  const BatchResult gap = client.send(batch);
+  CHECK(gap.status == BatchStatus::gap);
+  CHECK(gap.last_known == 0u);
+  client.lane.after_loss = true;
+  CHECK(client.send(batch).status == BatchStatus::done);
+  CHECK(client.outcomes[0].value->text == "1");
+  CHECK(client.text(shop, "n") == "2");
 }
 
 TEST_CASE("dynamodb: more callers than connections wait for their turn, and not beyond their deadline") {

@@ -68,10 +68,12 @@ struct DynamoDbOptions {
 };
 
 /// States in one table. Any number of objects and processes may use it; none may use an object after `fork`. What a
-/// batch has done is stored with the state that it has changed, in the same step. Nothing runs in the background, and
-/// nobody is told of what others write: what somebody listens to is read again and again, as often as
-/// `StoreOptions::staleness` says. The clocks of the processes must agree, as far as times to live do. Errors name no
-/// value, no key and no credentials.
+/// batch has done is stored with the state that it has changed, in the same step. That a table is another one than
+/// before, of the same name, is noticed by who has written in that one, after any connection was made or has broken;
+/// that states are lost, by who writes one of them again within half an hour, of the hundred that he has written last.
+/// Nothing runs in the background, and nobody is told of what others write: what somebody listens to is read again and
+/// again, as often as `StoreOptions::staleness` says. The clocks of the processes must agree, as far as times to live
+/// do. Errors name no value, no key and no credentials.
 class DynamoDb : public TextBackend {
  public:
   explicit DynamoDb(DynamoDbOptions options) : options_(std::move(options)) {}

@@ -15,7 +15,6 @@
 #include <atom/state/clamped_sum.hpp>
 #include <atom/state/error.hpp>
 #include <atom/state/number.hpp>
-#include <atom/state/scope.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -36,8 +35,7 @@ class DynamoDbBatch {
  public:
   DynamoDbBatch(DynamoDbClient& client, DynamoDbLanes& lanes, const Lane& lane, BatchMode mode,
                 std::span<const Command> commands, std::span<Outcome> outcomes, DynamoDbAttempt::Calculate calculate)
-      : lanes_(lanes),
-        attempt_{client, lane, dynamodb_lane(lane), lanes.find(lane), std::move(calculate)},
+      : attempt_{client, lane, dynamodb_lane(lane), lanes.find(lane), std::move(calculate)},
         is_whole_(mode == BatchMode::all_or_nothing && commands.size() > 1),
         outcomes_(outcomes),
         steps_(steps_of(attempt_, commands, outcomes)) {}
@@ -46,11 +44,11 @@ class DynamoDbBatch {
 
   BatchResult run(Deadline deadline) {
     const Lane& lane = attempt_.lane;
-    const DynamoDbLanes::Known& known = attempt_.known;
+    Known& known = *attempt_.known;
     if (known.last > 0) {
       if (lane.sequence == known.last) {
-        if (known.outcomes->size() != outcomes_.size()) throw dynamodb_refusal("another batch had this number");
-        std::copy(known.outcomes->begin(), known.outcomes->end(), outcomes_.begin());
+        if (known.outcomes.size() != outcomes_.size()) throw dynamodb_refusal("another batch had this number");
+        std::copy(known.outcomes.begin(), known.outcomes.end(), outcomes_.begin());
         return {};
       }
       if (lane.sequence < known.last) throw Step::older();
@@ -60,26 +58,28 @@ class DynamoDbBatch {
     if (is_doubtful_) {
       for (Step& step : steps_) step.is_doubtful = true;
       // What it has left may have been removed by others, so it cannot be asked for any more.
-      const auto age = std::chrono::system_clock::now() - known.doubtful_since;
-      if (age > std::chrono::seconds(dynamodb_lane_life / 2)) {
+      if (!Known::lasts(known.doubtful_since)) {
         throw StateError(StateErrorCode::timed_out, "DynamoDB: what became of a batch is not known any more",
                          Effect::unknown, false);
       }
     }
     try {
+      table_ = attempt_.client.table_id(deadline);
+      if (known.last > 0 && known.table != table_ && !lane.after_loss) return gap(last_stored(deadline));
       is_whole_ ? transaction_.run(deadline) : run_each(deadline);
       return result(deadline);
     } catch (const StateError& error) {
       if (error.effect() == Effect::none && !is_in_doubt()) throw;
-      lanes_.in_doubt(lane);
+      known.in_doubt(lane.sequence);
       return {BatchStatus::in_doubt, StateError(error.code(), reason(error), Effect::unknown, true)};
     } catch (...) {
-      lanes_.in_doubt(lane);
+      known.in_doubt(lane.sequence);
       throw;
     }
   }
 
  private:
+  using Known = DynamoDbLanes::Known;
   using Step = DynamoDbStep;
   using Stage = Step::Stage;
 
@@ -104,28 +104,47 @@ class DynamoDbBatch {
   BatchResult result(Deadline deadline) {
     forget_lanes(deadline);
     const StateError* error = nullptr;
-    std::optional<std::uint64_t> last;
-    bool is_older = false;
+    bool is_older = false, is_lost = false;
     for (const Step& step : steps_) {
       if (step.error && (!error || !step.error->retryable())) error = &*step.error;
-      if (step.gap) last = std::max(*step.gap, last.value_or(0));
       is_older = is_older || step.is_older;
+      is_lost = is_lost || step.is_lost;
     }
-    if (last) return gap(*last);
+    Known& known = *attempt_.known;
+    const Lane& lane = attempt_.lane;
+    if (is_lost) return gap(last_stored(deadline));
     if (!error) {
-      std::vector<std::string> written;
-      for (const Step& step : steps_) {
-        if (step.is_stored) written.push_back(state_id(step.command.name.scope, step.command.name.key));
+      if (attempt_.client.table_id(deadline) != table_) {
+        throw StateError(StateErrorCode::unavailable, "DynamoDB: the table was made anew meanwhile", Effect::unknown,
+                         true);
       }
-      lanes_.done(attempt_.lane, outcomes_, std::move(written));
+      if (lane.after_loss) known.marks.clear();
+      for (const Step& step : steps_) {
+        if (step.is_stored) known.mark(step.name(), lane.sequence);
+      }
+      known.done(lane.sequence, outcomes_, table_);
       return {};
     }
     if (!is_in_doubt()) {
       return {BatchStatus::not_applied, StateError(error->code(), reason(*error), Effect::none, error->retryable())};
     }
     if (is_older) return {BatchStatus::not_applied, *error};
-    lanes_.in_doubt(attempt_.lane);
+    known.in_doubt(lane.sequence);
     return {BatchStatus::in_doubt, StateError(error->code(), reason(*error), Effect::unknown, true)};
+  }
+  /// Of the batches that are done, the number of the last one that has left something which is still there.
+  std::uint64_t last_stored(Deadline deadline) const {
+    const Known& known = *attempt_.known;
+    if (known.marks.empty()) return known.last;  // nothing was left
+    std::vector<Known::Key> names;
+    for (const auto& [name, _] : known.marks) names.push_back(name);
+    std::uint64_t last = 0;
+    attempt_.client.get(names, "", deadline, [&](simdjson::dom::element attributes) {
+      const DynamoDbItem item = dynamodb_item(attributes, attempt_.lane_name, 0, dynamodb_now());
+      const std::uint64_t number = item.trace ? item.trace->sequence.number : 0;
+      if (number <= known.last) last = std::max(last, number);
+    });
+    return last;
   }
 
   // ---- Each state by itself
@@ -295,13 +314,13 @@ class DynamoDbBatch {
     if (!calls.empty()) attempt_.client.send(calls, deadline);
   }
 
-  DynamoDbLanes& lanes_;
   const DynamoDbAttempt attempt_;
   const bool is_whole_;
   std::span<Outcome> outcomes_;
   std::vector<Step> steps_;
   DynamoDbTransaction transaction_{attempt_, steps_};
   std::deque<std::string> aliases_;
+  std::string table_;
   bool is_doubtful_ = false;
 };
 

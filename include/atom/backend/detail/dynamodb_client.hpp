@@ -13,6 +13,7 @@
 #include <atom/state/scope.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -43,7 +44,7 @@ class DynamoDbClient {
               dynamodb_setting("AWS_SESSION_TOKEN")};
     }
     for (std::size_t i = 0; i < connections; ++i) {
-      pool_.add(std::make_unique<DynamoDbConnection>(target_, most_at_once));
+      pool_.add(std::make_unique<DynamoDbConnection>(target_, most_at_once, breaks_));
     }
   }
 
@@ -96,6 +97,47 @@ class DynamoDbClient {
     calls[0].body = body;
     ask(calls, deadline);
     return std::move(calls[0].answer);
+  }
+
+  /// What DescribeTable says: nothing if there is no table.
+  std::optional<std::string> describe(Deadline deadline) {
+    const std::uint64_t before = breaks_;
+    JsonWriter body;
+    body.begin_object();
+    body.key("TableName");
+    body.text(table_);
+    body.end_object();
+    std::vector<DynamoDbCall> calls(1);
+    DynamoDbCall& call = calls[0];
+    call.operation = "DescribeTable";
+    call.body = body.text();
+    send(calls, deadline);
+    if (call.type == "ResourceNotFoundException") return std::nullopt;
+    if (call.error) throw StateError(call.error->code(), reason(*call.error), Effect::none, call.error->retryable());
+    const DynamoDbJson json(call.answer);
+    const auto described = json ? member_of(json.root(), "Table") : std::nullopt;
+    if (!described) throw strange_dynamodb_answer();
+    // (What others have met meanwhile may have been after the answer.)
+    const std::uint64_t breaks = before + call.breaks;
+    const std::lock_guard lock(mutex_);
+    if (!table_id_ || breaks >= table_id_->breaks) {
+      table_id_ = TableId{std::string(text_of(*described, "TableId")), breaks};
+    }
+    return std::move(call.answer);
+  }
+  /// Which one it is, of all tables that have this name one after the other. That costs no request, unless since it was
+  /// asked last a connection was made or has broken, or there was no table, which goes with another one as a rule.
+  std::string table_id(Deadline deadline) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (table_id_ && table_id_->breaks == breaks_) return table_id_->text;
+    }
+    if (!describe(deadline)) throw no_table();
+    const std::lock_guard lock(mutex_);
+    return table_id_->text;
+  }
+  StateError no_table() const {
+    return failure("there is no such table in this region: `prepare` makes it if it is told to create");
   }
 
   /// Reads items, of other keys each, a hundred at most, as they are now: `use` gets the attributes of each that is
@@ -291,12 +333,19 @@ class DynamoDbClient {
   static constexpr std::int64_t noted_for = 600;
   static constexpr std::size_t most_noted = 100'000;
 
+  struct TableId {
+    std::string text;
+    std::uint64_t breaks;  ///< so many there had been
+  };
+
   const DynamoDbTarget target_;
   const std::string table_;
   const Provider credentials_;
   DynamoDbCredentials own_;
+  std::atomic<std::uint64_t> breaks_ = 0;
   Pool<DynamoDbConnection> pool_;
   std::mutex mutex_;
+  std::optional<TableId> table_id_;
   std::map<std::pair<std::string, std::string>, std::int64_t> noted_;
 };
 

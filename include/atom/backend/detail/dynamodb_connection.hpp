@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -62,6 +63,8 @@ struct DynamoDbCall {
   bool is_doubtful = false;
   /// Another attempt makes sense: at once with other credentials, or after a while.
   bool is_expired = false, is_throttled = false;
+  /// How often there was something with it after which the table may be another one, see DynamoDbClient::table_id.
+  unsigned breaks = 0;
 };
 
 /// An answer as JSON. Refers to its text.
@@ -103,8 +106,9 @@ class DynamoDbConnection {
  public:
   using Clock = std::chrono::steady_clock;
 
-  DynamoDbConnection(const DynamoDbTarget& target, std::size_t parallel)
-      : target_(target), multi_((start_curl(), curl_multi_init())) {
+  /// `breaks` counts those of all calls, each before its call is over.
+  DynamoDbConnection(const DynamoDbTarget& target, std::size_t parallel, std::atomic<std::uint64_t>& breaks)
+      : target_(target), breaks_(breaks), multi_((start_curl(), curl_multi_init())) {
     if (!multi_) throw std::bad_alloc();
     curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, static_cast<long>(parallel));
     easies_.resize(parallel);
@@ -283,6 +287,7 @@ class DynamoDbConnection {
     curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
     // A connection that broke before there was an answer is made anew by libcurl, which sends the request again.
     if (code != CURLE_OK ? sent > 0 : connects > 0 && easy.has_answered) call.is_doubtful = true;
+    if (code != CURLE_OK || connects > 0) count_break(call);
     if (code == CURLE_OK) {
       easy.has_answered = true;
       return read(call, status);
@@ -312,6 +317,10 @@ class DynamoDbConnection {
       default:
         return failed(StateErrorCode::unavailable, curl_easy_strerror(code));
     }
+  }
+  void count_break(DynamoDbCall& call) const noexcept {
+    ++call.breaks;
+    ++breaks_;
   }
   void read(DynamoDbCall& call, long status) const {
     call.error.reset();
@@ -364,6 +373,7 @@ class DynamoDbConnection {
                         "ConditionCheckItem; to create the table also CreateTable, UpdateTimeToLive and Scan");
     }
     if (type == "ResourceNotFoundException") {
+      count_break(call);
       return failed(StateErrorCode::refused,
                     "there is no such table in this region: `prepare` makes it if it is told to create");
     }
@@ -381,6 +391,7 @@ class DynamoDbConnection {
   }
 
   const DynamoDbTarget& target_;
+  std::atomic<std::uint64_t>& breaks_;
   std::unique_ptr<CURLM, FreeMulti> multi_;
   std::vector<std::unique_ptr<Easy>> easies_;  // they end before what they were added to
 };

@@ -5,6 +5,7 @@
 #include <atom/config.hpp>
 #include <atom/state/backend.hpp>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -23,51 +24,69 @@ namespace atom::inline v0_1::detail {
 /// nothing is stored, and sees that a table has lost what was in it.
 class DynamoDbLanes {
  public:
+  using Clock = std::chrono::system_clock;
+
+  /// Of one lane. Its batches come one after the other, so nobody else uses it meanwhile.
   struct Known {
-    std::uint64_t last = 0;  ///< the number of the last batch that is done; 0: nothing is known
-    std::shared_ptr<const std::vector<Outcome>> outcomes = {};  ///< of that one
-    std::vector<std::string> written;  ///< the states in which its number was stored, by `state_id`
-    std::uint64_t doubtful = 0;        ///< the number of one of which nobody knows what became of it
-    std::chrono::system_clock::time_point time = {}, doubtful_since = {};
+    /// What it has left in a state.
+    struct Mark {
+      std::uint64_t number;
+      Clock::time_point time;
+    };
+    /// A partition, and a key.
+    using Key = std::pair<std::string, std::string>;
+
+    std::uint64_t last = 0;              ///< the number of the last batch that is done; 0: nothing is known
+    std::vector<Outcome> outcomes = {};  ///< of that one
+    std::string table = {};              ///< where that was, see DynamoDbClient::table_id
+    std::map<Key, Mark> marks = {};      ///< of the states that were written last
+    std::uint64_t doubtful = 0;          ///< the number of one of which nobody knows what became of it
+    Clock::time_point doubtful_since = {};
+
+    void done(std::uint64_t number, std::span<const Outcome> its_outcomes, std::string its_table) {
+      last = number;
+      outcomes.assign(its_outcomes.begin(), its_outcomes.end());
+      table = std::move(its_table);
+      doubtful = 0;
+    }
+    void mark(Key state, std::uint64_t number) {
+      constexpr std::size_t most = 100;  // that are read at once
+      marks.insert_or_assign(std::move(state), Mark{number, Clock::now()});
+      if (marks.size() <= most) return;
+      marks.erase(std::min_element(marks.begin(), marks.end(),
+                                   [](const auto& a, const auto& b) { return a.second.number < b.second.number; }));
+    }
+    void in_doubt(std::uint64_t number) {
+      if (std::exchange(doubtful, number) != number) doubtful_since = Clock::now();
+    }
+    /// Whether what was left in a state then is still there: others remove it later, by their clocks.
+    static bool lasts(Clock::time_point time) {
+      return Clock::now() - time <= std::chrono::seconds(dynamodb_lane_life / 2);
+    }
   };
 
-  Known find(const Lane& lane) {
+  std::shared_ptr<Known> find(const Lane& lane) {
+    const auto now = Clock::now();
     const std::lock_guard lock(mutex_);
-    const auto found = lanes_.find(Key(lane.session, lane.number));
-    return found == lanes_.end() ? Known() : found->second;
-  }
-  void done(const Lane& lane, std::span<const Outcome> outcomes, std::vector<std::string> written) {
-    const std::lock_guard lock(mutex_);
-    Known& known = of(lane);
-    if (known.last >= lane.sequence) return;
-    known.last = lane.sequence;
-    known.outcomes = std::make_shared<const std::vector<Outcome>>(outcomes.begin(), outcomes.end());
-    known.written = std::move(written);
-    known.doubtful = 0;
-  }
-  void in_doubt(const Lane& lane) {
-    const std::lock_guard lock(mutex_);
-    Known& known = of(lane);
-    if (std::exchange(known.doubtful, lane.sequence) != lane.sequence) known.doubtful_since = known.time;
+    if (lanes_.size() >= next_tidy_) {
+      std::erase_if(lanes_,
+                    [&](const auto& one) { return one.second.used + std::chrono::seconds(dynamodb_lane_life) < now; });
+      next_tidy_ = 2 * lanes_.size() + 64;
+    }
+    Entry& entry = lanes_[std::pair(lane.session, lane.number)];
+    if (!entry.known) entry.known = std::make_shared<Known>();
+    entry.used = now;
+    return entry.known;
   }
 
  private:
-  using Key = std::pair<std::array<std::byte, 16>, std::uint32_t>;
-
-  Known& of(const Lane& lane) {
-    const auto now = std::chrono::system_clock::now();
-    if (lanes_.size() >= next_tidy_) {
-      std::erase_if(lanes_,
-                    [&](const auto& one) { return one.second.time + std::chrono::seconds(dynamodb_lane_life) < now; });
-      next_tidy_ = 2 * lanes_.size() + 64;
-    }
-    Known& known = lanes_[Key(lane.session, lane.number)];
-    known.time = now;
-    return known;
-  }
+  struct Entry {
+    std::shared_ptr<Known> known = {};
+    Clock::time_point used = {};
+  };
 
   std::mutex mutex_;
-  std::map<Key, Known> lanes_;
+  std::map<std::pair<std::array<std::byte, 16>, std::uint32_t>, Entry> lanes_;
   std::size_t next_tidy_ = 64;
 };
 

@@ -14,9 +14,9 @@
 #include <atom/state/type.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -35,7 +35,7 @@ struct DynamoDbAttempt {
   DynamoDbClient& client;
   const Lane& lane;
   const std::string lane_name;
-  const DynamoDbLanes::Known known;
+  const std::shared_ptr<DynamoDbLanes::Known> known;
   const Calculate calculate;
 };
 
@@ -62,13 +62,14 @@ struct DynamoDbStep {
   bool is_stored = false;                 ///< the number of the batch lies in the state
   std::optional<Outcome> expected = {};   ///< if the request is carried out
   std::optional<StateError> error = {};
-  bool is_older = false;                  ///< than what the lane has left in the state
-  std::optional<std::uint64_t> gap = {};  ///< the number in the state, if a greater one was left there
+  bool is_older = false;  ///< than what the lane has left in the state
+  bool is_lost = false;   ///< what the lane has left in the state
 
   bool is_ended() const noexcept { return stage == Stage::done || stage == Stage::failed; }
   int format() const noexcept {
     return command.type ? command.type->version : command.value ? command.value->format : 0;
   }
+  DynamoDbLanes::Known::Key name() const { return {partition, std::string(command.name.key)}; }
   DynamoDbRequest request() const { return {attempt.client.table(), partition, command.name.key}; }
 
   // ---- What was seen
@@ -82,7 +83,7 @@ struct DynamoDbStep {
       is_older = true;
       stage = Stage::failed;
     } else if (number < known_number()) {
-      gap = number;
+      is_lost = true;
       stage = Stage::failed;
     }
     return false;
@@ -202,12 +203,10 @@ struct DynamoDbStep {
  private:
   /// The number that the lane has left in the state, as far as that is known; else 0.
   std::uint64_t known_number() const {
-    const DynamoDbLanes::Known& known = attempt.known;
-    if (attempt.lane.after_loss || known.last == 0) return 0;
-    if (std::chrono::system_clock::now() - known.time > std::chrono::seconds(dynamodb_lane_life / 2)) return 0;
-    const std::string id = state_id(command.name.scope, command.name.key);
-    const bool is_known = std::find(known.written.begin(), known.written.end(), id) != known.written.end();
-    return is_known ? known.last : 0;
+    const auto& marks = attempt.known->marks;
+    const auto mark = marks.find(name());
+    if (attempt.lane.after_loss || mark == marks.end()) return 0;
+    return DynamoDbLanes::Known::lasts(mark->second.time) ? mark->second.number : 0;
   }
   /// So that what may still arrive finds that it is too late.
   void be_there(DynamoDbRequest& request, std::int64_t now) const {

@@ -34,13 +34,6 @@ DynamoDbCall call_dynamodb_table(DynamoDbClient& client, std::string_view operat
   client.send(calls, deadline);
   return std::move(calls[0]);
 }
-/// What DescribeTable says: nothing if there is no table.
-inline std::optional<std::string> describe_dynamodb_table(DynamoDbClient& client, Deadline deadline) {
-  DynamoDbCall call = call_dynamodb_table(client, "DescribeTable", deadline, [](JsonWriter&) {});
-  if (call.type == "ResourceNotFoundException") return std::nullopt;
-  if (call.error) throw StateError(*call.error);
-  return std::move(call.answer);
-}
 inline void create_dynamodb_table(DynamoDbClient& client, Deadline deadline) {
   const DynamoDbCall call = call_dynamodb_table(client, "CreateTable", deadline, [](JsonWriter& body) {
     body.key("BillingMode");
@@ -90,9 +83,9 @@ inline void prepare_dynamodb_table(DynamoDbClient& client, bool create, Deadline
   }
   bool is_made = false;
   for (int attempt = 1;; ++attempt) {
-    const std::optional<std::string> found = describe_dynamodb_table(client, deadline);
+    const std::optional<std::string> found = client.describe(deadline);
     if (!found && !create) {
-      throw client.failure("there is no such table in this region: `prepare` makes it if it is told to create");
+      throw client.no_table();
     }
     if (!found && !is_made) {
       create_dynamodb_table(client, deadline);

@@ -1131,6 +1131,55 @@ TEST_CASE("dynamodb: what its caller has given up takes no effect when it arrive
   proxy.close();
 }
 
+TEST_CASE("dynamodb: what is in doubt for half an hour is not known any more, and the lane goes on without it") {
+  Fronted database;
+  database.client.run(Batch().write(shop, "a", "0").write(shop, "b", "0"));
+  atom::detail::DynamoDbClient client(atom::detail::dynamodb_target("eu-central-1", database.front.endpoint()),
+                                      "states", {}, 1);
+  atom::detail::DynamoDbLanes lanes;
+  for (const BatchMode mode : {BatchMode::independent, BatchMode::all_or_nothing}) {
+    const bool is_whole = mode == BatchMode::all_or_nothing;
+    atom::Lane lane = Client(*database.dynamodb).lane;
+    std::vector<Outcome> outcomes(2);
+    const auto send = [&](const Batch& batch, atom::Deadline deadline = soon()) {
+      return atom::detail::DynamoDbBatch(client, lanes, lane, mode, batch.commands(), outcomes, {}).run(deadline);
+    };
+    const auto write = [](const char* text) {
+      return std::move(Batch().write(shop, "a", text).write(shop, "b", text));
+    };
+    const auto begin = [&] {
+      ++lane.sequence;
+      database.front.script(std::vector(
+          100, Front::Answer{is_whole ? "TransactWriteItems" : "UpdateItem", 500, error_of("InternalServerError")}));
+      CHECK(send(write("1"), in(300ms)).status == BatchStatus::in_doubt);
+      database.front.clear();
+      database.front.requests();
+    };
+    begin();
+    lanes.find(lane)->doubtful_since -= 29min;
+    CHECK(send(write("1")).status == BatchStatus::done);
+    CHECK(database.client.text(shop, "a") + database.client.text(shop, "b") == "11");
+
+    begin();
+    lanes.find(lane)->doubtful_since -= 31min;
+    for (int attempt = 1; attempt <= 2; ++attempt) {
+      const BatchResult result = send(write("2"));
+      CHECK(result.status == BatchStatus::in_doubt);
+      REQUIRE(result.error);
+      CHECK(result.error->code() == StateErrorCode::timed_out);
+      CHECK(result.error->effect() == Effect::unknown);
+      CHECK_FALSE(result.error->retryable());
+    }
+    CHECK(database.front.requests().empty());
+    CHECK(send(Batch().check(shop, "a").check(shop, "b")).status == BatchStatus::done);  // when nobody waits any more
+    CHECK(outcomes[0].version == database.client.read(shop, "a").version);
+    CHECK(database.client.text(shop, "a") + database.client.text(shop, "b") == "11");
+    ++lane.sequence;
+    CHECK(send(write("3")).status == BatchStatus::done);
+    CHECK(database.client.text(shop, "a") + database.client.text(shop, "b") == "33");
+  }
+}
+
 TEST_CASE("dynamodb: what a lane has left is asked for within half an hour, and not any more after that") {
   Database database;
   atom::detail::DynamoDbClient client(atom::detail::dynamodb_target("eu-central-1", database.server.endpoint()),

@@ -55,14 +55,20 @@ class DynamoDbBatch {
       if (lane.sequence > known.last + 1 && !lane.after_loss) return gap(known.last);
     }
     is_doubtful_ = known.doubtful == lane.sequence;
-    if (is_doubtful_) {
-      for (Step& step : steps_) step.is_doubtful = true;
-      // What it has left may have been removed by others, so it cannot be asked for any more.
-      if (!Known::lasts(known.doubtful_since)) {
-        throw StateError(StateErrorCode::timed_out, "DynamoDB: what became of a batch is not known any more",
-                         Effect::unknown, false);
+    if (is_doubtful_ && !Known::lasts(known.doubtful_since)) {
+      // What it has left may have been removed by others, so it cannot be asked for any more. When nobody waits for it
+      // any more, the lane goes on: no request is so late that it takes effect now.
+      const auto is_check = [](const Step& step) {
+        return step.command.kind == Command::Kind::check && !step.command.expected;
+      };
+      if (!std::all_of(steps_.begin(), steps_.end(), is_check)) {
+        return {BatchStatus::in_doubt,
+                StateError(StateErrorCode::timed_out, "DynamoDB: what became of a batch is not known any more",
+                           Effect::unknown, false)};
       }
+      is_doubtful_ = false;
     }
+    for (Step& step : steps_) step.is_doubtful = is_doubtful_;
     try {
       table_ = attempt_.client.table_id(deadline);
       if (known.last > 0 && known.table != table_ && !lane.after_loss) return gap(last_stored(deadline));

@@ -1099,6 +1099,63 @@ TEST_CASE("dynamodb: a transaction whose answer is lost is done once") {
   CHECK(database.client.text(shop, "x") + database.client.text(shop, "y") == "5-5");
 }
 
+TEST_CASE("dynamodb: a batch without effect leaves nothing, and who has sent it knows its outcomes") {
+  for (const BatchMode mode : {BatchMode::independent, BatchMode::all_or_nothing}) {
+    Fronted database;
+    Client& client = database.client_through;
+    client.run(Batch().write(shop, "a", "1").write(shop, "b", "1"));
+    const std::string a = database.item("a"), b = database.item("b");
+    const auto batch = [] {
+      return std::move(
+          Batch().write(shop, "a", "2", {.expected = 5}).apply_to<std::int8_t>(shop, "b", "0", {}, current + 127));
+    };
+    const auto before = client.run(batch(), mode);
+    CHECK(before[0].error == StateErrorCode::conflict);
+    CHECK(before[0].value->text == "1");
+    CHECK(before[1].version == client.read(shop, "b").version);  // it would overflow
+    CHECK(database.item("a").substr(database.item("a").find('{')) == a.substr(a.find('{')));
+    CHECK(database.item("b").substr(database.item("b").find('{')) == b.substr(b.find('{')));
+    // It may be sent again: nobody is asked, though others have written meanwhile.
+    database.client.run(Batch().write(shop, "a", "7").write(shop, "b", "-1"));
+    database.front.requests();
+    CHECK(client.send(batch(), mode).status == BatchStatus::done);
+    support::check_same(client.outcomes, before);
+    CHECK(database.front.requests().empty());
+    CHECK(database.client.text(shop, "a") + database.client.text(shop, "b") == "7-1");
+  }
+}
+
+TEST_CASE("dynamodb: what has no effect when it is sent again leaves that, as the first time may still come") {
+  for (const BatchMode mode : {BatchMode::independent, BatchMode::all_or_nothing}) {
+    Fronted database;
+    Client& client = database.client_through;
+    const auto written = client.run(Batch().write(shop, "a", "1").write(shop, "b", "1"));
+    const auto batch = [&] {
+      return std::move(Batch()
+                           .write(shop, "a", "2", {.expected = written[0].version})
+                           .write(shop, "b", "2", {.expected = written[1].version}));
+    };
+    const char* const operation = mode == BatchMode::independent ? "UpdateItem" : "TransactWriteItems";
+    database.front.script(std::vector(100, Front::Answer{operation, 500, error_of("InternalServerError")}));
+    ++client.lane.sequence;
+    CHECK(client.send(batch(), mode, in(300ms)).status == BatchStatus::in_doubt);
+    database.front.clear();
+    database.client.run(Batch().write(shop, "a", "7"));
+    CHECK(client.send(batch(), mode).status == BatchStatus::done);
+    const std::vector<Outcome> before = client.outcomes;
+    CHECK(before[0].error == StateErrorCode::conflict);
+    CHECK(before[0].value->text == "7");
+    const std::string now = mode == BatchMode::independent ? "72" : "71";
+    CHECK(database.client.text(shop, "a") + database.client.text(shop, "b") == now);
+    // The first one, when it comes, is a batch of that number; so is what another process sends.
+    Database::Other other(database);
+    other.client.lane = client.lane;
+    CHECK(other.client.send(batch(), mode).status == BatchStatus::done);
+    support::check_same(other.client.outcomes, before);
+    CHECK(database.client.text(shop, "a") + database.client.text(shop, "b") == now);
+  }
+}
+
 TEST_CASE("dynamodb: what its caller has given up takes no effect when it arrives late") {
   Database database;
   support::ChaosProxy proxy(database.server.socket());

@@ -1,8 +1,9 @@
 // usage: serve.js PORT SOCKET [--plain | --path FOLDER]
 // dynalite on a port of this machine and on a socket with a path. Unless it is plain, with what DynamoDB has and
 // dynalite lacks, made of what dynalite has: TransactWriteItems with its token, the item in the answer to a condition
-// that does not hold, and UpdateTimeToLive (which says that it is done, and removes nothing). With a folder, what it has
-// acknowledged is still there when it is killed and started again; of a transaction that was under way, a part may be.
+// that does not hold, and UpdateTimeToLive (which says that it is done, and removes nothing). With a folder, what it
+// has acknowledged is still there when it is killed and started again; of a transaction that was under way, a part may
+// be.
 'use strict';
 
 const http = require('node:http');

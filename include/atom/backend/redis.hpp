@@ -140,13 +140,13 @@ class Redis : public TextBackend {
   StateResult<std::vector<FoundState>> erase_scope(const Scope& scope, Deadline deadline) override {
     return erase(deadline, [&](auto erase_some) {
       for (const auto& [first, last] : scopes_of(&scope, true)) {
-        erase_some(erase_scope_, detail::RedisRequest{first, last});
+        erase_some(detail::RedisRequest{"scopes", first, last});
       }
     });
   }
   StateResult<std::vector<FoundState>> purge(std::span<const std::string> labels, Deadline deadline) override {
     return erase(deadline, [&](auto erase_some) {
-      for (const std::string& label : labels) erase_some(purge_, detail::RedisRequest{label});
+      for (const std::string& label : labels) erase_some(detail::RedisRequest{"label", label});
     });
   }
 
@@ -222,7 +222,7 @@ class Redis : public TextBackend {
     connection.open(deadline);
     require_fit(connection, deadline);
     require_layout(connection, create, deadline);
-    for (Script* const script : {&execute_, &read_, &keys_, &scopes_, &erase_scope_, &purge_}) {
+    for (Script* const script : {&execute_, &read_, &keys_, &scopes_, &end_}) {
       script->sum = call(connection, {"SCRIPT", "LOAD", script->whole()}, deadline).text();
     }
     for (std::size_t i = 0; i < std::max<std::size_t>(options_.connections, 1); ++i) {
@@ -283,10 +283,11 @@ class Redis : public TextBackend {
   /// Sends it; and again if there is something to be calculated here, on what has been found there.
   BatchResult execute_once(const Lane& lane, BatchMode mode, std::span<const Command> commands,
                            std::span<Outcome> outcomes, Deadline deadline) {
+    tidy(deadline);
     std::vector<std::optional<detail::RedisDecision>> decisions(commands.size());
     for (;;) {
       detail::RedisRequest arguments = head_of(lane, mode, commands.size());
-      for (std::size_t i = 0; i < commands.size(); ++i) detail::add_redis_command(arguments, commands[i], decisions[i]);
+      detail::add_redis_commands(arguments, commands, decisions);
       const Reply reply = run(execute_, arguments, deadline, Effect::unknown);
       try {
         const std::string_view status = reply[0].text();
@@ -295,9 +296,7 @@ class Redis : public TextBackend {
           continue;
         }
         if (status == "done") {
-          Value::require(reply[1].size() == outcomes.size());
-          for (std::size_t i = 0; i < outcomes.size(); ++i) outcomes[i] = detail::redis_outcome(reply[1][i]);
-          if (reply.size() > 2 && reply[2].integer() >= at_once_tidied) next_tidy_ = 0;
+          detail::take_redis_outcomes(reply[1].text(), outcomes);
           return {};
         }
         return failure(status, reply);
@@ -314,7 +313,7 @@ class Redis : public TextBackend {
     }
     detail::RedisRequest head{name + ':' + std::to_string(lane.number)};
     head.add(static_cast<std::int64_t>(lane.sequence)).add(lane.after_loss ? "1" : "0");
-    head.add(mode == BatchMode::all_or_nothing ? "1" : "0").add(tidies() ? at_once_tidied : 0);
+    head.add(mode == BatchMode::all_or_nothing ? "1" : "0");
     return head.add(static_cast<std::int64_t>(options_.feed_length)).add(static_cast<std::int64_t>(count));
   }
   BatchResult failure(std::string_view status, const Reply& reply) const {
@@ -331,24 +330,28 @@ class Redis : public TextBackend {
             static_cast<std::uint64_t>(reply[1].integer())};
   }
 
-  /// Calculates what the script has left: of each command its number, and what there is: version, format and text.
+  /// Calculates what the script has left: of each command its number, and the state that is there.
   void decide(BatchMode mode, std::span<const Command> commands, const Value& left,
               std::vector<std::optional<detail::RedisDecision>>& decisions) const {
     for (std::size_t k = 0; k < left.size(); ++k) {
       const auto i = static_cast<std::size_t>(left[k][0].integer() - 1);
       Value::require(i < commands.size() && commands[i].kind == Command::Kind::apply);
-      std::optional<StoredValue> there;
-      if (left[k].size() > 2) there = detail::redis_stored(left[k][2], left[k][3]);
-      Made made = calculate(mode, commands[i], there ? *there : *commands[i].value);
-      decisions[i] = {left[k][1].integer(), made.error, std::move(made.value)};
+      const std::string_view packed = left[k][1].text();
+      const auto there = packed.empty() ? detail::RedisState() : detail::RedisState::parse(packed);
+      Made made = calculate(mode, commands[i], there.value ? *there.value : *commands[i].value);
+      decisions[i] = {there.version, made.error, std::move(made.value)};
     }
   }
 
-  /// Once a minute, in passing, states whose time is over are removed.
-  bool tidies() noexcept {
+  /// Once a minute, in passing, states whose time is over are removed; sooner, if there are more of them. If that
+  /// fails, it is done some other time.
+  void tidy(Deadline deadline) {
     const std::int64_t now = std::chrono::duration_cast<std::chrono::seconds>(Clock::now().time_since_epoch()).count();
     std::int64_t next = next_tidy_.load();
-    return now >= next && next_tidy_.compare_exchange_strong(next, now + 60);
+    if (now < next || !next_tidy_.compare_exchange_strong(next, now + 60)) return;
+    static_cast<void>(attempt([&] {
+      if (end_some({"over"}, deadline)[0].integer() >= at_once) next_tidy_ = 0;
+    }));
   }
 
   // ---- Lists
@@ -405,11 +408,9 @@ class Redis : public TextBackend {
     std::vector<FoundState> erased;
     bool has_begun = false;
     auto error = attempt([&] {
-      all([&](const Script& script, const detail::RedisRequest& what) {
-        for (std::int64_t seen = at_once_erased; seen >= at_once_erased;) {
-          detail::RedisRequest arguments;
-          arguments.add(static_cast<std::int64_t>(options_.feed_length)).add(at_once_erased).add(what);
-          const Reply part = run(script, arguments, deadline, Effect::unknown);
+      all([&](const detail::RedisRequest& which) {
+        for (std::int64_t seen = at_once; seen >= at_once;) {
+          const Reply part = end_some(which, deadline);
           has_begun = true;
           seen = part[0].integer();
           for (std::size_t i = 0; i < part[1].size(); ++i) erased.push_back(state_of(part[1][i]));
@@ -422,8 +423,12 @@ class Redis : public TextBackend {
                       Effect::unknown, error->retryable());
   }
 
-  static constexpr std::int64_t at_once_tidied = 1000;
-  static constexpr std::int64_t at_once_erased = 1000;
+  static constexpr std::int64_t at_once = 1000;
+  Reply end_some(const detail::RedisRequest& which, Deadline deadline) {
+    detail::RedisRequest arguments;
+    arguments.add(static_cast<std::int64_t>(options_.feed_length)).add(at_once).add(which);
+    return run(end_, arguments, deadline, Effect::unknown);
+  }
 
   RedisOptions options_;
   const detail::HomeProcess home_;
@@ -432,7 +437,7 @@ class Redis : public TextBackend {
   std::string base_;
   Connection::Options connecting_;
   Script execute_{detail::redis_execute}, read_{detail::redis_read}, keys_{detail::redis_keys},
-      scopes_{detail::redis_scopes}, erase_scope_{detail::redis_erase_scope}, purge_{detail::redis_purge};
+      scopes_{detail::redis_scopes}, end_{detail::redis_end};
   detail::Pool<Connection> connections_;
   std::atomic<std::int64_t> next_tidy_ = 0;  // in seconds of the steady clock
 };

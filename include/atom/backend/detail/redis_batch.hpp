@@ -11,6 +11,7 @@
 #include <atom/state/number.hpp>
 #include <atom/state/scope.hpp>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstddef>
@@ -87,27 +88,21 @@ inline std::vector<RedisSums> redis_sums(std::span<const AnyEquation* const> equ
 inline void add_redis_sums(RedisRequest& to, std::span<const AnyEquation* const> equations) {
   const std::vector<RedisSums> all = redis_sums(equations);
   if (all.empty()) {
-    to.add("").add("").add("0");
+    to.add("1").add("0").add("0");  // no number is in that range
     return;
   }
-  const Interval range = interval_of(all.front().sum.kind());
   const auto add = [&](const std::optional<Number>& number) {
-    if (!number) {
-      to.add("");
-    } else if (number->integer() < 0) {
-      to.add(static_cast<std::int64_t>(number->integer()));
-    } else {
-      to.add(std::to_string(static_cast<std::uint64_t>(number->integer())));
-    }
+    number ? to.add(static_cast<std::int64_t>(number->integer())) : to.add("");
   };
-  add(Number::of(range.least));
-  add(Number::of(range.most));
+  const Interval range = interval_of(all.front().sum.kind());
+  to.add(static_cast<std::int64_t>(std::max(range.least, 1 - redis_exact)));
+  to.add(static_cast<std::int64_t>(std::min(range.most, redis_exact - 1)));
   to.add(static_cast<std::int64_t>(all.size()));
   for (const RedisSums& sums : all) {
-    to.add(sums.is_single ? "1" : "0");
     add(sums.sum.summand());
     add(sums.sum.least());
     add(sums.sum.most());
+    to.add(sums.is_single ? "1" : "0");
   }
 }
 
@@ -136,6 +131,7 @@ inline std::string_view redis_error_name(StateErrorCode code) noexcept {
   return "undecodable";
 }
 
+/// All of it but its name.
 inline void add_redis_command(RedisRequest& to, const Command& command, const std::optional<RedisDecision>& decision) {
   using enum Command::Kind;
   const bool applies = command.kind == apply;
@@ -144,7 +140,6 @@ inline void add_redis_command(RedisRequest& to, const Command& command, const st
          : !applies              ? "check"
          : decision              ? "decided"
                                  : "apply");
-  to.add(command.name.scope.text()).add(command.name.key);
   to.add(command.expected ? std::to_string(*command.expected) : "");
   if (command.kind != write && !applies) return;
   const StoredValue none;
@@ -160,14 +155,107 @@ inline void add_redis_command(RedisRequest& to, const Command& command, const st
     add_redis_sums(to, command.equations);
   }
 }
-/// Version, error, format and text.
-inline Outcome redis_outcome(const RedisValue& result) {
-  Outcome outcome{.version = result[0].integer()};
-  for (const auto& [code, name] : redis_error_names) {
-    if (result[1].text() == name) outcome.error = code;
+/// In runs of the same scope, none too long for a function of Lua's.
+inline void add_redis_commands(RedisRequest& to, std::span<const Command> commands,
+                               std::span<const std::optional<RedisDecision>> decisions) {
+  constexpr std::size_t most = 1000;
+  RedisRequest command, before;
+  for (std::size_t begin = 0, end = 0; begin < commands.size(); begin = end) {
+    const std::string_view scope = commands[begin].name.scope.text();
+    while (end < commands.size() && end - begin < most && commands[end].name.scope.text() == scope) ++end;
+    to.add(scope).add(static_cast<std::int64_t>(end - begin));
+    for (std::size_t i = begin; i < end; ++i) to.add(commands[i].name.key);
+    for (std::size_t i = begin; i < end; ++i) {
+      command.clear();
+      add_redis_command(command, commands[i], decisions[i]);
+      if (command == before) {
+        to.add("");
+      } else {
+        to.add(command);
+        std::swap(command, before);
+      }
+    }
   }
-  if (result.size() > 2) outcome.value = redis_stored(result[2], result[3]);
-  return outcome;
+}
+
+// ---- Answers
+
+/// What is stored of a state, "VERSION ENDS FORMAT SIZE LABELS TEXT", or its version alone.
+struct RedisState {
+  std::int64_t version = 0;
+  std::optional<StoredValue> value = {};
+
+  static RedisState parse(std::string_view packed) {
+    const auto word = [&] {
+      const std::size_t size = packed.find(' ');
+      RedisValue::require(size != packed.npos);
+      const std::string_view first = packed.substr(0, size);
+      packed.remove_prefix(size + 1);
+      return redis_integer(first);
+    };
+    if (packed.find(' ') == packed.npos) return {redis_integer(packed)};
+    const std::int64_t version = word();
+    word();
+    const auto format = static_cast<int>(word());
+    const auto labels = static_cast<std::size_t>(word());
+    RedisValue::require(labels <= packed.size());
+    return {version, StoredValue{std::string(packed.substr(labels)), format}};
+  }
+};
+
+/// A list of whole numbers, none below 0, and of texts, in MessagePack.
+class RedisResults {
+ public:
+  explicit RedisResults(std::string_view packed) : rest_(packed) {
+    const std::size_t head = take(1);
+    size_ = head >> 4 == 0x9 ? head & 0xf : head == 0xdc ? take(2) : head == 0xdd ? take(4) : fail();
+  }
+  std::size_t size() const noexcept { return size_; }
+  std::int64_t integer() {
+    const std::size_t head = take(1);
+    const std::size_t number = head < 0x80 ? head : 0xcc <= head && head <= 0xcf ? take(1u << (head - 0xcc)) : fail();
+    return static_cast<std::int64_t>(number);
+  }
+  std::string_view text() {
+    const std::size_t head = take(1);
+    const std::size_t size = head >> 5 == 0x5               ? head & 0x1f
+                             : 0xd9 <= head && head <= 0xdb ? take(1u << (head - 0xd9))
+                                                            : fail();
+    RedisValue::require(size <= rest_.size());
+    const std::string_view text = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return text;
+  }
+
+ private:
+  /// An integer of so many bytes.
+  std::size_t take(std::size_t bytes) {
+    RedisValue::require(bytes <= rest_.size());
+    std::size_t number = 0;
+    for (std::size_t i = 0; i < bytes; ++i) number = number << 8 | static_cast<unsigned char>(rest_[i]);
+    rest_.remove_prefix(bytes);
+    return number;
+  }
+  static std::size_t fail() {
+    RedisValue::require(false);
+    return 0;
+  }
+
+  std::string_view rest_;
+  std::size_t size_;
+};
+/// Of each command the version, the error, and the state that was there, if it is wanted.
+inline void take_redis_outcomes(std::string_view packed, std::span<Outcome> outcomes) {
+  RedisResults results(packed);
+  RedisValue::require(results.size() == 3 * outcomes.size());
+  for (Outcome& outcome : outcomes) {
+    outcome = {.version = results.integer()};
+    const std::string_view error = results.text();
+    for (const auto& [code, name] : redis_error_names) {
+      if (error == name) outcome.error = code;
+    }
+    if (const std::string_view state = results.text(); !state.empty()) outcome.value = RedisState::parse(state).value;
+  }
 }
 
 }  // namespace atom::inline v0_1::detail

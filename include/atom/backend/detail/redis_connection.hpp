@@ -64,6 +64,11 @@ class RedisRequest {
     words_ += more.words_;
     return *this;
   }
+  void clear() noexcept {
+    bytes_.clear();
+    words_ = 0;
+  }
+  bool operator==(const RedisRequest&) const = default;
   /// As it goes over the wire.
   std::string text() const { return '*' + std::to_string(words_) + "\r\n" + bytes_; }
 

@@ -130,15 +130,16 @@ class RedisFeed final : public Feed {
                      answers_by_);
     is_asked_ = true;
   }
-  /// Entries: a number, and of each change scope, key, version, format, whether there is a text, and the text.
+  /// Entries: a number, and of each change "SCOPE KEY" and the state, or its version.
   void hand_out(FeedSink& sink, const RedisValue& entries) {
     for (std::size_t i = 0; i < entries.size(); ++i) {
       const RedisValue fields = entries[i][1];
-      for (std::size_t k = 0; k + 6 <= fields.size(); k += 6) {
-        std::optional<StoredValue> value;
-        if (fields[k + 4].text() == "1") value = redis_stored(fields[k + 3], fields[k + 5]);
-        sink.changed(redis_scope(fields[k].text()), fields[k + 1].text(), redis_integer(fields[k + 2].text()),
-                     std::move(value));
+      for (std::size_t k = 0; k + 2 <= fields.size(); k += 2) {
+        const std::string_view name = fields[k].text();
+        const std::size_t space = name.find(' ');
+        RedisValue::require(space != name.npos);
+        RedisState state = RedisState::parse(fields[k + 1].text());
+        sink.changed(redis_scope(name.substr(0, space)), name.substr(space + 1), state.version, std::move(state.value));
       }
       seen_ = entries[i][0].text();
     }

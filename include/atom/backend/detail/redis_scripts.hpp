@@ -9,8 +9,9 @@
 //   label:LABEL        a set: "SCOPE KEY"; no scope has a space
 //   lane:SESSION:NUMBER  a hash: s, the number of the last batch; r, what came of it, as MessagePack; t, since when it
 //                      is kept for a week
-//   feed               a stream: of each change SCOPE, KEY, VERSION, FORMAT, whether there is a text, TEXT
-//   meta               a hash: layout, the version of all this; gone, the highest version of all states that are gone
+//   feed               a stream: of each change "SCOPE KEY", and the state as it is stored, or its version alone
+//   meta               a hash: layout, the version of how states are stored; gone, the highest version of all states
+//                      that are gone
 // All times are in microseconds since 1970, of the server's clock. Lua's numbers are doubles: times and versions stay
 // below 2^53.
 #pragma once
@@ -24,37 +25,46 @@ namespace atom::inline v0_1::detail {
 
 inline constexpr std::string_view redis_layout = "1";
 
-/// What the scripts have in common.
+/// What the scripts have in common. Nothing is written before `finish`.
 inline constexpr std::string_view redis_prelude = R"lua(
-local call, format, ARGV = redis.call, string.format, ARGV
+local call, ARGV = redis.call, ARGV
+local format, match, sub = string.format, string.match, string.sub
 local base = KEYS[1]
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
 
-local function find(scope, key)
-  local packed = call('HGET', base .. 's:' .. scope, key)
-  if not packed then return nil end
-  local _, last, version, ends, form, size = string.find(packed, '^(%d+) (%d+) (%-?%d+) (%d+) ')
-  if not last then error('a state is stored in another way') end
-  return {
-    version = version + 0, ends = ends + 0, format = form,
-    labels = string.sub(packed, last + 1, last + size), text = string.sub(packed, last + size + 1),
-  }
+-- Version, end, format, labels, text.
+local function unpack_state(packed)
+  local version, ends, form, size, at = match(packed, '^(%d+) (%d+) (%-?%d+) (%d+) ()')
+  if not at then error('a state is stored in another way') end
+  local text = at + size
+  return version + 0, ends + 0, form, sub(packed, at, text - 1), sub(packed, text)
 end
-local function is_over(state)
-  return state.ends > 0 and state.ends <= now
+local function pack_state(version, ends, form, labels, text)
+  return format('%d %d %s %d ', version, ends, form, #labels) .. labels .. text
 end
 local function end_of(ttl)
   return ttl == '0' and 0 or now + ttl * 1000
 end
+
+local writes = {}  -- commands
+local function write(...)
+  writes[#writes + 1] = {...}
+end
 -- Where it had another end before, that is forgotten.
-local function put(scope, key, version, ends, form, labels, text, end_before)
+local function write_end(name, ends, end_before)
   if ends > 0 then
-    call('ZADD', base .. 'ends', format('%d', ends), scope .. ' ' .. key)
+    write('ZADD', base .. 'ends', format('%d', ends), name)
   elseif end_before > 0 then
-    call('ZREM', base .. 'ends', scope .. ' ' .. key)
+    write('ZREM', base .. 'ends', name)
   end
-  call('HSET', base .. 's:' .. scope, key, format('%s %d %s %d ', version, ends, form, #labels) .. labels .. text)
+end
+-- That it has labels, and an end.
+local function forget(name, labels, ends)
+  if #labels > 0 then
+    for _, label in ipairs(cmsgpack.unpack(labels)) do write('SREM', base .. 'label:' .. label, name) end
+  end
+  write_end(name, 0, ends)
 end
 
 local gone, most_gone
@@ -65,99 +75,73 @@ local function highest_gone()
   end
   return most_gone
 end
-local function remove(scope, key, state)
-  most_gone = math.max(highest_gone(), state.version)
-  local name = scope .. ' ' .. key
-  if #state.labels > 0 then
-    for _, label in ipairs(cmsgpack.unpack(state.labels)) do call('SREM', base .. 'label:' .. label, name) end
-  end
-  if state.ends > 0 then call('ZREM', base .. 'ends', name) end
-  call('HDEL', base .. 's:' .. scope, key)
-  if call('EXISTS', base .. 's:' .. scope) == 0 then call('ZREM', base .. 'scopes', scope) end
+local smaller = {}  -- scopes
+local function remove(scope, key, version, labels, ends)
+  most_gone = math.max(highest_gone(), version)
+  forget(scope .. ' ' .. key, labels, ends)
+  write('HDEL', base .. 's:' .. scope, key)
+  smaller[scope] = true
 end
 
 local feed_length
 local changes, size_of_changes = {}, 0
-local function send_changes()
-  if #changes > 0 then call('XADD', base .. 'feed', 'MAXLEN', '~', feed_length, '*', unpack(changes)) end
-  changes, size_of_changes = {}, 0
-end
--- Without a text, or with a long one, it is only told that it has changed.
-local function tell(scope, key, version, form, text)
+-- Without the state, or with a large one, it is only told that it has changed.
+local function tell(name, version, packed, size)
+  local is_told = packed and size <= 256 and size_of_changes + size <= 4096
+  if is_told then size_of_changes = size_of_changes + size end
   local n = #changes
-  if n >= 3000 then
-    send_changes()
-    n = 0
-  end
-  local is_told = text and #text <= 256 and size_of_changes + #text <= 4096
-  if is_told then size_of_changes = size_of_changes + #text end
-  changes[n + 1], changes[n + 2], changes[n + 3] = scope, key, version
-  changes[n + 4], changes[n + 5], changes[n + 6] = form, is_told and '1' or '0', is_told and text or ''
+  changes[n + 1], changes[n + 2] = name, is_told and packed or format('%d', version)
 end
 local function finish()
-  send_changes()
-  if gone and most_gone > gone then call('HSET', base .. 'meta', 'gone', format('%d', most_gone)) end
-end
--- Ends the states that are named "SCOPE KEY", those that are over silently. What they were.
-local function end_all(names)
-  local ended = {}
-  for _, name in ipairs(names) do
-    local space = string.find(name, ' ', 1, true)
-    local scope, key = string.sub(name, 1, space - 1), string.sub(name, space + 1)
-    local state = find(scope, key)
-    if state then
-      if not is_over(state) then
-        ended[#ended + 1] = {scope, key, state.version, state.format, state.text}
-        tell(scope, key, format('%d', state.version), '0', nil)
-      end
-      remove(scope, key, state)
+  for _, words in ipairs(writes) do call(unpack(words)) end
+  if gone then
+    for scope in pairs(smaller) do
+      if call('EXISTS', base .. 's:' .. scope) == 0 then call('ZREM', base .. 'scopes', scope) end
     end
+    if most_gone > gone then call('HSET', base .. 'meta', 'gone', format('%d', most_gone)) end
   end
-  return ended
+  for at = 1, #changes, 2000 do
+    call('XADD', base .. 'feed', 'MAXLEN', '~', feed_length, '*', unpack(changes, at, math.min(at + 1999, #changes)))
+  end
 end
 )lua";
 
 /// A batch. First everything is read and calculated, then the lane is written, then the rest. So whatever fails before
 /// has had no effect: a server without memory, or one that may not be written to, says so of the first thing written.
+///
+/// Commands that follow one another and are of one scope are a run: the scope, how many, their keys, and then of each
+/// what there is besides; or one empty word, where that is the same as of the one before.
 inline constexpr std::string_view redis_execute = R"lua(
-local lane, sequence, after_loss, all_or_nothing, tidies, length, count = unpack(ARGV, 1, 7)
-local at = 8  -- of the next argument
+local lane, sequence, after_loss, all_or_nothing, count
+lane, sequence, after_loss, all_or_nothing, feed_length, count = unpack(ARGV, 1, 6)
+local at = 7  -- of the next argument
 lane, after_loss, all_or_nothing = base .. 'lane:' .. lane, after_loss == '1', all_or_nothing == '1'
-feed_length = length
 
-local known = call('HMGET', lane, 's', 'r', 't')
+local known = call('HMGET', lane, 's', 't')
 local ahead = sequence - (known[1] or 0)
 if ahead == 0 then
-  local results = cmsgpack.unpack(known[2])
-  if #results ~= count + 0 then return {'other'} end
+  local results = call('HGET', lane, 'r')
+  if #cmsgpack.unpack(results) ~= 3 * count then return {'other'} end
   return {'done', results}
 end
 if ahead < 0 then return {'older'} end
 if ahead > 1 and not after_loss then return {'gap', (known[1] or 0) + 0} end
 
--- Integers up to here are exact, and a sum that is not shows it by lying beyond.
+-- Integers below are exact, and a sum that is not shows it by lying beyond.
 local exact = 9007199254740992
--- Takes the sums of a command from the arguments, and runs them on a text. The new one, or false if each of them fails,
--- and whether one does; nil, if this is to be calculated elsewhere.
-local function sum_up(text)
-  local least, most, sums = unpack(ARGV, at, at + 2)
-  at = at + 3
-  local first = at
-  at = at + 4 * sums
-  local number = text and least ~= '' and tonumber(text)
-  if not (number and number > -exact and number < exact and format('%d', number) == text) then return nil, false end
-  least, most = least + 0, most + 0
-  if number < least or number > most then return nil, false end
+-- Runs sums on a text: of each the summand, its bounds, and whether it is a single one. The new text, or false if each
+-- of them fails, and whether one does; nil, if this is to be calculated elsewhere.
+local function sum_up(text, least, most, sums)
+  local number = tonumber(text)
+  if not (number and number >= least and number <= most and format('%d', number) == text) then return nil, false end
   local has_changed, has_failed = false, false
-  for place = first, at - 1, 4 do
-    local is_single, summand, from, to = unpack(ARGV, place, place + 3)
-    local sum = number + summand
+  for i = 1, #sums, 4 do
+    local sum, from, to = number + sums[i], sums[i + 1], sums[i + 2]
     if from ~= '' and sum < from + 0 then sum = from + 0 end
     if to ~= '' and sum > to + 0 then sum = to + 0 end
-    local is_exact = sum > -exact and sum < exact
-    if is_exact and sum >= least and sum <= most then
+    if sum >= least and sum <= most then
       number, has_changed = sum, true
-    elseif is_exact and is_single == '1' then
+    elseif sums[i + 3] == '1' and sum > -exact and sum < exact then
       has_failed = true
     else
       return nil, false
@@ -166,107 +150,109 @@ local function sum_up(text)
   return has_changed and format('%d', number), has_failed
 end
 
-local steps, results, hard, all = {}, {}, {}, true
-for i = 1, count do
-  local kind, scope, key, expected = unpack(ARGV, at, at + 3)
-  at = at + 4
-  local state, over = find(scope, key), nil
-  if state and is_over(state) then
-    state, over = nil, state
-  end
-  local version = state and state.version or 0
-  local problem = expected ~= '' and expected + 0 ~= version and 'conflict' or ''
-  local is_calculated = kind == 'apply' or kind == 'decided'
-  local step = {scope = scope, key = key, state = state, over = over}
-  local text
-  if is_calculated or kind == 'write' then
-    local labels
-    step.ttl, step.format, text, labels = unpack(ARGV, at, at + 3)
-    at = at + 4
-    if labels ~= '0' then
-      step.labels = {unpack(ARGV, at, at + labels - 1)}
-      at = at + labels
-    end
-  elseif kind == 'erase' then
-    step.erases = state and problem == ''
-  end
-  if is_calculated then
-    local is_hard = false
-    if kind == 'apply' then
-      local has_failed
-      if state and state.format ~= step.format then
-        text = nil
-      elseif state then
-        text = state.text
+local results, before, hard, all = {}, {}, {}, true
+local i = 0
+-- Of a command, which stays for the next one if that is the same; of one that applies sums; of one that is decided.
+local kind, expected, ends, form, value, labels, packed_labels
+local least, most, sums
+local seen, has_value, why
+while at <= #ARGV do
+  local scope, size = ARGV[at], ARGV[at + 1] + 0
+  local keys = at + 1  -- before the first
+  at = keys + size + 1
+  local found = call('HMGET', base .. 's:' .. scope, unpack(ARGV, keys + 1, keys + size))
+  local puts, has_new = {'HSET', base .. 's:' .. scope}, false
+  for k = 1, size do
+    if ARGV[at] == '' then
+      at = at + 1
+    else
+      kind, expected = ARGV[at], tonumber(ARGV[at + 1])
+      at = at + 2
+      value = nil
+      if kind ~= 'erase' and kind ~= 'check' then
+        local ttl, count
+        ttl, form, value, count = unpack(ARGV, at, at + 3)
+        ends = end_of(ttl)
+        at = at + 4 + count
+        labels = {unpack(ARGV, at - count, at - 1)}
+        packed_labels = count == '0' and '' or cmsgpack.pack(labels)
       end
-      text, has_failed = sum_up(text)
+      if kind == 'apply' then
+        local count
+        least, most, count = ARGV[at] + 0, ARGV[at + 1] + 0, 4 * ARGV[at + 2]
+        at = at + 3 + count
+        sums = {unpack(ARGV, at - count, at - 1)}
+      elseif kind == 'decided' then
+        seen, has_value, why = ARGV[at] + 0, ARGV[at + 1] == '1', ARGV[at + 2]
+        at = at + 3
+        if not has_value then value = nil end
+      end
+    end
+    i = i + 1
+    local key, packed = ARGV[keys + k], found[k]
+    local version, end_there, form_there, labels_there, text_there = 0, 0
+    if packed then version, end_there, form_there, labels_there, text_there = unpack_state(packed) end
+    local is_over = end_there > 0 and end_there <= now
+    local is_there = packed and not is_over
+    local version_there = is_there and version or 0
+    local problem = expected and expected ~= version_there and 'conflict' or ''
+    local text, is_hard = value, false
+    if kind == 'apply' then
+      if is_there then text = form_there == form and text_there end
+      local has_failed
+      text, has_failed = sum_up(text, least, most, sums)
       is_hard = text == nil
       if has_failed and all_or_nothing and problem == '' then problem = 'overflow' end
-    else
-      local seen, has_text, why = unpack(ARGV, at, at + 2)
-      at = at + 3
-      if has_text == '0' then text = nil end
-      is_hard = seen + 0 ~= version
+    elseif kind == 'decided' then
+      is_hard = seen ~= version_there
       if problem == '' then problem = why end
     end
-    if is_hard and problem ~= 'conflict' then
-      hard[#hard + 1] = {i, version, state and state.format, state and state.text}
+    if is_hard and problem ~= 'conflict' then hard[#hard + 1] = {i, is_there and packed or ''} end
+    local is_wanted = is_there and (kind == 'apply' or kind == 'decided' or problem == 'conflict')
+    if all_or_nothing then before[i] = version_there end
+    local version_now = version_there
+    if problem ~= '' then
+      all = false
+    elseif kind == 'erase' then
+      if is_there then
+        remove(scope, key, version, labels_there, end_there)
+        tell(scope .. ' ' .. key, version)
+      end
+    elseif text then
+      local name = scope .. ' ' .. key
+      if is_over then forget(name, labels_there, end_there) end
+      -- By the clock: where the server has lost writes, their versions do not come again with other values.
+      version_now = math.max(now, 1 + (is_there and version or math.max(highest_gone(), version)))
+      if not is_there then
+        labels_there, has_new = packed_labels, true
+        for _, label in ipairs(labels) do write('SADD', base .. 'label:' .. label, name) end
+      end
+      local packed_now = pack_state(version_now, ends, form, labels_there, text)
+      puts[#puts + 1] = key
+      puts[#puts + 1] = packed_now
+      if ends > 0 or end_there > 0 then write_end(name, ends, is_there and end_there or 0) end
+      tell(name, version_now, packed_now, #labels_there + #text)
     end
+    results[3 * i - 2], results[3 * i - 1], results[3 * i] = version_now, problem, is_wanted and packed or ''
   end
-  if state and (is_calculated or problem == 'conflict') then
-    results[i] = {version, problem, state.format, state.text}
-  else
-    results[i] = {version, problem}
-  end
-  if problem ~= '' then
-    all = false
-  elseif text then
-    step.text = text
-    -- By the clock: where the server has lost writes, their versions do not come again with other values.
-    step.version = math.max(now, state and version + 1 or math.max(highest_gone(), over and over.version or 0) + 1)
-  end
-  steps[i] = step
+  if #puts > 2 then writes[#writes + 1] = puts end
+  if has_new then write('ZADD', base .. 'scopes', '0', scope) end
 end
 if #hard > 0 then return {'hard', hard} end
-if not all and all_or_nothing then steps = {} end
-for i, step in ipairs(steps) do
-  if step.text then results[i][1] = step.version end
+if all_or_nothing and not all then
+  for i, version in ipairs(before) do results[3 * i - 2] = version end
+  writes, smaller, changes, most_gone = {}, {}, {}, gone
 end
 
 -- Once in an hour is often enough for what is kept for a week.
-local is_renewed = not known[3] or now - known[3] > 3600000000
-local first = redis.pcall('HSET', lane, 's', sequence, 'r', cmsgpack.pack(results),
-  't', is_renewed and format('%d', now) or known[3])
+local is_renewed = not known[2] or now - known[2] > 3600000000
+if is_renewed then write('PEXPIRE', lane, '604800000') end
+results = cmsgpack.pack(results)
+local first = redis.pcall('HSET', lane, 's', sequence, 'r', results, 't', is_renewed and format('%d', now) or known[2])
 if type(first) == 'table' and first.err then return first end
-local tidied = 0
-local done, why = pcall(function()
-  if is_renewed then call('PEXPIRE', lane, '604800000') end
-  for _, step in ipairs(steps) do
-    local scope, key, state, text = step.scope, step.key, step.state, step.text
-    if step.erases then
-      remove(scope, key, state)
-      tell(scope, key, format('%d', state.version), '0', nil)
-    elseif text then
-      if step.over then remove(scope, key, step.over) end
-      local version = format('%d', step.version)
-      local labels = state and state.labels or step.labels and cmsgpack.pack(step.labels) or ''
-      put(scope, key, version, end_of(step.ttl), step.format, labels, text, state and state.ends or 0)
-      if not state then
-        call('ZADD', base .. 'scopes', '0', scope)
-        for _, label in ipairs(step.labels or {}) do call('SADD', base .. 'label:' .. label, scope .. ' ' .. key) end
-      end
-      tell(scope, key, version, step.format, text)
-    end
-  end
-  if tidies ~= '0' then
-    local over = call('ZRANGEBYSCORE', base .. 'ends', '-inf', format('%d', now), 'LIMIT', '0', tidies)
-    tidied = #over
-    end_all(over)
-  end
-  finish()
-end)
+local done, why = pcall(finish)
 if not done then return {'broken', type(why) == 'table' and why.err or tostring(why)} end
-return {'done', results, tidied}
+return {'done', results}
 )lua";
 
 /// Of each name: scope, key, time to live. What was found: nothing, or version, format and text.
@@ -274,16 +260,20 @@ inline constexpr std::string_view redis_read = R"lua(
 local found = {}
 for at = 1, #ARGV, 3 do
   local scope, key, ttl = unpack(ARGV, at, at + 2)
-  local state = find(scope, key)
-  if not state or is_over(state) then
+  local packed = call('HGET', base .. 's:' .. scope, key)
+  local version, ends, form, labels, text
+  if packed then version, ends, form, labels, text = unpack_state(packed) end
+  if not packed or ends > 0 and ends <= now then
     found[#found + 1] = {}
   else
-    found[#found + 1] = {state.version, state.format, state.text}
-    if state.ends > 0 and ttl ~= '0' then
-      put(scope, key, format('%d', state.version), end_of(ttl), state.format, state.labels, state.text, state.ends)
+    found[#found + 1] = {version, form, text}
+    if ends > 0 and ttl ~= '0' then
+      write('HSET', base .. 's:' .. scope, key, pack_state(version, end_of(ttl), form, labels, text))
+      write_end(scope .. ' ' .. key, end_of(ttl), ends)
     end
   end
 end
+finish()
 return found
 )lua";
 
@@ -303,8 +293,8 @@ local function is_alive(scope)
   repeat
     local part = call('HSCAN', base .. 's:' .. scope, cursor)
     for i = 1, #part[2], 2 do
-      local state = find(scope, part[2][i])
-      if state and not is_over(state) then return true end
+      local _, ends = unpack_state(part[2][i + 1])
+      if ends == 0 or ends > now then return true end
     end
     cursor = part[1]
   until cursor == '0'
@@ -317,28 +307,38 @@ end
 return {scopes[#scopes] or '', alive}
 )lua";
 
-/// Ends states in scopes between two, a thousand or so. How many it has seen, and what those were that were not over.
-inline constexpr std::string_view redis_erase_scope = R"lua(
-feed_length = ARGV[1]
-local most = ARGV[2] + 0
+/// Ends states, a thousand or so: those in scopes between two, those with a label, or those whose time is over. How
+/// many it has seen, and what those were that were not over.
+inline constexpr std::string_view redis_end = R"lua(
+local which, most, from, to
+feed_length, most, which, from, to = unpack(ARGV)
 local names = {}
-for _, scope in ipairs(call('ZRANGEBYLEX', base .. 'scopes', ARGV[3], ARGV[4], 'LIMIT', '0', most)) do
-  if #names >= most then break end
-  local fields = call('HSCAN', base .. 's:' .. scope, '0', 'COUNT', most)[2]
-  for i = 1, #fields, 2 do names[#names + 1] = scope .. ' ' .. fields[i] end
+if which == 'scopes' then
+  for _, scope in ipairs(call('ZRANGEBYLEX', base .. 'scopes', from, to, 'LIMIT', '0', most)) do
+    if #names >= most + 0 then break end
+    local fields = call('HSCAN', base .. 's:' .. scope, '0', 'COUNT', most)[2]
+    for i = 1, #fields, 2 do names[#names + 1] = scope .. ' ' .. fields[i] end
+  end
+elseif which == 'label' then
+  names = call('SRANDMEMBER', base .. 'label:' .. from, most)
+  if #names > 0 then write('SREM', base .. 'label:' .. from, unpack(names)) end  -- also those that are not there
+else
+  names = call('ZRANGEBYSCORE', base .. 'ends', '-inf', format('%d', now), 'LIMIT', '0', most)
 end
-local ended = end_all(names)
-finish()
-return {#names, ended}
-)lua";
-
-/// Likewise, those with a label.
-inline constexpr std::string_view redis_purge = R"lua(
-feed_length = ARGV[1]
-local label = base .. 'label:' .. ARGV[3]
-local names = call('SRANDMEMBER', label, ARGV[2])
-local ended = end_all(names)
-if #names > 0 then call('SREM', label, unpack(names)) end  -- also those that were not there any more
+local ended = {}
+for _, name in ipairs(names) do
+  local space = string.find(name, ' ', 1, true)
+  local scope, key = sub(name, 1, space - 1), sub(name, space + 1)
+  local packed = call('HGET', base .. 's:' .. scope, key)
+  if packed then
+    local version, ends, form, labels, text = unpack_state(packed)
+    if ends == 0 or ends > now then
+      ended[#ended + 1] = {scope, key, version, form, text}
+      tell(name, version)
+    end
+    remove(scope, key, version, labels, ends)
+  end
+end
 finish()
 return {#names, ended}
 )lua";

@@ -77,49 +77,56 @@ class ClampedSum {
 
 inline std::optional<ClampedSum> ClampedSum::of(const EquationPart& part) noexcept {
   if (part.shape->action() != EquationShape::Action::calculate || !is_integer(part.shape->kind())) return std::nullopt;
-  struct Operand {
-    bool is_constant;  // both bounds are it
-    Int128 summand, least, most;
-  };
   constexpr Int128 beyond = Int128(1) << 100;  // any constant, and any sum of them
-  std::array<Operand, EquationShape::max_operands> stack{};
-  std::size_t size = 0;
+  Int128 summand = 0, least = -beyond, most = beyond;
+  std::array<Int128, EquationShape::max_operands> stack;  // of constants; not set where x is, or what has become of it
+  constexpr std::size_t nowhere = EquationShape::max_operands;
+  std::size_t size = 0, place_of_x = nowhere;
   for (const Token& token : part.shape->tokens()) {
     if (token.kind == Token::Kind::field) {
-      if (token.index != 0) return std::nullopt;  // another one than the target
-      stack[size++] = {false, 0, -beyond, beyond};
+      if (token.index != 0 || place_of_x != nowhere) return std::nullopt;  // another one than the target, or twice
+      place_of_x = size++;
       continue;
     }
     if (token.kind == Token::Kind::constant) {
-      const Int128 value = part.constants[token.index].integer();
-      stack[size++] = {true, 0, value, value};
+      stack[size++] = part.constants[token.index].integer();
       continue;
     }
-    Operand b = stack[--size];
-    Operand& a = stack[size - 1];
-    if (!b.is_constant && a.is_constant && token.op != Operator::subtract) std::swap(a, b);
-    if (!b.is_constant) return std::nullopt;
-    const Int128 constant = b.least;
+    --size;
+    const bool is_x_second = place_of_x == size;
+    const bool is_of_x = is_x_second || place_of_x == size - 1;
+    if (is_x_second && token.op == Operator::subtract) return std::nullopt;
+    Int128& first = stack[size - 1];
+    const Int128 constant = is_x_second ? first : stack[size];
+    const auto each = [&](auto change) {
+      if (is_of_x) {
+        least = change(least);
+        most = change(most);
+      } else {
+        first = change(first);
+      }
+    };
     switch (token.op) {
       case Operator::add:
       case Operator::subtract: {
-        const Int128 summand = token.op == Operator::add ? constant : -constant;
-        a = {a.is_constant, a.summand + summand, a.least + summand, a.most + summand};
+        const Int128 added = token.op == Operator::add ? constant : -constant;
+        if (is_of_x) summand += added;
+        each([&](Int128 x) { return x + added; });
         break;
       }
       case Operator::min:
-        a.least = lesser(a.least, constant);
-        a.most = lesser(a.most, constant);
+        each([&](Int128 x) { return lesser(x, constant); });
         break;
       case Operator::max:
-        a.least = greater(a.least, constant);
-        a.most = greater(a.most, constant);
+        each([&](Int128 x) { return greater(x, constant); });
         break;
       default:
         return std::nullopt;
     }
+    if (is_x_second) place_of_x = size - 1;
   }
-  return plain(part.shape->kind(), stack[0].summand, stack[0].least, stack[0].most);
+  if (place_of_x == nowhere) least = most = stack[0];
+  return plain(part.shape->kind(), summand, least, most);
 }
 
 inline std::optional<ClampedSum> ClampedSum::then(const ClampedSum& next) const noexcept {

@@ -70,17 +70,19 @@ struct RedisSums {
   bool is_single;
 };
 /// Those that can be made one are: then it is calculated here if there is an error, to see whose it is. None, if one
-/// is no sum.
+/// is no sum, or none that the script can calculate.
 inline std::vector<RedisSums> redis_sums(std::span<const AnyEquation* const> equations) {
   std::vector<RedisSums> all;
   for (const AnyEquation* const equation : equations) {
-    const std::optional<ClampedSum> next = redis_sum(*equation);
+    const std::optional<ClampedSum> next = ClampedSum::of(*equation);
     if (!next) return {};
     const std::optional<ClampedSum> both = all.empty() ? std::nullopt : all.back().sum.then(*next);
     if (both && is_exact_in_redis(*both)) {
       all.back() = {*both, false};
-    } else {
+    } else if (is_exact_in_redis(*next)) {
       all.push_back({*next, true});
+    } else {
+      return {};
     }
   }
   return all;

@@ -21,6 +21,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -50,15 +51,18 @@ class RedisRequest {
     for (const std::string_view word : words) add(word);
   }
   RedisRequest& add(std::string_view word) {
-    bytes_ += '$';
-    bytes_ += std::to_string(word.size());
-    bytes_ += "\r\n";
-    bytes_ += word;
-    bytes_ += "\r\n";
+    char head[24] = "$";
+    char* const end = std::to_chars(head + 1, head + 22, word.size()).ptr;
+    end[0] = '\r', end[1] = '\n';
+    bytes_.append(head, end + 2).append(word).append("\r\n");
     ++words_;
     return *this;
   }
-  RedisRequest& add(std::int64_t number) { return add(std::string_view(std::to_string(number))); }
+  RedisRequest& add(std::int64_t number) {
+    char digits[20];
+    const char* const end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+    return add(std::string_view(digits, static_cast<std::size_t>(end - digits)));
+  }
   RedisRequest& add(const RedisRequest& more) {
     bytes_ += more.bytes_;
     words_ += more.words_;

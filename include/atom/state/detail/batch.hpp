@@ -63,11 +63,12 @@ struct Batch {
   }
 };
 
-/// A value as text, as it is to be stored; `id` is for the error.
-inline std::optional<StateError> write_value(const BackendTraits& traits, const std::string& id, const TypeOps& type,
-                                             const void* value, StoredValue& to) {
+/// A value as text, as it is to be stored; `id()` is for the error.
+template <class Id>
+std::optional<StateError> write_value(const BackendTraits& traits, Id id, const TypeOps& type, const void* value,
+                                      StoredValue& to) {
   const auto failed = [&](StateErrorCode code, const std::string& why) {
-    return StateError(code, "state \"" + id + "\": " + why);
+    return StateError(code, "state \"" + id() + "\": " + why);
   };
   JsonWriter writer;
   type.write(value, writer);
@@ -314,7 +315,7 @@ class StateBatcher {
     return first->place_ == StateOperation::Place::taken;
   }
   std::optional<StateError> write(const StateNode& node, const void* value, StoredValue& to) const {
-    return write_value(traits_, message_id(node), node.type(), value, to);
+    return write_value(traits_, [&] { return message_id(node); }, node.type(), value, to);
   }
   static Command command_of(const Share& share) {
     const StateNode& node = *share.node;

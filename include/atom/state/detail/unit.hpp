@@ -256,8 +256,8 @@ class Unit {
       command.kind = Kind::write;
       command.expected = seen->version;
     }
-    if (auto error = write_value(core_.engine->traits(), id_in_message(step.scope, step.key), *step.type,
-                                 sent.value.get(), sent.stored)) {
+    const auto id = [&] { return id_in_message(step.scope, step.key); };
+    if (auto error = write_value(core_.engine->traits(), id, *step.type, sent.value.get(), sent.stored)) {
       return *std::move(error);
     }
     return command;

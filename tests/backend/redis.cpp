@@ -23,6 +23,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <initializer_list>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -193,6 +194,69 @@ TEST_CASE("redis: a batch that comes again is not done again, and has the outcom
   CHECK(older.status == BatchStatus::not_applied);
   CHECK(older.error->code() == StateErrorCode::refused);
   CHECK(client.text(shop, "n") == "100");
+}
+
+/// What is the same as before is not sent again.
+TEST_CASE("redis: commands that differ in anything but their keys are not taken for the same") {
+  Database database;
+  Client& client = database.client;
+  const Scope other{"other"};
+  client.run(Batch().write(shop, "e", "1").write(shop, "f", "1", {.format = 1}).write(shop, "l", "8"));
+  Batch batch;
+  batch.apply(shop, "a", {}, current + 1).apply(other, "a", {}, current + 1).apply(other, "b", {}, current + 1);
+  batch.apply(shop, "b", {}, current + 2).apply(shop, "c", {}, max(current + 2, 9));
+  batch.apply(shop, "d", {.labels = {"x"}}, current + 2).apply(shop, "e", {.expected = 0}, current + 2);
+  batch.apply_to<std::int64_t>(shop, "f", "5", {}, current + 2);
+  batch.apply_to<std::int64_t>(shop, "g", "5", {}, current + 2);
+  batch.apply(shop, "h", {.ttl = 3'600'000}, current + 2).apply(shop, "i", {}, current + 2);
+  batch.write(shop, "j", "0").write(shop, "k", "1").erase(shop, "l").check(shop, "m").write(shop, "n", "1");
+  client.run(batch);
+  std::string texts;
+  for (const char* const key : {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "n"}) {
+    texts += client.text(shop, key) + ' ';
+  }
+  CHECK(texts == "1 2 9 2 1 1 7 2 2 0 1  1 ");
+  CHECK(client.text(other, "a") + client.text(other, "b") == "11");
+  CHECK(client.outcomes[6].error == StateErrorCode::conflict);
+  CHECK(client.outcomes[7].error == StateErrorCode::undecodable);
+  CHECK(database.server.run({"ZRANGE", "{atom}:ends", "0", "-1"}) == "shop h");
+  CHECK(database.server.run({"SMEMBERS", "{atom}:label:x"}) == "shop d");
+}
+
+TEST_CASE("redis: a batch may be larger than what a function of Lua's takes, and has its outcomes in order") {
+  Database database;
+  Client& client = database.client;
+  constexpr int count = 9000;
+  Batch batch;
+  for (int i = 0; i < count; ++i) batch.apply(shop, "k" + std::to_string(i), {.labels = {"x"}}, current + i);
+  client.run(batch);
+  const std::vector<Outcome> outcomes = client.run(batch);
+  bool are_right = true;
+  for (int i = 0; i < count; ++i) {
+    are_right = are_right && outcomes[static_cast<std::size_t>(i)].value->text == std::to_string(i);
+  }
+  CHECK(are_right);
+  CHECK(client.text(shop, "k8999") == "17998");
+  CHECK(database.redis->purge(std::vector{"x"s}, soon())->size() == count);
+}
+
+TEST_CASE("redis: what a batch has found is told whatever its size, and told again") {
+  Database database;
+  Client& client = database.client;
+  Batch before, batch;
+  for (const std::size_t size : std::initializer_list<std::size_t>{0, 1, 5, 20, 230, 300, 65'000, 66'000, 300'000}) {
+    const std::string key = std::to_string(size);
+    before.write(shop, key, std::string(size, 'x'), {.labels = {"a", "b"}});
+    batch.write(shop, key, "1", {.expected = 0});
+  }
+  client.run(before);
+  const std::vector<Outcome> once = client.run(batch);
+  for (std::size_t i = 0; i < once.size(); ++i) {
+    CHECK(once[i].error == StateErrorCode::conflict);
+    CHECK(once[i].value->text == before.commands()[i].value->text);
+  }
+  REQUIRE(client.send(batch).status == BatchStatus::done);
+  support::check_same(client.outcomes, once);
 }
 
 TEST_CASE("redis: a lane is kept for a week after a batch, give or take an hour") {
@@ -1155,16 +1219,39 @@ TEST_CASE("redis: an error in a script is known also as a server before 7.0 writ
 }
 
 TEST_CASE("redis: somebody who takes our place and speaks nonsense leaves a batch in doubt") {
+  const auto done = [](const std::string& results) {
+    return "*2\r\n$4\r\ndone\r\n$" + std::to_string(results.size()) + "\r\n" + results + "\r\n";
+  };
   auto database = std::make_unique<Durable>();
   Client& client = database->client;
   client.run(Batch().apply(shop, "n", {}, current + 1));
   const int port = database->server.port();
   ++client.lane.sequence;
   const Batch batch = std::move(Batch().apply(shop, "n", {}, current + 1));
-  for (const std::string& answer :
-       {"nonsense\r\n"s, "*1\r\n$4\r\ndone\r\n"s, "*2\r\n$4\r\ndone\r\n*0\r\n"s, "*2\r\n$4\r\nhard\r\n*1\r\n*0\r\n"s,
-        "*2\r\n$4\r\nhard\r\n*1\r\n*2\r\n:9\r\n:9\r\n"s, ":7\r\n"s, "*1\r\n$5\r\nwhat?\r\n"s, "$-1\r\n"s, "*0\r\n"s,
-        "*2\r\n$4\r\ndone\r\n*1\r\n*2\r\n$1\r\n1\r\n:0\r\n"s, ""s}) {
+  for (const std::string& answer : {"nonsense\r\n"s,
+                                    "*1\r\n$4\r\ndone\r\n"s,
+                                    "*2\r\n$4\r\ndone\r\n*0\r\n"s,
+                                    "*2\r\n$4\r\nhard\r\n*1\r\n*0\r\n"s,
+                                    "*2\r\n$4\r\nhard\r\n*1\r\n*2\r\n:9\r\n:9\r\n"s,
+                                    ":7\r\n"s,
+                                    "*1\r\n$5\r\nwhat?\r\n"s,
+                                    "$-1\r\n"s,
+                                    "*0\r\n"s,
+                                    "*2\r\n$4\r\ndone\r\n*1\r\n*2\r\n$1\r\n1\r\n:0\r\n"s,
+                                    "*2\r\n$4\r\ndone\r\n$0\r\n\r\n"s,
+                                    done("\x90"),
+                                    done("\x93"),
+                                    done("\x93\x01\xa0"),
+                                    done("\x93\xc0\xa0\xa0"),
+                                    done("\x93\x01\x02\xa0"),
+                                    done("\x93\x01\xa0\xa5x"),
+                                    done("\x93\x01\xa0\xdb\xff\xff\xff\xff"),
+                                    done("\x93\x01\xa0\xa3x y"),
+                                    done("\x93\x01\xa0\xa7"
+                                         "1 0 0 9 "),
+                                    done("\xdd\xff\xff\xff\xff\x01"),
+                                    done("\xdc\x03"),
+                                    ""s}) {
     INFO(answer);
     database->server.stop(SIGKILL);
     {

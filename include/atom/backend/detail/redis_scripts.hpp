@@ -32,16 +32,22 @@ local format, match, sub = string.format, string.match, string.sub
 local base = KEYS[1]
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
+local now_text = format('%d', now)
 
--- Version, end, format, labels, text.
+-- Version, end, format, labels, text. Most states have neither an end nor labels.
 local function unpack_state(packed)
-  local version, ends, form, size, at = match(packed, '^(%d+) (%d+) (%-?%d+) (%d+) ()')
+  local version, form, text = match(packed, '^(%d+) 0 (%-?%d+) 0 (.*)$')
+  if version then return version + 0, 0, form, '', text end
+  local ends, size, at
+  version, ends, form, size, at = match(packed, '^(%d+) (%d+) (%-?%d+) (%d+) ()')
   if not at then error('a state is stored in another way') end
-  local text = at + size
-  return version + 0, ends + 0, form, sub(packed, at, text - 1), sub(packed, text)
+  size = at + size
+  return version + 0, ends + 0, form, sub(packed, at, size - 1), sub(packed, size)
 end
 local function pack_state(version, ends, form, labels, text)
-  return format('%d %d %s %d ', version, ends, form, #labels) .. labels .. text
+  local version_text = version == now and now_text or format('%d', version)
+  if ends == 0 and labels == '' then return version_text .. ' 0 ' .. form .. ' 0 ' .. text end
+  return version_text .. format(' %d %s %d ', ends, form, #labels) .. labels .. text
 end
 local function end_of(ttl)
   return ttl == '0' and 0 or now + ttl * 1000
@@ -248,7 +254,7 @@ end
 local is_renewed = not known[2] or now - known[2] > 3600000000
 if is_renewed then write('PEXPIRE', lane, '604800000') end
 results = cmsgpack.pack(results)
-local first = redis.pcall('HSET', lane, 's', sequence, 'r', results, 't', is_renewed and format('%d', now) or known[2])
+local first = redis.pcall('HSET', lane, 's', sequence, 'r', results, 't', is_renewed and now_text or known[2])
 if type(first) == 'table' and first.err then return first end
 local done, why = pcall(finish)
 if not done then return {'broken', type(why) == 'table' and why.err or tostring(why)} end
@@ -323,7 +329,7 @@ elseif which == 'label' then
   names = call('SRANDMEMBER', base .. 'label:' .. from, most)
   if #names > 0 then write('SREM', base .. 'label:' .. from, unpack(names)) end  -- also those that are not there
 else
-  names = call('ZRANGEBYSCORE', base .. 'ends', '-inf', format('%d', now), 'LIMIT', '0', most)
+  names = call('ZRANGEBYSCORE', base .. 'ends', '-inf', now_text, 'LIMIT', '0', most)
 end
 local ended = {}
 for _, name in ipairs(names) do

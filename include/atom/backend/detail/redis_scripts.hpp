@@ -98,6 +98,7 @@ local function tell(name, version, packed, size)
   local n = #changes
   changes[n + 1], changes[n + 2] = name, is_told and packed or format('%d', version)
 end
+-- Writes all that is to be written.
 local function finish()
   for _, words in ipairs(writes) do call(unpack(words)) end
   if gone then
@@ -133,7 +134,7 @@ end
 if ahead < 0 then return {'older'} end
 if ahead > 1 and not after_loss then return {'gap', (known[1] or 0) + 0} end
 
--- Integers below are exact, and a sum that is not shows it by lying beyond.
+-- Integers below it are exact, and a sum that is not shows it by lying beyond.
 local exact = 9007199254740992
 -- Runs sums on a text: of each the summand, its bounds, and whether it is a single one. The new text, or false if each
 -- of them fails, and whether one does; nil, if this is to be calculated elsewhere.

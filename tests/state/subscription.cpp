@@ -19,6 +19,7 @@ using atom::StateSubscription;
 using atom::detail::Listening;
 using atom::detail::StateListener;
 using atom::detail::StateListenerOf;
+using atom::detail::StateNews;
 
 static_assert(std::is_nothrow_default_constructible_v<StateSubscription>);
 static_assert(std::is_nothrow_move_constructible_v<StateSubscription>);
@@ -32,7 +33,7 @@ StateListenerOf<int, F> listener(F f) {
 TEST_CASE("a listener that has ended is not called") {
   int heard = 0;
   auto hears = listener([&](int now) { heard += now; });
-  const atom::detail::StateNews news{std::make_shared<const int>(5), 1};
+  const StateNews news{std::make_shared<const int>(5), 1};
   hears.tell(news);
   hears.end();
   hears.end();

@@ -99,12 +99,7 @@ class StateEngine {
   std::optional<StateError> refresh(WatchedScope& watched, std::chrono::milliseconds staleness, Deadline deadline) {
     for (unsigned failures = 1;; ++failures) {
       if (auto refused = refusal()) return refused;
-      std::optional<StateError> error;
-      {
-        const std::lock_guard lock(watched.listing);
-        if (watched.is_as_of(StateTable::milliseconds_now() - staleness.count())) return std::nullopt;
-        error = cache_.list(watched, deadline);
-      }
+      std::optional<StateError> error = cache_.list(watched, staleness, deadline);
       if (!error || !error->retryable() || !pause_before(core_, failures, deadline)) return error;
     }
   }

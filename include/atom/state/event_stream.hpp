@@ -42,7 +42,7 @@ struct EventStreamOptions {
   /// What the browser has sent as `Last-Event-ID`, whatever it is.
   std::string last_event_id = {};
   /// Only these states are shown. By default, all of the scope are but those of server-only atoms: who may read the
-  /// stream sees them.
+  /// stream sees them. (What is server-only for another program alone is not known here: then name what may be shown.)
   std::vector<std::string> keys = {};
   /// After so long a browser connects again that has lost its connection.
   std::chrono::milliseconds retry = std::chrono::seconds(1);
@@ -88,7 +88,8 @@ class EventStream {
   /// The same, when there is something, or so long later a comment: sending it shows whether the page is still there.
   /// Nothing once the stream has ended.
   std::string wait(std::chrono::milliseconds within) {
-    const auto deadline = std::chrono::steady_clock::now() + within;
+    // (A time that is too long for the clock is one that nobody waits for.)
+    const auto deadline = std::chrono::steady_clock::now() + std::min<std::chrono::milliseconds>(within, longest_wait);
     for (;;) {
       if (std::string text = take(); !text.empty()) return text;
       if (ended()) return {};
@@ -101,7 +102,7 @@ class EventStream {
   /// is not running any more (a function may end its own stream).
   template <std::invocable F>
   void on_ready(F wake) {
-    link_->watched->set_waker(link_->watcher, std::make_shared<detail::WakerOf<F>>(std::move(wake)));
+    link_->watched->set_waker(link_->watcher, std::make_shared<detail::ScopeWakerOf<F>>(std::move(wake)));
   }
   /// Whether the store is closed or gone, or the scope has become too large: nothing more comes.
   bool ended() const { return link_->watched->is_closed(); }
@@ -122,14 +123,14 @@ class EventStream {
       return !atom || !atom->server_only;
     }
   };
+  static constexpr std::chrono::hours longest_wait{24 * 365};
   explicit EventStream(std::unique_ptr<Link> link) noexcept : link_(std::move(link)) {}
   void leave() noexcept {
     if (!link_) return;
+    if (link_->scopes->is_foreign()) return static_cast<void>(link_.release());
     link_->watched->remove(link_->watcher);
-    link_->scopes->leave(*link_->watched, [core = &link_->core](const detail::WatchedScope& watched) {
-      if (core->engine) return;
-      for (const detail::NodeReference& node : core->table.nodes(watched.scope)) core->stop_watching(*node, watched);
-    });
+    link_->scopes->leave(*link_->watched,
+                         [core = &link_->core](const detail::WatchedScope& watched) { core->stop_watching(watched); });
     link_ = nullptr;
   }
 
@@ -140,41 +141,64 @@ class EventStream {
 namespace detail {
 
 /// In memory: what the states of a scope are.
-inline void list_in_memory(StateCore& core, WatchedScope& watched) {
-  const std::lock_guard lock(watched.listing);
-  const std::int64_t now = StateTable::milliseconds_now();
-  if (watched.is_as_of(now - core.options.staleness.count())) return;
-  const std::uint64_t since = watched.number();
-  std::vector<WatchedScope::Listed> states;
-  for (const NodeReference& node : core.table.nodes(watched.scope)) {
-    const SeenValue seen = core.peek(*node);
-    if (seen.version <= 0 || !node->type().write) continue;
-    states.push_back({std::string(node->key()), seen.version, {}});
-    if (states.size() > WatchedScope::most_states) throw WatchedScope::too_many(watched.scope);
-    if (!watched.knows(node->key(), seen.version)) states.back().json = StateCore::shown(*node, seen.value);
-  }
-  watched.are(std::move(states), since);
-  watched.listed_at.store(now);
+inline void list_in_memory(StateCore& core, const std::shared_ptr<WatchedScope>& watched) {
+  std::vector<StateEvent> events;
+  WatchedScope::Wakers wakers;
+  const auto list = [&] {
+    const std::lock_guard lock(watched->listing);
+    const std::int64_t now = StateTable::milliseconds_now();
+    if (watched->is_as_of(now - core.options.staleness.count())) return;
+    if (watched->listed_at.load() == 0) {
+      for (const NodeReference& node : core.table.nodes(watched->scope)) core.watch(node, watched);
+    }
+    const std::uint64_t since = watched->number();
+    std::vector<WatchedScope::Listed> states;
+    for (const NodeReference& node : core.table.nodes(watched->scope)) {
+      const SeenValue seen = core.peek(*node);
+      if (seen.version <= 0 || !node->type().write) continue;
+      states.push_back({std::string(node->key()), seen.version, {}});
+      if (states.size() > WatchedScope::most_states) throw WatchedScope::too_many(watched->scope);
+      if (watched->knows(node->key(), seen.version)) continue;
+      states.back().json =
+          StateCore::shown(*node, seen.value, [&](StateEvent event) { events.push_back(std::move(event)); });
+    }
+    wakers = watched->are(std::move(states), since);
+    watched->listed_at.store(now);
+  };
+  list();
+  // Nothing is locked any more.
+  watched->wake(wakers);
+  for (const StateEvent& event : events) core.report(event);
+}
+/// Which states are wanted, in any order; 0: all.
+inline std::uint64_t question_of(std::vector<std::string> keys) {
+  std::sort(keys.begin(), keys.end());
+  std::uint64_t question = 0;
+  for (const std::string& key : keys) question = mix(question + hash_text(key));
+  return question;
 }
 
 }  // namespace detail
 
 inline EventStream open_event_stream(detail::StateCore& core, const Scope& scope, const EventStreamOptions& options) {
-  if (core.engine) core.engine->follow();  // before anything is read, so that nothing is missed
+  if (core.engine) {
+    if (auto refused = core.engine->refusal()) throw *std::move(refused);
+    core.watched_scopes->are_followed();
+    core.engine->follow();  // before anything is read, so that nothing is missed
+  }
   auto link = std::make_unique<EventStream::Link>(EventStream::Link{core, core.watched_scopes, nullptr, options.keys});
-  link->watched = core.watched_scopes->enter(scope, [&](const detail::WatchedScope& watched) {
-    if (core.engine) return;
-    for (const detail::NodeReference& node : core.table.nodes(watched.scope)) core.watch(node);
-  });
-  link->watched->add(link->watcher);
-  EventStream stream(std::move(link));
-  detail::WatchedScope& watched = *stream.link_->watched;
+  link->watcher.question = detail::question_of(options.keys);
+  link->watched = core.watched_scopes->enter(scope);
+  EventStream stream(std::move(link));  // it leaves from here on, whatever is thrown
+  const std::shared_ptr<detail::WatchedScope>& watched = stream.link_->watched;
+  watched->add(stream.link_->watcher);
   if (!core.engine) {
     detail::list_in_memory(core, watched);
-  } else if (auto error = core.engine->refresh(watched, core.options.staleness, core.deadline())) {
+  } else if (auto error = core.engine->refresh(*watched, core.options.staleness, core.deadline())) {
     throw *std::move(error);
   }
-  watched.go_on(stream.link_->watcher, options.last_event_id);
+  if (watched->is_too_large()) throw detail::WatchedScope::too_many(scope);
+  watched->go_on(stream.link_->watcher, options.last_event_id);
   stream.retry_ = "retry: " + std::to_string(options.retry.count()) + "\n\n";
   return stream;
 }

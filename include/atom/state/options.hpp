@@ -44,7 +44,8 @@ struct StateEvent {
     history_lost,    ///< The database has lost writes that it had acknowledged.
     dropped,         ///< A session has ended with changes that were not committed.
     feed_down,       ///< Changes by others are not told for a while; what was missed is caught up with.
-    undecodable,     ///< What is stored does not read as the type of the state; it is left alone.
+    undecodable,     ///< What is stored does not read as the type of the state, or as anything an event stream can show
+                     ///< (or its codec has thrown): it is left alone, and not shown.
   };
   Kind kind{};
   std::string state = {};  ///< as `State::id`, but without a client's or user's id; empty: it is about the store

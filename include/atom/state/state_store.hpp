@@ -311,7 +311,7 @@ class StateStore {
   /// Ends all event streams. With a database: ends what waits for it, so long at most, and refuses whatever would ask
   /// it from now on. Whether nothing was left. In memory nothing is refused.
   bool close(std::chrono::milliseconds within) {
-    core_.watched_scopes->close();
+    core_.end_watching();
     return !engine_ || engine_->close(std::chrono::steady_clock::now() + within);
   }
   StateStats stats() const noexcept {

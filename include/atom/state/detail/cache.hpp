@@ -152,37 +152,31 @@ class StateCache {
     }
     return std::nullopt;
   }
-  /// What is stored of a scope, told to who watches it.
-  std::optional<StateError> list(WatchedScope& watched, Deadline deadline) {
-    const std::int64_t began = StateTable::milliseconds_now();
-    const std::uint64_t since = watched.number();
-    std::vector<WatchedScope::Listed> states;
-    std::string after;
-    for (bool is_more = true; is_more;) {
-      const Backend::Range range{&watched.scope, false, watched.scope.text(), after, 1000};
-      const StateResult<std::vector<FoundState>> part = backend_.list(range, deadline);
-      if (!part) return part.error();
-      for (const FoundState& found : *part) {
-        const bool is_known = watched.knows(found.key, found.version);
-        states.push_back(
-            {found.key, found.version, is_known ? std::string() : shown(watched.scope, found.key, found.value)});
-      }
-      if (states.size() > WatchedScope::most_states) return WatchedScope::too_many(watched.scope);
-      is_more = part->size() == range.limit;
-      if (is_more) after = part->back().key;
-    }
-    watched.are(std::move(states), since);
-    watched.listed_at.store(began);
-    return std::nullopt;
+  /// Sees to it that who watches has what is stored of a scope, no older than `staleness`; without one: reads it anew.
+  std::optional<StateError> list(WatchedScope& watched, std::optional<std::chrono::milliseconds> staleness,
+                                 Deadline deadline) {
+    std::vector<StateEvent> events;
+    WatchedScope::Wakers wakers;
+    auto error = list(watched, staleness, deadline, events, wakers);
+    // Nothing is locked any more.
+    watched.wake(wakers);
+    if (error && error->code() == StateErrorCode::too_large) watched.close(true);
+    for (const StateEvent& event : events) core_.report(event);
+    return error;
   }
-  /// What is stored of a state, as a page may be shown it. Empty, if it is nothing of ours.
-  std::string shown(const atom::Scope& scope, std::string_view key, const StoredValue& stored) {
+  /// What is stored of a state, as a page may be shown it. Empty, if it is nothing of ours; then `failed(event)` says
+  /// so.
+  template <class Failed>
+  std::string shown(const atom::Scope& scope, std::string_view key, const StoredValue& stored, Failed failed) {
     // Of whatever version of its type: this one is of none.
     const auto value = backend_.read_value(type_ops<AnyJson>, {stored.text, 0});
     if (value) return std::static_pointer_cast<const AnyJson>(*value)->text;
-    core_.report(
-        {.kind = StateEvent::Kind::undecodable, .state = id_in_message(scope, key), .message = value.error().what()});
+    failed(StateEvent{
+        .kind = StateEvent::Kind::undecodable, .state = id_in_message(scope, key), .message = value.error().what()});
     return {};
+  }
+  std::string shown(const atom::Scope& scope, std::string_view key, const StoredValue& stored) {
+    return shown(scope, key, stored, [this](const StateEvent& event) { core_.report(event); });
   }
 
   /// The one of an outcome, or null where there is none.
@@ -195,6 +189,33 @@ class StateCache {
   }
 
  private:
+  std::optional<StateError> list(WatchedScope& watched, std::optional<std::chrono::milliseconds> staleness,
+                                 Deadline deadline, std::vector<StateEvent>& events, WatchedScope::Wakers& wakers) {
+    const std::lock_guard lock(watched.listing);
+    const std::int64_t began = StateTable::milliseconds_now();
+    if (staleness && watched.is_as_of(began - staleness->count())) return std::nullopt;
+    const std::uint64_t since = watched.number();
+    std::vector<WatchedScope::Listed> states;
+    std::string after;
+    for (bool is_more = true; is_more;) {
+      const Backend::Range range{&watched.scope, false, watched.scope.text(), after, 1000};
+      const StateResult<std::vector<FoundState>> part = backend_.list(range, deadline);
+      if (!part) return part.error();
+      for (const FoundState& found : *part) {
+        states.push_back({found.key, found.version, {}});
+        if (watched.knows(found.key, found.version)) continue;
+        states.back().json =
+            shown(watched.scope, found.key, found.value, [&](StateEvent event) { events.push_back(std::move(event)); });
+      }
+      if (states.size() > WatchedScope::most_states) return WatchedScope::too_many(watched.scope);
+      is_more = part->size() == range.limit;
+      if (is_more) after = part->back().key;
+    }
+    wakers = watched.are(std::move(states), since);
+    watched.listed_at.store(began);
+    return std::nullopt;
+  }
+
   StateCore& core_;
   Backend& backend_;
 };

@@ -90,7 +90,7 @@ class StateCore {
   explicit StateCore(StoreOptions o) : options(std::move(o)), table(*this, options) {}
   StateCore(const StateCore&) = delete;
   StateCore& operator=(const StateCore&) = delete;
-  ~StateCore() { watched_scopes->close(); }
+  ~StateCore() { end_watching(); }
 
   /// The version that comes after `last`; greater than all that a state of this name ever had.
   std::int64_t version_after(std::int64_t version) noexcept {
@@ -282,26 +282,49 @@ class StateCore {
   void watch(const NodeReference& node) {
     if (engine) return;  // there the database tells
     const std::shared_ptr<WatchedScope> watched = watched_scopes->find(node->scope->scope);
-    if (!watched || !node->type().write) return;  // what has no codec cannot be shown
-    StateExtras& extras = extras_of(*node);
-    {
-      const std::lock_guard lock(extras.mutex);
-      const auto is_one = [&](const auto& listener) { return listener->group == watched.get(); };
-      if (std::any_of(extras.listeners.begin(), extras.listeners.end(), is_one)) return;
-      listen(*node, extras, std::make_shared<Showing>(watched, *node));
-    }
+    if (!watched || !watch(node, watched)) return;
     if (watched_scopes->find(watched->scope) != watched) return stop_watching(*node, *watched);  // it has just ended
     const SeenValue seen = peek(*node);
     if (seen.version > 0) watched->changed(node->key(), seen.version, shown(*node, seen.value));
   }
+  /// The same, but it is not told what it is. Whether that is new.
+  bool watch(const NodeReference& node, const std::shared_ptr<WatchedScope>& watched) {
+    if (!node->type().write) return false;  // what has no codec cannot be shown
+    StateExtras& extras = extras_of(*node);
+    const std::lock_guard lock(extras.mutex);
+    const auto is_one = [&](const auto& listener) { return listener->group == watched.get(); };
+    if (std::any_of(extras.listeners.begin(), extras.listeners.end(), is_one)) return false;
+    listen(*node, extras, std::make_shared<Showing>(*this, watched, *node));
+    return true;
+  }
   static void stop_watching(StateNode& node, const WatchedScope& watched) noexcept {
     take_listener(node, [&](const StateListener& other) { return other.group == &watched; });
   }
-  /// As a page may be shown it.
-  static std::string shown(const StateNode& node, const SharedValue& value) {
-    JsonWriter writer;
-    node.type().write(value.get(), writer);
-    return std::string(writer.text());
+  void stop_watching(const WatchedScope& watched) {
+    if (engine) return;
+    for (const NodeReference& node : table.nodes(watched.scope)) stop_watching(*node, watched);
+  }
+  /// From now on nobody watches.
+  void end_watching() {
+    watched_scopes->close([this](const WatchedScope& watched) { stop_watching(watched); });
+  }
+  /// As a page may be shown it. Empty, where its codec throws; then `failed(event)` says so.
+  template <class Failed>
+  static std::string shown(const StateNode& node, const SharedValue& value, Failed failed) {
+    try {
+      JsonWriter writer;
+      node.type().write(value.get(), writer);
+      return std::string(writer.text());
+    } catch (...) {
+      failed(StateEvent{.kind = StateEvent::Kind::undecodable,
+                        .state = id_in_message(node.scope->scope, node.key()),
+                        .message = "the codec of " + std::string(node.type().name) + " has thrown: it is not shown",
+                        .exception = std::current_exception()});
+      return {};
+    }
+  }
+  std::string shown(const StateNode& node, const SharedValue& value) const {
+    return shown(node, value, [this](const StateEvent& event) { report(event); });
   }
 
   const StoreOptions options;
@@ -314,16 +337,17 @@ class StateCore {
   /// Tells a scope that is watched of one of its nodes, which is there as long as it has this listener.
   class Showing final : public StateListener {
    public:
-    Showing(std::shared_ptr<WatchedScope> watched, const StateNode& node) noexcept
-        : watched_(std::move(watched)), node_(node) {
+    Showing(const StateCore& core, std::shared_ptr<WatchedScope> watched, const StateNode& node) noexcept
+        : core_(core), watched_(std::move(watched)), node_(node) {
       group = watched_.get();
     }
 
    private:
     void hear(const StateNews& news) override {
       if (news.version <= 0) return watched_->ended(node_.key(), -news.version);
-      watched_->changed(node_.key(), news.version, shown(node_, news.value));
+      watched_->changed(node_.key(), news.version, core_.shown(node_, news.value));
     }
+    const StateCore& core_;  // there, as the node is written
     const std::shared_ptr<WatchedScope> watched_;
     const StateNode& node_;
   };

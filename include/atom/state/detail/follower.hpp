@@ -89,15 +89,16 @@ class StateFollower final : public FeedSink {
   /// To who watches its scope.
   void show(WatchedScope& watched, std::string_view key, std::int64_t version,
             const std::optional<StoredValue>& value) {
-    if (value) return watched.changed(key, version, cache_.shown(watched.scope, key, *value));
-    const StateName name{watched.scope, key};
-    Outcome now;
-    if (backend_.read({&name, 1}, {&now, 1}, soon())) {
-      is_behind_.store(true);
-    } else if (now.value) {
-      watched.changed(key, now.version, cache_.shown(watched.scope, key, *now.value));
-    } else {
-      watched.ended(key, version);
+    if (value && !watched.is_in_doubt(key)) {
+      return watched.changed(key, version, cache_.shown(watched.scope, key, *value));
+    }
+    for (bool is_told = false; !is_told && !ends_.load();) {
+      const std::uint64_t since = watched.number();
+      const StateName name{watched.scope, key};
+      Outcome now;
+      if (backend_.read({&name, 1}, {&now, 1}, soon())) return is_behind_.store(true);
+      std::string json = now.value ? cache_.shown(watched.scope, key, *now.value) : std::string();
+      is_told = watched.is(key, now.value ? now.version : 0, std::move(json), since);
     }
   }
   void follow() noexcept {
@@ -146,8 +147,9 @@ class StateFollower final : public FeedSink {
     }
     for (const auto& watched : core_.watched_scopes->all()) {
       if (ends_.load()) break;
-      const std::lock_guard lock(watched->listing);
-      if (auto error = cache_.list(*watched, soon())) return error;
+      if (watched->is_closed()) continue;
+      auto error = cache_.list(*watched, std::nullopt, soon());
+      if (error && !watched->is_closed()) return error;
     }
     return std::nullopt;
   }

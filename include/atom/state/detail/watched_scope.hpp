@@ -5,12 +5,14 @@
 
 #include <atom/config.hpp>
 #include <atom/detail/json_writer.hpp>
+#include <atom/state/detail/home_process.hpp>
 #include <atom/state/error.hpp>
 #include <atom/state/scope.hpp>
 #include <atom/state/subscription.hpp>
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -22,37 +24,53 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 namespace atom::inline v0_1::detail {
 
 /// A function that is to be called when there is something to see. Until `end` it is called by one thread at a time.
-class Waker : public StateListener {
+class ScopeWaker : public StateListener {
  public:
   // Under the mutex of the scope:
   bool is_called = false;        // some thread is at it
   bool is_called_again = false;  // and is to do it once more
 };
 template <class F>
-class WakerOf final : public Waker {
+class ScopeWakerOf final : public ScopeWaker {
  public:
-  explicit WakerOf(F&& function) : function_(std::move(function)) {}
+  explicit ScopeWakerOf(F&& function) : function_(std::move(function)) {}
 
  private:
   void hear(const StateNews&) override { function_(); }
   F function_;
 };
 
+/// A bijection after which each bit depends on all (the last step of SplitMix64, by Vigna after Stafford).
+constexpr std::uint64_t mix(std::uint64_t number) noexcept {
+  number = (number ^ (number >> 30)) * 0xbf58476d1ce4e5b9u;
+  number = (number ^ (number >> 27)) * 0x94d049bb133111ebu;
+  return number ^ (number >> 31);
+}
+/// The same in all processes (FNV-1a).
+constexpr std::uint64_t hash_text(std::string_view text) noexcept {
+  std::uint64_t hash = 0xcbf29ce484222325u;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  return mix(hash);
+}
+
 class WatchedScope {
  public:
   /// Somebody who watches. All of it under the mutex of the scope.
   struct Watcher {
-    std::uint64_t seen = 0;  // the number of the last change that it has; 0: it has nothing yet
-    bool waits = true;       // it is to be woken by the next one
-    std::shared_ptr<Waker> waker = nullptr;
+    std::uint64_t question = 0;  // which states it wants, as a part of its ids; never changed
+    std::uint64_t seen = 0;      // the number of the last change that it has; 0: it has nothing yet
+    bool waits = true;           // it is to be woken by the next one
+    std::shared_ptr<ScopeWaker> waker = nullptr;
   };
   /// What a watcher does not have yet.
   struct Changes {
@@ -80,7 +98,7 @@ class WatchedScope {
     {
       const std::lock_guard lock(mutex_);
       const State* const state = find(key);
-      if (state && state->version >= version) return;
+      if (is_closed_ || (state && state->version >= version)) return;
       put(key, version, std::move(json), true);
       wakers = wakers_now();
     }
@@ -91,11 +109,37 @@ class WatchedScope {
     {
       const std::lock_guard lock(mutex_);
       const State* const state = find(key);
-      if (state && (!state->is_there || state->version > last_version)) return;
+      if (is_closed_ || (state && (!state->is_there || state->version > last_version))) return;
       put(key, last_version, {}, false);
       wakers = wakers_now();
     }
     wake(wakers);
+  }
+  /// What a state was that was read, after the change of that number; version 0: not there. False: it has changed
+  /// meanwhile, and is to be read anew. (What was read counts whatever its version, as for `are`.)
+  bool is(std::string_view key, std::int64_t version, std::string json, std::uint64_t since) {
+    Wakers wakers;
+    {
+      const std::lock_guard lock(mutex_);
+      const State* const state = find(key);
+      if (is_closed_ || (state && state->is_there && state->version == version)) return true;
+      if (state && state->number > since) return false;
+      if (version > 0) {
+        put(key, version, std::move(json), true);
+      } else if (!state || state->is_there) {
+        put_end(key);
+      }
+      wakers = wakers_now();
+    }
+    wake(wakers);
+    return true;
+  }
+  /// Whether it has ended with a version that nobody knows: what is told of it may be older than that, and must be
+  /// read.
+  bool is_in_doubt(std::string_view key) const {
+    const std::lock_guard lock(mutex_);
+    const State* const state = find(key);
+    return state && state->is_in_doubt;
   }
 
   struct Listed {
@@ -113,39 +157,54 @@ class WatchedScope {
     const std::lock_guard lock(mutex_);
     return number_;
   }
+  /// Who is to be woken by `wake` when nothing is locked any more.
+  using Wakers = std::vector<std::shared_ptr<ScopeWaker>>;
   /// What all states were, after the change of that number. (A version that is lower than it was is that of a database
   /// that has lost writes.)
-  void are(std::vector<Listed> states, std::uint64_t since) {
+  [[nodiscard]] Wakers are(std::vector<Listed> states, std::uint64_t since) {
     std::sort(states.begin(), states.end(), [](const Listed& a, const Listed& b) { return a.key < b.key; });
-    Wakers wakers;
-    {
-      const std::lock_guard lock(mutex_);
-      const std::uint64_t before = number_;
-      std::vector<std::string> gone;
-      for (const State& state : states_) {
-        const auto found = std::lower_bound(states.begin(), states.end(), state.key,
-                                            [](const Listed& one, const std::string& key) { return one.key < key; });
-        const bool is_listed = found != states.end() && found->key == state.key;
-        if (!is_listed && state.is_there && state.number <= since) gone.push_back(state.key);
-      }
-      for (const std::string& key : gone) put(key, find(key)->version, {}, false);
-      for (Listed& one : states) {
-        const State* const state = find(one.key);
-        const bool is_same = state && state->is_there && state->version == one.version;
-        const bool is_newer = !state || state->version < one.version || state->number <= since;
-        if (!is_same && is_newer) put(one.key, one.version, std::move(one.json), true);
-      }
-      if (number_ == 0) number_ = 1;  // so that also that there is nothing is something to be told
-      if (number_ != before) wakers = wakers_now();
+    const std::lock_guard lock(mutex_);
+    if (is_closed_) return {};
+    const std::uint64_t before = number_;
+    std::vector<std::string> gone;
+    for (const State& state : states_) {
+      const auto found = std::lower_bound(states.begin(), states.end(), state.key,
+                                          [](const Listed& one, const std::string& key) { return one.key < key; });
+      const bool is_listed = found != states.end() && found->key == state.key;
+      if (!is_listed && state.is_there && state.number <= since) gone.push_back(state.key);
     }
-    wake(wakers);
+    for (const std::string& key : gone) put_end(key);
+    for (Listed& one : states) {
+      const State* const state = find(one.key);
+      const bool is_same = state && state->is_there && state->version == one.version;
+      const bool is_later = state && state->version < one.version && !state->is_in_doubt;
+      const bool is_newer = !state || is_later || state->number <= since;
+      if (!is_same && is_newer) put(one.key, one.version, std::move(one.json), true);
+    }
+    if (number_ == 0) number_ = 1;  // so that also that there is nothing is something to be told
+    return number_ == before ? Wakers() : wakers_now();
+  }
+  /// What a function throws is lost.
+  void wake(const Wakers& wakers) noexcept {
+    for (const auto& waker : wakers) {
+      for (bool again = true; again;) {
+        try {
+          waker->tell({});
+        } catch (...) {  // nobody is there to be told
+        }
+        const std::lock_guard lock(mutex_);
+        again = std::exchange(waker->is_called_again, false);
+        if (!again) waker->is_called = false;
+      }
+    }
   }
   /// Nothing more will be told.
-  void close() {
+  void close(bool too_large = false) {
     Wakers wakers;
     {
       const std::lock_guard lock(mutex_);
       is_closed_ = true;
+      is_too_large_ = is_too_large_ || too_large;
       wakers = wakers_now();
     }
     wake(wakers);
@@ -159,22 +218,23 @@ class WatchedScope {
   }
   /// One that has got nothing here yet had changes with this id: it goes on there, if that is known.
   void go_on(Watcher& watcher, std::string_view last_id) {
+    const std::optional<std::uint64_t> number = number_of(last_id);
+    const std::uint64_t last_sum = number.value_or(0) - watcher.question;
     const std::lock_guard lock(mutex_);
-    if (last_id == id_of(sum_)) {
-      watcher.seen = number_;
-      return;
-    }
-    const auto known =
-        std::find_if(sums_.rbegin(), sums_.rend(), [&](std::uint64_t sum) { return id_of(sum) == last_id; });
+    // (What is known of one that is closed may be old.)
+    if (is_closed_ || (number && last_sum == sum_)) watcher.seen = number_;
+    if (!number || watcher.seen == number_) return;
+    const auto known = std::find(sums_.rbegin(), sums_.rend(), last_sum);
     if (known == sums_.rend()) return;
     const std::uint64_t seen = number_ - 1 - static_cast<std::uint64_t>(known - sums_.rbegin());
     if (seen >= forgotten_) watcher.seen = seen;
   }
   void remove(Watcher& watcher) noexcept {
-    std::shared_ptr<Waker> waker;
+    std::shared_ptr<ScopeWaker> waker;
     {
       const std::lock_guard lock(mutex_);
-      watchers_.erase(std::find(watchers_.begin(), watchers_.end(), &watcher));
+      const auto found = std::find(watchers_.begin(), watchers_.end(), &watcher);
+      if (found != watchers_.end()) watchers_.erase(found);
       waker = std::move(watcher.waker);
     }
     if (waker) waker->end();
@@ -196,8 +256,8 @@ class WatchedScope {
     while (first != states_.begin() && !is_old(*std::prev(first))) --first;
     for (; first != states_.end(); ++first) {
       const State& state = *first;
-      if (!wanted(state.key) || (state.is_there && state.json.empty())) continue;
-      if (state.is_there) {
+      if (!wanted(state.key)) continue;
+      if (state.is_there && !state.json.empty()) {
         changed.key(state.key);
         changed.written(state.json);
       } else if (!changes.is_all) {
@@ -212,7 +272,7 @@ class WatchedScope {
     changes.changed = changed.text();
     changes.removed = removed.text();
     watcher.seen = number_;
-    if (is_any) changes.id = id_of(sum_);
+    if (is_any) changes.id = id_of(sum_ + watcher.question);
     return changes;
   }
   /// Until there is something that the watcher does not have, or nothing will be told any more. Whether it is so.
@@ -224,16 +284,25 @@ class WatchedScope {
     const std::lock_guard lock(mutex_);
     return is_closed_;
   }
+  bool is_too_large() const {
+    const std::lock_guard lock(mutex_);
+    return is_too_large_;
+  }
   /// It is called when there is something to take, and again only after something was taken.
-  void set_waker(Watcher& watcher, std::shared_ptr<Waker> waker) {
+  void set_waker(Watcher& watcher, std::shared_ptr<ScopeWaker> waker) {
+    std::shared_ptr<ScopeWaker> before;
+    {
+      const std::lock_guard lock(mutex_);
+      before = std::move(watcher.waker);
+    }
+    if (before) before->end();  // first, so that the two do not run at once
     Wakers wakers;
     {
       const std::lock_guard lock(mutex_);
-      std::swap(watcher.waker, waker);
+      watcher.waker = std::move(waker);
       watcher.waits = true;
       if (watcher.seen != number_ || is_closed_) add_if_waiting(watcher, wakers);
     }
-    if (waker) waker->end();
     wake(wakers);
   }
 
@@ -250,9 +319,9 @@ class WatchedScope {
     std::int64_t version;
     std::string json;
     bool is_there;
+    bool is_in_doubt;      // it has ended, with that version or a later one
     std::uint64_t number;  // of its last change
   };
-  using Wakers = std::vector<std::shared_ptr<Waker>>;
   static constexpr std::size_t most_ended = 1000, most_sums = 1000;
 
   State* find(std::string_view key) const {
@@ -262,7 +331,7 @@ class WatchedScope {
   void put(std::string_view key, std::int64_t version, std::string json, bool is_there) {
     auto found = by_key_.find(key);
     if (found == by_key_.end()) {
-      states_.push_back({std::string(key), 0, {}, false, 0});
+      states_.push_back({std::string(key), 0, {}, false, false, 0});
       found = by_key_.emplace(states_.back().key, std::prev(states_.end())).first;
       ++ended_;
     }
@@ -277,6 +346,7 @@ class WatchedScope {
     state.version = version;
     state.json = std::move(json);
     state.is_there = is_there;
+    state.is_in_doubt = false;
     state.number = ++number_;
     if (is_there) {
       sum_ += part_of_sum(state);
@@ -286,7 +356,13 @@ class WatchedScope {
     states_.splice(states_.end(), states_, found->second);
     if (ended_ > most_ended) forget_ended();
     // Whoever opens it anew is told that this is too much.
-    if (states_.size() - ended_ > most_states) is_closed_ = true;
+    if (states_.size() - ended_ > most_states) is_closed_ = is_too_large_ = true;
+  }
+  /// It is not there any more, and its last version is not known.
+  void put_end(std::string_view key) {
+    const State* const state = find(key);
+    put(key, state ? state->version : 0, {}, false);
+    find(key)->is_in_doubt = true;
   }
   /// Of those that have ended, the first half.
   void forget_ended() {
@@ -303,15 +379,20 @@ class WatchedScope {
   }
   /// The same in all processes, whatever the order in which the states have come to be what they are.
   static std::uint64_t part_of_sum(const State& state) noexcept {
-    std::uint64_t mixed = static_cast<std::uint64_t>(state.version);
-    for (const char c : state.key) mixed = (mixed ^ static_cast<unsigned char>(c)) * 0x9e3779b97f4a7c15u;
-    mixed = (mixed ^ (mixed >> 32)) * 0xd6e8feb86659fd93u;
-    return mixed ^ (mixed >> 32);
+    return mix(mix(static_cast<std::uint64_t>(state.version)) + hash_text(state.key));
   }
-  static std::string id_of(std::uint64_t sum) {
+  /// As an id, for which other numbers have other ones.
+  static std::string id_of(std::uint64_t number) {
     std::string id(16, '0');
-    for (std::size_t i = id.size(); i-- > 0; sum >>= 4) id[i] = "0123456789abcdef"[sum & 15];
+    for (std::size_t i = id.size(); i-- > 0; number >>= 4) id[i] = "0123456789abcdef"[number & 15];
     return id;
+  }
+  /// Nothing, if it is no id.
+  static std::optional<std::uint64_t> number_of(std::string_view id) noexcept {
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), number, 16);
+    if (id.size() != 16 || error != std::errc() || end != id.data() + id.size()) return std::nullopt;
+    return number;
   }
   /// Who is to be woken by a change, without the lock.
   Wakers wakers_now() {
@@ -328,20 +409,6 @@ class WatchedScope {
       wakers.push_back(watcher.waker);
     }
   }
-  /// What a function throws is lost.
-  void wake(const Wakers& wakers) noexcept {
-    for (const auto& waker : wakers) {
-      for (bool again = true; again;) {
-        try {
-          waker->tell({});
-        } catch (...) {  // nobody is there to be told
-        }
-        const std::lock_guard lock(mutex_);
-        again = std::exchange(waker->is_called_again, false);
-        if (!again) waker->is_called = false;
-      }
-    }
-  }
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
@@ -354,33 +421,33 @@ class WatchedScope {
   std::deque<std::uint64_t> sums_;  // what it was before the last changes
   std::vector<Watcher*> watchers_;
   bool is_closed_ = false;
+  bool is_too_large_ = false;
 };
 
 /// Those of a store. It is shared by who watches, as they may outlive the store.
 class WatchedScopes {
  public:
-  /// One more watches it. `begin(scope)` sees to it that it is told what changes, and is called for the first one.
-  template <class Begin>
-  std::shared_ptr<WatchedScope> enter(const atom::Scope& scope, Begin begin) {
-    const std::lock_guard changing(changing_);
-    std::shared_ptr<WatchedScope> watched;
-    {
-      const std::lock_guard lock(mutex_);
-      Entry& entry = scopes_[scope];
-      if (!entry.watched) entry.watched = std::make_shared<WatchedScope>(scope);
-      if (is_closed_) entry.watched->close();
-      ++entry.watchers;
-      watched = entry.watched;
-      count_.store(scopes_.size());
-      if (entry.watchers > 1) return watched;
-    }
-    begin(*watched);
+  /// Another thread keeps them up to date from now on, that of a database.
+  void are_followed() noexcept { is_followed_.store(true, std::memory_order_relaxed); }
+  /// Whether this process was forked from the one in which that thread is, and others that may hold what is locked:
+  /// then all is left as it is.
+  bool is_foreign() const noexcept { return is_followed_.load(std::memory_order_relaxed) && !home_.is_here(); }
+
+  /// One more watches it.
+  std::shared_ptr<WatchedScope> enter(const atom::Scope& scope) {
+    const std::lock_guard lock(mutex_);
+    const auto found = scopes_.find(scope);
+    if (found != scopes_.end()) return ++found->second.watchers, found->second.watched;
+    auto watched = std::make_shared<WatchedScope>(scope);
+    if (is_closed_) watched->close();
+    scopes_.emplace(scope, Entry{watched, 1});
+    count_.store(scopes_.size());
     return watched;
   }
   /// One less. After the last one, `end(scope)` is called, unless the store is closed.
   template <class End>
   void leave(const WatchedScope& watched, End end) {
-    const std::lock_guard changing(changing_);
+    const std::lock_guard ending(ending_);
     {
       const std::lock_guard lock(mutex_);
       const auto found = scopes_.find(watched.scope);
@@ -397,7 +464,7 @@ class WatchedScopes {
       return nullptr;
     const std::lock_guard lock(mutex_);
     const auto found = scopes_.find(scope);
-    return found == scopes_.end() ? nullptr : found->second.watched;
+    return is_closed_ || found == scopes_.end() ? nullptr : found->second.watched;
   }
   std::vector<std::shared_ptr<WatchedScope>> all() const {
     std::vector<std::shared_ptr<WatchedScope>> all;
@@ -405,14 +472,21 @@ class WatchedScopes {
     for (const auto& [scope, entry] : scopes_) all.push_back(entry.watched);
     return all;
   }
-  /// Nothing is told any more. On return no `begin` and no `end` runs.
-  void close() {
-    const std::lock_guard changing(changing_);
+  /// Nothing is told any more: calls `end(scope)` for each. On return no `end` runs.
+  template <class End>
+  void close(End end) {
+    if (is_foreign()) return;
+    std::vector<std::shared_ptr<WatchedScope>> closed;
     {
-      const std::lock_guard lock(mutex_);
-      is_closed_ = true;
+      const std::lock_guard ending(ending_);
+      {
+        const std::lock_guard lock(mutex_);
+        if (std::exchange(is_closed_, true)) return;
+      }
+      closed = all();
+      for (const auto& watched : closed) end(*watched);
     }
-    for (const auto& watched : all()) watched->close();
+    for (const auto& watched : closed) watched->close();  // without a lock: those who are woken may leave
   }
 
  private:
@@ -420,7 +494,9 @@ class WatchedScopes {
     std::shared_ptr<WatchedScope> watched;
     std::size_t watchers = 0;
   };
-  std::mutex changing_;  // locked before the other, and while `begin` and `end` run
+  const HomeProcess home_;
+  std::atomic<bool> is_followed_{false};
+  std::mutex ending_;  // locked before the other, and while `end` runs
   mutable std::mutex mutex_;
   std::map<atom::Scope, Entry> scopes_;
   std::atomic<std::size_t> count_{0};

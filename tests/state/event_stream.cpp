@@ -942,6 +942,30 @@ TEST_CASE("streams that are opened within the staleness ask the database once") 
   for (EventStream& stream : streams) CHECK(values_of(stream) == Values{{"a", "1"}});
 }
 
+/// Writes these states into a database, each with the value 1.
+void fill(atom::Backend& backend, const Scope& its_scope, int count) {
+  std::vector<std::string> keys;
+  for (int i = 0; i < count; ++i) keys.push_back(std::to_string(i));
+  const atom::StoredValue value{"1", 0};
+  std::vector<atom::Command> commands;
+  for (const std::string& key : keys) {
+    commands.push_back({.kind = atom::Command::Kind::write, .name = {its_scope, key}, .value = &value});
+  }
+  std::vector<atom::Outcome> outcomes(commands.size());
+  const auto deadline = std::chrono::steady_clock::now() + 30s;
+  REQUIRE(backend.execute({.sequence = 1}, atom::BatchMode::independent, commands, outcomes, deadline).status ==
+          atom::BatchStatus::done);
+}
+
+TEST_CASE("a scope is listed in parts, to its end") {
+  const auto memory = std::make_shared<atom::Memory>();
+  fill(*memory, scope, GENERATE(999, 1000, 1001, 2500));
+  const auto backend = std::make_shared<Lists>(memory);
+  StateStore states(backend);
+  EventStream stream = states.events(scope);
+  CHECK(values_of(stream).size() == states.list(scope, {.limit = 10'000}).size());
+}
+
 TEST_CASE("a scope that has become too large ends its own streams, and no others") {
   const auto memory = std::make_shared<atom::Memory>();
   const auto backend = std::make_shared<Lists>(memory);
@@ -950,18 +974,7 @@ TEST_CASE("a scope that has become too large ends its own streams, and no others
                                 if (event.kind == StateEvent::Kind::feed_down) ++down;
                               }});
   EventStream large = states.events(Scope{"a"}), small = states.events(Scope{"b"});
-  std::vector<atom::Command> commands;
-  std::vector<std::string> keys;
-  const Scope a{"a"};
-  const atom::StoredValue value{"1", 0};
-  for (int i = 0; i <= 10'000; ++i) keys.push_back(std::to_string(i));
-  for (const std::string& key : keys) {
-    commands.push_back({.kind = atom::Command::Kind::write, .name = {a, key}, .value = &value});
-  }
-  std::vector<atom::Outcome> outcomes(commands.size());
-  const auto deadline = std::chrono::steady_clock::now() + 30s;
-  REQUIRE(memory->execute({.sequence = 1}, atom::BatchMode::independent, commands, outcomes, deadline).status ==
-          atom::BatchStatus::done);
+  fill(*memory, Scope{"a"}, 10'001);
   CHECK(eventually([&] { return large.ended(); }));
   number(states, "x", Scope{"b"}).set(1);
   Page page;

@@ -18,7 +18,6 @@
 #include "support/catch.hpp"
 #include "support/events.hpp"
 #include "support/faulty_backend.hpp"
-#include "support/task.hpp"
 #include "support/threads.hpp"
 
 #include <algorithm>
@@ -277,12 +276,8 @@ TEST_CASE("a request's own scope can be streamed, and a stream opened without bl
   number(states, "a", Scope::user("u")).set(1);
   EventStream stream = states.in({.user_id = "u"}).events(Scope::user());
   CHECK(values_of(stream) == Values{{"a", "1"}});
-  std::optional<EventStream> other;
-  const auto open = [&]() -> support::Task<void> { other = co_await states.events_async(Scope::user("u")); };
-  auto task = open();
-  task.start();
-  REQUIRE(other);
-  CHECK(values_of(*other) == Values{{"a", "1"}});
+  EventStream other = states.events_async(Scope::user("u")).wait();
+  CHECK(values_of(other) == Values{{"a", "1"}});
 }
 
 // ---- Going on
@@ -402,6 +397,19 @@ TEST_CASE("a function may take, write, open a stream, and end its own") {
   CHECK(page.values == Values{{"a", "4"}});
   CHECK_FALSE(stream);
   CHECK(values_of(opened.front()) == Values{{"a", "4"}});
+}
+
+TEST_CASE("the only stream may be ended by its function, whoever calls that") {
+  StateStore states;
+  std::optional<EventStream> stream = states.events(scope);
+  stream->on_ready([&] { stream.reset(); });  // at once
+  CHECK_FALSE(stream);
+  stream = states.events(scope);
+  (void)stream->take();
+  stream->on_ready([&] { stream.reset(); });
+  CHECK(stream);
+  number(states, "a").set(1);
+  CHECK_FALSE(stream);
 }
 
 TEST_CASE("functions that are woken by the end of the store may end their streams") {

@@ -99,10 +99,12 @@ class EventStream {
   /// Calls `wake()` when there is something to take, or the stream has ended; and again only when something has been
   /// taken since. At once, if it is so already. It is called by the thread that writes, or that follows the database,
   /// by one at a time, and with no lock held: it should hand the work on, and not throw. When the stream has gone, it
-  /// is not running any more (a function may end its own stream).
+  /// is not running any more (a function may end its own stream); so do not end one while holding a lock that its
+  /// function wants.
   template <std::invocable F>
   void on_ready(F wake) {
-    link_->watched->set_waker(link_->watcher, std::make_shared<detail::ScopeWakerOf<F>>(std::move(wake)));
+    const std::shared_ptr<detail::WatchedScope> watched = link_->watched;  // it may end this stream
+    watched->set_waker(link_->watcher, std::make_shared<detail::ScopeWakerOf<F>>(std::move(wake)));
   }
   /// Whether the store is closed or gone, or the scope has become too large: nothing more comes.
   bool ended() const { return link_->watched->is_closed(); }

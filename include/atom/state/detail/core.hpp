@@ -300,9 +300,12 @@ class StateCore {
   static void stop_watching(StateNode& node, const WatchedScope& watched) noexcept {
     take_listener(node, [&](const StateListener& other) { return other.group == &watched; });
   }
-  void stop_watching(const WatchedScope& watched) {
+  void stop_watching(const WatchedScope& watched) noexcept {
     if (engine) return;
-    for (const NodeReference& node : table.nodes(watched.scope)) stop_watching(*node, watched);
+    try {
+      for (const NodeReference& node : table.nodes(watched.scope)) stop_watching(*node, watched);
+    } catch (...) {  // no memory for the list: they go on telling, and nobody hears
+    }
   }
   /// From now on nobody watches.
   void end_watching() {

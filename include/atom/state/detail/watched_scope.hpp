@@ -226,8 +226,7 @@ class WatchedScope {
     if (!number || watcher.seen == number_) return;
     const auto known = std::find(sums_.rbegin(), sums_.rend(), last_sum);
     if (known == sums_.rend()) return;
-    const std::uint64_t seen = number_ - 1 - static_cast<std::uint64_t>(known - sums_.rbegin());
-    if (seen >= forgotten_) watcher.seen = seen;
+    watcher.seen = number_ - 1 - static_cast<std::uint64_t>(known - sums_.rbegin());
   }
   void remove(Watcher& watcher) noexcept {
     std::shared_ptr<ScopeWaker> waker;

@@ -52,6 +52,10 @@ struct EventStreamOptions {
 /// slowly gets the latest values, and may miss some in between. The end of a time to live is seen when the scope is
 /// listed the next time, as each stream that is opened does that `StoreOptions::staleness` after the last one.
 ///
+/// With a database it shows what that has, which may be behind `get` here: what this process writes comes by the same
+/// way as what others do, and from one that does not tell when the scope is listed, `StoreOptions::staleness` later at
+/// most. The states that a session commits together come each by itself, so that an event may have some of them.
+///
 /// One thread at a time uses it. It may outlive its store, and ends with it.
 class EventStream {
  public:

@@ -20,6 +20,7 @@
 #include <atom/registry.hpp>
 #include <atom/state/detail/core.hpp>
 #include <atom/state/detail/watched_scope.hpp>
+#include <atom/state/detail/watched_scopes.hpp>
 #include <atom/state/engine.hpp>
 #include <atom/state/error.hpp>
 #include <atom/state/scope.hpp>

@@ -26,7 +26,6 @@ using namespace std::chrono_literals;
 using atom::Scope;
 using atom::detail::ScopeWakerOf;
 using atom::detail::WatchedScope;
-using atom::detail::WatchedScopes;
 using Listed = std::vector<WatchedScope::Listed>;
 
 /// One who watches.
@@ -567,59 +566,6 @@ TEST_CASE("a thread waits until something changes, or nothing more will come, or
   });
   CHECK(page.take().empty());
   CHECK(page.wait(0ms));
-}
-
-// ---- All of a store
-
-TEST_CASE("who watches the same scope shares it, and it ends with the last one") {
-  WatchedScopes scopes;
-  std::vector<std::string> ended;
-  const auto end = [&](const WatchedScope& watched) { ended.push_back(watched.scope.text()); };
-  CHECK_FALSE(scopes.find(Scope{"s"}));
-  const auto a = scopes.enter(Scope{"s"}), b = scopes.enter(Scope{"s"}), c = scopes.enter(Scope{"t"});
-  CHECK(a == b);
-  CHECK(scopes.find(Scope{"s"}) == a);
-  CHECK(scopes.all().size() == 2);
-  scopes.leave(*a, end);
-  CHECK(ended.empty());
-  scopes.leave(*b, end);
-  CHECK(ended == std::vector<std::string>{Scope{"s"}.text()});
-  CHECK_FALSE(scopes.find(Scope{"s"}));
-  const auto again = scopes.enter(Scope{"s"});
-  CHECK(again != a);
-  scopes.leave(*again, end);
-  scopes.leave(*c, end);
-  CHECK(scopes.all().empty());
-}
-
-TEST_CASE("when all are closed each is ended once, and whoever comes later has a closed one") {
-  WatchedScopes scopes;
-  int ended = 0;
-  const auto end = [&](const WatchedScope&) { ++ended; };
-  const auto a = scopes.enter(Scope{"s"});
-  scopes.close(end);
-  scopes.close(end);
-  CHECK(ended == 1);
-  CHECK(a->is_closed());
-  CHECK_FALSE(scopes.find(Scope{"s"}));
-  const auto b = scopes.enter(Scope{"s"}), c = scopes.enter(Scope{"t"});
-  CHECK(b->is_closed());
-  CHECK(c->is_closed());
-  for (const auto* watched : {&a, &b, &c}) scopes.leave(**watched, end);
-  CHECK(ended == 1);
-}
-
-TEST_CASE("who is woken as all are closed may leave") {
-  WatchedScopes scopes;
-  const auto watched = scopes.enter(Scope{"s"});
-  Page page(*watched);
-  int woken = 0;
-  page.wake_by([&] {
-    ++woken;
-    scopes.leave(*watched, [](const WatchedScope&) {});
-  });
-  scopes.close([](const WatchedScope&) {});
-  CHECK(woken == 1);
 }
 
 }  // namespace

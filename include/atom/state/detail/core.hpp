@@ -7,6 +7,7 @@
 #include <atom/state/detail/node.hpp>
 #include <atom/state/detail/table.hpp>
 #include <atom/state/detail/watched_scope.hpp>
+#include <atom/state/detail/watched_scopes.hpp>
 #include <atom/state/error.hpp>
 #include <atom/state/options.hpp>
 #include <atom/state/scope.hpp>

@@ -51,6 +51,9 @@ inline const atom::Scope& scope() {
   return lunch;
 }
 
+/// A browser has one jar for all ports of this machine, and other programs have a "session" in it.
+inline constexpr std::string_view cookie_name = "live_poll";
+
 struct Settings {
   std::chrono::milliseconds kept_for = std::chrono::hours(24 * 30);  // who does not come back may vote again
 };
@@ -75,8 +78,9 @@ struct Response {
 
 /// Votes for the option, or for none any more: whatever the client has voted for before counts no longer. Where another
 /// request of this client is faster, it is done again on what there is then. Throws StateError.
-inline void vote(const atom::Visitor& visitor, std::string_view choice, const Settings& settings) {
-  const atom::SessionOptions of_session{.route = "/vote", .ttl = settings.kept_for};
+inline void vote(const atom::Visitor& visitor, std::string_view choice) {
+  const atom::SessionOptions of_session{.route =
+                                            "/vote"};  // kept for ever, as the vote is that it says is the client's
   visitor.transact(
       [&](atom::Session& session) {
         auto& voted = session.use(voted_atom);
@@ -120,19 +124,21 @@ inline Response refusal(int status, std::string_view why) {
 inline Response serve(atom::StateStore& states, const Request& request, const Settings& settings) {
   constexpr std::string_view of_vote = "/vote/";
   const bool is_post = request.method == "POST";
-  // `secure` is for HTTPS, and this is plain HTTP, on this machine only: a server for the world leaves it as it is.
-  const auto max_age = std::chrono::duration_cast<std::chrono::seconds>(settings.kept_for);
-  atom::Visitor visitor{
-      states, request.cookies, {.cookie = {.max_age = max_age, .secure = false}, .ttl = settings.kept_for}};
+  std::string_view choice;
+  if (is_post && request.path != "/revert") {
+    if (request.path.starts_with(of_vote)) choice = std::string_view(request.path).substr(of_vote.size());
+    if (!find_option(choice)) return refusal(404, "There is no such thing to vote for.");
+  }
+  if (is_post && is_from_elsewhere(request)) return refusal(403, "Another site has sent this.");
+  atom::VisitorOptions of_client{.ttl = settings.kept_for};
+  of_client.cookie.name = cookie_name;
+  of_client.cookie.max_age = std::chrono::duration_cast<std::chrono::seconds>(settings.kept_for);
+  // This is plain HTTP, on this machine only: a server for the world leaves it at HTTPS.
+  of_client.cookie.secure = false;
+  atom::Visitor visitor{states, request.cookies, of_client};
   Response response;
   if (is_post) {
-    std::string_view choice = request.path;
-    choice.remove_prefix(std::min(choice.size(), of_vote.size()));
-    const bool is_known = request.path == "/revert" || (request.path.starts_with(of_vote) && find_option(choice));
-    if (!is_known) return refusal(404, "There is no such thing to vote for.");
-    if (is_from_elsewhere(request)) return refusal(403, "Another site has sent this.");
-    if (request.path == "/revert") choice = {};
-    vote(visitor, choice, settings);
+    vote(visitor, choice);
     if (request.accept == "application/json") {
       response = {.type = "application/json", .body = "{\"voted\":" + atom::to_json(choice) + "}"};
     } else {
@@ -140,6 +146,8 @@ inline Response serve(atom::StateStore& states, const Request& request, const Se
     }
   } else {
     response.body = render(lines(states), voted_by(visitor));
+    // Before it votes, so that two clicks at once, or two tabs, are of one client from the first one on.
+    if (request.method == "GET") visitor.context();
   }
   if (const auto cookie = visitor.set_cookie()) response.headers.emplace_back("Set-Cookie", *cookie);
   return response;

@@ -46,8 +46,7 @@ void run(asio::io_context& context, beast::tcp_stream& stream, std::chrono::mill
 
 }  // namespace
 
-// ------------------------------------------------------------------------------------------------------------- a
-// client
+// ------------------------------------------------------------------------------------------------------------ a client
 
 struct Client::Connection {
   asio::io_context context;
@@ -113,8 +112,7 @@ std::string Client::vote(std::string_view choice) {
   return atom::from_json<std::map<std::string, std::string>>(answer.body).value().at("voted");
 }
 
-// --------------------------------------------------------------------------------------------------------------- a
-// page
+// -------------------------------------------------------------------------------------------------------------- a page
 
 struct Page::Connection {
   asio::io_context context;

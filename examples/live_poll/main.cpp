@@ -6,6 +6,9 @@
 
 #include <atom/state/error.hpp>
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -45,6 +48,20 @@ std::string_view kind_of(std::string_view url) {
   return url.substr(0, url.find(':'));
 }
 
+/// As many pages as there may be files, but for some that the database needs.
+live_poll::Limits limits() {
+  live_poll::Limits limits;
+  constexpr rlim_t others = 100;
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return limits;
+  files.rlim_cur = std::min<rlim_t>(files.rlim_max, limits.connections + others);  // often it is 1024
+  setrlimit(RLIMIT_NOFILE, &files);
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return limits;
+  const rlim_t left = files.rlim_cur - std::min(files.rlim_cur / 2, others);
+  limits.connections = static_cast<std::size_t>(std::min<rlim_t>(limits.connections, left));
+  return limits;
+}
+
 int serve(int port, const std::string& url) {
   // Blocked in all threads, and waited for in this one: so there is no signal handler to get wrong.
   sigset_t ends;
@@ -54,7 +71,7 @@ int serve(int port, const std::string& url) {
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
 
   const std::unique_ptr<atom::StateStore> states = live_poll::open_states(url);
-  live_poll::Server server(live_poll::handlers_of(*states));
+  live_poll::Server server(live_poll::handlers_of(*states), limits());
   port = server.bind(port);
   server.start(std::max(2u, std::thread::hardware_concurrency()));
   std::cout << "Serving " << address(port) << "  (stop with Ctrl-C)\n"

@@ -43,8 +43,12 @@ namespace {
 
 /// An open page is sent at most one event in so long, ...
 constexpr auto event_pause = 100ms;
-/// ... and something at least as often as this, so that it is seen when it has gone.
+/// ... and something at least as often as this, so that it is seen when it has gone without a word.
 constexpr auto heartbeat = 15s;
+/// What the system keeps of it that the page has not read; by default, megabytes.
+constexpr int unread_bytes = 32 * 1024;
+/// As it connects again, it is not waited for any longer.
+constexpr auto time_to_end_pages = 1s;
 
 struct Counted {
   explicit Counted(std::atomic<std::size_t>& n) noexcept : number(n) { ++number; }
@@ -62,11 +66,15 @@ std::string field(const Asked& asked, Name name) {
   const auto found = asked.find(name);
   return found == asked.end() ? std::string() : std::string(found->value());
 }
+std::string path_of(const Asked& asked) {
+  std::string path(asked.target());
+  path.resize(std::min(path.find('?'), path.size()));
+  return path;
+}
 Request request_of(const Asked& asked) {
   Request request;
   request.method = std::string(asked.method_string());
-  request.path = std::string(asked.target());
-  request.path.resize(std::min(request.path.find('?'), request.path.size()));
+  request.path = path_of(asked);
   request.cookies = field(asked, http::field::cookie);
   request.accept = field(asked, http::field::accept);
   request.host = field(asked, http::field::host);
@@ -103,7 +111,7 @@ struct Server::Inside {
       co_await acceptor.async_accept(socket, redirect_error(use_awaitable, error));
       if (!error && open.load() < limits.connections) {
         const auto executor = socket.get_executor();
-        asio::co_spawn(executor, talk(std::move(socket)), asio::detached);
+        asio::co_spawn(executor, talk(std::move(socket), std::make_unique<Counted>(open)), asio::detached);
       } else if (error && acceptor.is_open()) {  // no more files may be opened, as a rule
         asio::steady_timer pause(acceptor.get_executor(), 50ms);
         co_await pause.async_wait(redirect_error(use_awaitable, error));
@@ -111,8 +119,7 @@ struct Server::Inside {
     }
   }
 
-  asio::awaitable<void> talk(tcp::socket socket) {
-    const Counted counted(open);
+  asio::awaitable<void> talk(tcp::socket socket, std::unique_ptr<Counted> /* while it lasts */) {
     Error error;
     socket.set_option(tcp::no_delay(true), error);
     beast::tcp_stream stream(std::move(socket));
@@ -123,10 +130,11 @@ struct Server::Inside {
       parser.body_limit(limits.body_bytes);
       stream.expires_after(limits.patience);
       co_await http::async_read(stream, buffer, parser, redirect_error(use_awaitable, error));
-      const Counted busy(under_way);
-      if (!error && parser.get().method() == http::verb::get && parser.get().target() == "/events") {
+      if (!error && parser.get().method() == http::verb::get && path_of(parser.get()) == "/events") {
+        const Counted page(pages);
         co_return co_await send_events(stream, field(parser.get(), "Last-Event-ID"));
       }
+      const Counted busy(under_way);
       Response response;
       if (!error) {
         response = co_await answer(request_of(parser.get()));
@@ -143,6 +151,11 @@ struct Server::Inside {
       if (error) co_return;
     }
     stream.socket().shutdown(tcp::socket::shutdown_send, error);
+    // What was too long may still be coming: who sends into a closed connection may not get the answer (RFC 9112, 9.6).
+    while (!error) {
+      buffer.clear();
+      co_await stream.async_read_some(buffer.prepare(limits.header_bytes), redirect_error(use_awaitable, error));
+    }
   }
   asio::awaitable<Response> answer(Request request) {
     try {
@@ -152,6 +165,14 @@ struct Server::Inside {
     }
     co_return refusal(500, "That went wrong, and it is our fault.");
   }
+
+  /// What an open page waits for: that there is news, or that the page has gone.
+  struct Bell {
+    explicit Bell(const asio::any_io_executor& executor) : timer(executor) {}
+    asio::steady_timer timer;
+    bool has_gone = false;
+    char unasked{};  // it has nothing more to say
+  };
 
   /// Until the page or the store has gone. What the page does not take in time ends it, and it connects again.
   asio::awaitable<void> send_events(beast::tcp_stream& stream, std::string last_event_id) {
@@ -167,9 +188,14 @@ struct Server::Inside {
       atom::EventStream events = co_await in_asio(handlers.open_events(std::move(last_event_id)));
       text = head;
       // It may be rung when this has ended.
-      const auto bell = std::make_shared<asio::steady_timer>(executor);
-      events.on_ready([bell, executor] { asio::post(executor, [bell] { bell->cancel(); }); });
-      for (;;) {
+      const auto bell = std::make_shared<Bell>(executor);
+      events.on_ready([bell, executor] { asio::post(executor, [bell] { bell->timer.cancel(); }); });
+      stream.socket().set_option(asio::socket_base::send_buffer_size(unread_bytes), error);
+      stream.socket().async_read_some(asio::buffer(&bell->unasked, 1), [bell](const Error&, std::size_t) {
+        bell->has_gone = true;
+        bell->timer.cancel();
+      });
+      while (!bell->has_gone) {
         text += events.take();
         if (!text.empty()) {
           stream.expires_after(limits.patience);
@@ -181,11 +207,12 @@ struct Server::Inside {
           text = events.take();
           if (!text.empty()) continue;
         }
-        if (events.ended()) co_return;
-        bell->expires_after(heartbeat);
-        co_await bell->async_wait(redirect_error(use_awaitable, error));
+        if (bell->has_gone || events.ended()) co_return;
+        bell->timer.expires_after(heartbeat);
+        co_await bell->timer.async_wait(redirect_error(use_awaitable, error));
         if (!error) text = ":\n\n";
       }
+      co_return;
     } catch (const atom::StateError& e) {
       std::cerr << std::string("live_poll: no events: ") + e.what() + '\n' << std::flush;
     }
@@ -196,7 +223,8 @@ struct Server::Inside {
   const Handlers handlers;
   const Limits limits;
   std::atomic<std::size_t> open{0};
-  std::atomic<std::size_t> under_way{0};
+  std::atomic<std::size_t> under_way{0};  // requests
+  std::atomic<std::size_t> pages{0};
   std::atomic<bool> is_stopping{false};
   asio::io_context context;
   tcp::acceptor acceptor{asio::make_strand(context)};
@@ -238,8 +266,11 @@ bool Server::stop() {
     Error ignored;
     inside.acceptor.close(ignored);
   });
-  const auto until = std::chrono::steady_clock::now() + time_to_stop;
-  while (inside.under_way > 0 && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(5ms);
+  const auto begin = std::chrono::steady_clock::now();
+  const auto is_within = [begin](auto time) { return std::chrono::steady_clock::now() - begin < time; };
+  while ((inside.under_way > 0 && is_within(time_to_stop)) || (inside.pages > 0 && is_within(time_to_end_pages))) {
+    std::this_thread::sleep_for(5ms);
+  }
   const bool is_done = inside.under_way == 0;
   inside.context.stop();
   for (std::thread& thread : inside.threads) thread.join();

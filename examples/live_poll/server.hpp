@@ -47,8 +47,8 @@ class Server {
   int bind(int port);
   /// Serves with so many threads, until `stop`.
   void start(unsigned threads = 2);
-  /// Accepts nothing new and lets what is running finish. Whether it did, in time. Event streams end with their store,
-  /// which is to be closed before.
+  /// Accepts nothing new and lets requests finish. Whether they did, in time. Event streams end with their store, which
+  /// is to be closed before; a page that does not read is not waited for.
   bool stop();
   /// How many connections are open.
   std::size_t connections() const noexcept;

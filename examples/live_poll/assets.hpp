@@ -23,7 +23,8 @@ button:hover { border-color: var(--accent); }
 button:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 button[aria-pressed="true"] { border: 2px solid var(--accent); font-weight: 600; padding: calc(0.8rem - 1px)
   calc(1rem - 1px); }
-button[aria-pressed="true"] .label::after { content: " \2713"; color: var(--accent); }
+button[aria-pressed="true"] .label::after { color: var(--accent); content: " \2713";
+  content: " \2713" / ""; }
 button span { position: relative; z-index: 1; }
 .votes { font-variant-numeric: tabular-nums; }
 svg { height: 100%; inset: 0; position: absolute; width: 100%; }
@@ -31,24 +32,25 @@ rect { fill: var(--bar); transition: width 0.4s; }
 button[aria-pressed="true"] rect { fill: var(--mine); }
 @media (prefers-reduced-motion: reduce) { rect { transition: none; } }
 p { color: var(--faint); }
-#status:empty { visibility: hidden; }
 #status::before { content: "\200b"; }
 )css";
 
 // The page works without it.
 inline constexpr std::string_view script =
-    R"js(// The votes of all come by server-sent events, into every page that is open; one's own goes by fetch.
+    R"js(// The votes of all come by server-sent events, into every page that is looked at; one's own goes by fetch.
 const buttons = [...document.querySelectorAll("button[data-key]")];
-const votes = Object.fromEntries(buttons.map((button) => [button.dataset.key, +button.querySelector(".votes").textContent]));
+const votes = Object.fromEntries(buttons.map((button) => [button.dataset.key, parseInt(button.querySelector(".votes").textContent)]));
 let mine = buttons.find((button) => button.ariaPressed === "true")?.dataset.key ?? "";
 const tabs = new BroadcastChannel("live_poll"); // of this browser: they share one vote
 const status = document.getElementById("status");
+const lost = "The connection is lost. Trying again…";
+const unsure = "That did not arrive. Please look whether your vote is counted, and try again.";
 
 function show() {
   const all = Object.values(votes).reduce((sum, count) => sum + count, 0);
   for (const button of buttons) {
     const { key } = button.dataset;
-    button.querySelector(".votes").textContent = votes[key];
+    button.querySelector(".votes").textContent = votes[key] === 1 ? "1 vote" : `${votes[key]} votes`;
     button.querySelector("rect").setAttribute("width", `${Math.round((100 * votes[key]) / Math.max(all, 1))}%`);
     button.ariaPressed = String(key === mine);
     button.form.action = key === mine ? "/revert" : `/vote/${key}`;
@@ -58,12 +60,34 @@ function show() {
 }
 const count = (key, value) => key in votes && (votes[key] = value);
 
-// EventSource connects again by itself, and says which event it has got last.
+// The server says what this browser has voted for. One request after the other, so that the last click counts.
+async function ask(method, path) {
+  const headers = { Accept: "application/json" };
+  const answer = await fetch(path, { method, headers, signal: AbortSignal.timeout(20_000) });
+  if (!answer.ok) throw answer.status;
+  ({ voted: mine } = await answer.json());
+  tabs.postMessage(mine);
+  show();
+}
+let last = Promise.resolve();
+const inTurn = (work) => (last = last.then(work));
+const askAgain = () => inTurn(() => ask("GET", "/").catch(() => {}));
+
+// EventSource connects again by itself, and says which event it has got last. But a browser has no more than six
+// connections to a server, so a page that nobody looks at has none.
+let events, mayBeOld;
 function listen() {
-  const events = new EventSource("/events");
-  events.addEventListener("open", () => (status.textContent = ""));
+  events?.close();
+  if (document.hidden) return (mayBeOld = true);
+  events = new EventSource("/events");
+  events.addEventListener("open", () => {
+    if (status.textContent === lost) status.textContent = "";
+    if (mayBeOld) askAgain();
+    mayBeOld = false;
+  });
   events.addEventListener("error", () => {
-    status.textContent = "The connection is lost. Trying again …";
+    mayBeOld = true; // it may be another server that answers next
+    if (status.textContent !== unsure) status.textContent = lost;
     if (events.readyState === EventSource.CLOSED) setTimeout(listen, 2000); // it gives up at an answer such as 503
   });
   events.addEventListener("snapshot", ({ data }) => {
@@ -78,21 +102,26 @@ function listen() {
     show();
   });
 }
+document.addEventListener("visibilitychange", listen);
 listen();
 
-document.getElementById("options").addEventListener("submit", async (event) => {
+const options = document.getElementById("options");
+options.addEventListener("click", (event) => {
+  if (event.detail > 1) event.preventDefault(); // the second of a double click would take back the first
+});
+options.addEventListener("submit", (event) => {
   event.preventDefault();
   const { action } = event.target;
-  try {
-    const answer = await fetch(action, { method: "POST", headers: { Accept: "application/json" } });
-    if (!answer.ok) throw answer.status;
-    ({ voted: mine } = await answer.json());
-    status.textContent = "";
-    tabs.postMessage(mine);
-    show();
-  } catch {
-    status.textContent = "That did not arrive. Please look whether your vote is counted, and try again.";
-  }
+  inTurn(async () => {
+    try {
+      await ask("POST", action);
+      const label = buttons.find((button) => button.dataset.key === mine)?.querySelector(".label").textContent;
+      status.textContent = label ? `You have voted for ${label}.` : "Your vote is taken back.";
+    } catch {
+      status.textContent = unsure;
+      askAgain();
+    }
+  });
 });
 tabs.addEventListener("message", ({ data }) => {
   mine = data;

@@ -35,7 +35,7 @@ inline std::string render(const std::vector<Line>& lines, std::string_view voted
   std::string html = "<h1>What shall we have for lunch?</h1>\n<ol id=\"options\">\n";
   for (const Line& line : lines) {
     const bool is_mine = line.key == voted;
-    const std::string votes = std::to_string(line.votes);
+    const std::string votes = std::to_string(line.votes) + (line.votes == 1 ? " vote" : " votes");
     html.append("<li>\n<form method=\"post\" action=\"").append(is_mine ? "/revert" : "/vote/");
     html.append(is_mine ? "" : line.key).append("\">\n<button data-key=\"").append(line.key);
     html.append("\" aria-pressed=\"").append(is_mine ? "true" : "false").append("\">");

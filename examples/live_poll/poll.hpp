@@ -137,15 +137,23 @@ inline Response serve(atom::StateStore& states, const Request& request, const Se
   of_client.cookie.secure = false;
   atom::Visitor visitor{states, request.cookies, of_client};
   Response response;
+  const auto say = [&](std::string_view voted) {  // to the page's script
+    response = {.type = "application/json", .body = "{\"voted\":" + atom::to_json(voted) + "}"};
+  };
+  const bool is_script = request.accept == "application/json";
   if (is_post) {
     vote(visitor, choice);
-    if (request.accept == "application/json") {
-      response = {.type = "application/json", .body = "{\"voted\":" + atom::to_json(choice) + "}"};
+    if (is_script) {
+      say(choice);
     } else {
       response = {.status = 303, .headers = {{"Location", "/"}}};
     }
   } else {
-    response.body = render(lines(states), voted_by(visitor));
+    if (is_script) {
+      say(voted_by(visitor));
+    } else {
+      response.body = render(lines(states), voted_by(visitor));
+    }
     // Before it votes, so that two clicks at once, or two tabs, are of one client from the first one on.
     if (request.method == "GET") visitor.context();
   }

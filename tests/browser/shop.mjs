@@ -1,43 +1,26 @@
 // The shop in a real browser: what a visitor sees, and what a hostile one can do. `run` starts this.
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
+import { spawnSync } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 
 import { createAtom, getAtom } from "@mongez/atom";
-import { chromium } from "playwright-core";
 
-const { SSR_SERVER, CHROMIUM } = process.env;
+import { browserContext, kill, launch, open, start, stop } from "./common.mjs";
+
+const { SSR_SERVER } = process.env;
 const hasDatabase = spawnSync(SSR_SERVER, ["--help"]).stdout.includes("--database"); // it was built with SQLite
 const hostile = "</script><script>alert(1)</script><!--";
 
 let folder, server, url, browser;
 
-/** Starts a server with these options; its process, and where it listens. */
-async function start(...options) {
-  const process = spawn(SSR_SERVER, options, { stdio: ["ignore", "pipe", "inherit"] });
-  const lines = createInterface({ input: process.stdout });
-  const [first] = await once(lines, "line", { signal: AbortSignal.timeout(20_000) });
-  return [process, first.match(/http:\S+/)[0]];
-}
-async function stop(process) {
-  process.kill("SIGTERM");
-  const [status] = await once(process, "exit", { signal: AbortSignal.timeout(20_000) });
-  assert.equal(status, 0);
-}
-
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), "atom-shop-"));
-  [server, url] = await start("--port", "0", ...(hasDatabase ? ["--database", join(folder, "shop.db")] : ["--memory"]));
-  browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    args: process.getuid() === 0 ? ["--no-sandbox"] : [],
-    timeout: 60_000,
-  });
+  const options = hasDatabase ? ["--database", join(folder, "shop.db")] : ["--memory"];
+  [server, url] = await start(SSR_SERVER, "--port", "0", ...options);
+  browser = await launch();
 });
 
 after(async () => {
@@ -47,23 +30,8 @@ after(async () => {
 });
 
 /** Opens the shop with these fields, in a browser of its own; what goes wrong in it fails the test. */
-async function visit(t, fields, options = {}) {
-  const context = await browser.newContext({ colorScheme: "light", locale: "en-US", ...options });
-  t.after(() => context.close());
-  context.setDefaultTimeout(20_000);
-  const page = await context.newPage();
-  page.faults = [];
-  page.on("dialog", (dialog) => {
-    page.faults.push(`dialog: ${dialog.message()}`);
-    dialog.dismiss();
-  });
-  page.on("pageerror", (error) => page.faults.push(`error: ${error.message}`));
-  page.on("console", (message) => {
-    if (message.type() === "error") page.faults.push(`console: ${message.text()}`);
-  });
-  await page.goto(`${url}?${new URLSearchParams(fields)}`, { waitUntil: "load" });
-  return page;
-}
+const visit = async (t, fields, options = {}) =>
+  open(await browserContext(t, browser, options), `${url}?${new URLSearchParams(fields)}`);
 
 const stateOf = (page) => page.evaluate(() => JSON.parse(document.getElementById("atom-state").textContent));
 const heading = (page) => page.locator("h1").innerText();
@@ -214,8 +182,8 @@ test("two tabs of one browser add to one cart, and another browser sees nothing 
 
 test("the cart survives a restart of the server", { skip: !hasDatabase && "built without SQLite" }, async (t) => {
   const database = ["--database", join(folder, "restart.db")];
-  let [shop, address] = await start("--port", "0", ...database);
-  t.after(() => shop.exitCode ?? shop.kill("SIGKILL"));
+  let [shop, address] = await start(SSR_SERVER, "--port", "0", ...database);
+  t.after(() => kill(shop));
   const context = await browser.newContext({ locale: "en-US" });
   t.after(() => context.close());
   const page = await context.newPage();
@@ -223,7 +191,7 @@ test("the cart survives a restart of the server", { skip: !hasDatabase && "built
   await add(page, "tea");
   await add(page, "tea");
   await stop(shop);
-  [shop] = await start("--port", new URL(address).port, ...database);
+  [shop] = await start(SSR_SERVER, "--port", new URL(address).port, ...database);
   await page.reload();
   assert.equal(await heading(page), "Hello, Ada!");
   assert.deepEqual(await items(page), ["tea × 2"]);

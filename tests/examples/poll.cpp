@@ -149,6 +149,16 @@ TEST_CASE("who changes their mind, votes twice for the same, or takes the vote b
   CHECK(after("/vote/pizza") == Votes{1, 0, 0, 0});
 }
 
+TEST_CASE("a page's script is told what its client has voted for") {
+  atom::StateStore states;
+  const std::string me = newcomer(states);
+  const auto voted = [&] { return live_poll::answer(states, {.cookies = me, .accept = "application/json"}); };
+  CHECK(voted().body == R"({"voted":""})");
+  post(states, "/vote/soup", me);
+  CHECK(voted().body == R"({"voted":"soup"})");
+  CHECK(voted().type == "application/json");
+}
+
 TEST_CASE("without JavaScript a vote leads back to the page") {
   atom::StateStore states;
   const Response answer =
@@ -466,8 +476,7 @@ TEST_CASE("pages have no script and no style of their own, which their policy wo
   }
 }
 
-// ----------------------------------------------------------------------------------------------- where the database
-// fails
+// -------------------------------------------------------------------------------------------- where the database fails
 
 TEST_CASE("where the database is away the answer says that the vote is as it was, and the log says why") {
   const auto database = std::make_shared<Unreachable>(std::make_shared<atom::Memory>());

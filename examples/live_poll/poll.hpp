@@ -55,7 +55,8 @@ inline const atom::Scope& scope() {
 inline constexpr std::string_view cookie_name = "live_poll";
 
 struct Settings {
-  std::chrono::milliseconds kept_for = std::chrono::hours(24 * 30);  // who does not come back may vote again
+  /// So long after its vote a client is known to have it, and after its last visit to be the same.
+  std::chrono::milliseconds kept_for = std::chrono::hours(24 * 30);
 };
 
 struct Request {
@@ -78,9 +79,8 @@ struct Response {
 
 /// Votes for the option, or for none any more: whatever the client has voted for before counts no longer. Where another
 /// request of this client is faster, it is done again on what there is then. Throws StateError.
-inline void vote(const atom::Visitor& visitor, std::string_view choice) {
-  const atom::SessionOptions of_session{.route =
-                                            "/vote"};  // kept for ever, as the vote is that it says is the client's
+inline void vote(const atom::Visitor& visitor, std::string_view choice, const Settings& settings) {
+  const atom::SessionOptions of_session{.route = "/vote", .ttl = settings.kept_for};
   visitor.transact(
       [&](atom::Session& session) {
         auto& voted = session.use(voted_atom);
@@ -142,7 +142,7 @@ inline Response serve(atom::StateStore& states, const Request& request, const Se
   };
   const bool is_script = request.accept == "application/json";
   if (is_post) {
-    vote(visitor, choice);
+    vote(visitor, choice, settings);
     if (is_script) {
       say(choice);
     } else {

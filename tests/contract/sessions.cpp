@@ -466,6 +466,20 @@ TEST_CASE("a session's states end with its time to live", "[case88][case90]") {
   CHECK(stored(*states, count) == 10);
 }
 
+TEST_CASE("what all share does not end with a session's time to live", "[case88][case90]") {
+  const auto states = contract::open();
+  {
+    Session session{*states, client, {.ttl = std::chrono::milliseconds(40)}};
+    session.use(name).update("Alice");
+    session.use(total, Scope::user("alice")).update(1);
+    session.apply(count, Scope::global(), atom::current + 1);
+    session.commit();
+  }
+  CHECK(contract::eventually([&] { return !is_stored(*states, name); }));
+  CHECK(contract::eventually([&] { return !is_stored(*states, total, Scope::user("alice")); }));
+  CHECK(states->use(count, Scope::global()).load() == 6);
+}
+
 TEST_CASE("listeners of a state hear what sessions commit", "[case74][case90]") {
   const auto states = contract::open();
   const contract::Heard<Number> heard;

@@ -40,8 +40,9 @@ struct SessionOptions {
   /// What sessions of this route used last time is read at once at the first use: a name of the program's, such as
   /// "/cart", not a path with an id in it. Without one, each atom is read when it is first used.
   std::string route = {};
-  /// Time to live of the states that it writes, from the last commit; 0: for ever. (In memory a state that is there
-  /// keeps the one that it was made with.)
+  /// Time to live of the states that it writes in its own scope and below, and in those of clients and users, from the
+  /// last commit; 0: for ever. What it writes elsewhere is not its own to end. (In memory a state that is there keeps
+  /// the one that it was made with.)
   std::chrono::milliseconds ttl = {};
   /// Where its memory beyond its own comes from; null: the default resource.
   std::pmr::memory_resource* memory = nullptr;
@@ -293,7 +294,7 @@ class SessionHook final : public Attachment {
                     .type = &record.type()};
       step.initial = initial_of(record);
       step.equations = record.equations;
-      step.ttl = options_.ttl;
+      if (ends_in_time(record.scope)) step.ttl = options_.ttl;
       if (value) {
         step.expected = record.version;
         step.value = copy_value(record.type(), value);
@@ -412,6 +413,10 @@ class SessionHook final : public Attachment {
   const atom::Scope& scope_of(const Definition& definition) const {
     const auto placed = placed_.find(definition.key);
     return placed == placed_.end() ? scope_ : placed->second;
+  }
+  /// Whether it is of the session's own, or of somebody's, rather than of all.
+  bool ends_in_time(const atom::Scope& scope) const noexcept {
+    return scope_.contains(scope) || scope.kind() == ScopeKind::client || scope.kind() == ScopeKind::user;
   }
   Record& add(const Definition& definition) {
     if (auto bad = check_key(definition.key)) throw *std::move(bad);

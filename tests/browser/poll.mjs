@@ -249,8 +249,9 @@ test("a server that is stopped ends in time, though pages are open", async (t) =
   onlyNetworkFaults(...pages);
 });
 
-test("two servers on one Redis are one poll", { skip: without("unix", "redis-server") }, async (t) => {
-  const socket = join(folder, "redis.sock");
+/** A Redis of the test's own, on a socket in the folder; its process and its URL. */
+async function startRedis(t, name) {
+  const socket = join(folder, name);
   const redis = spawn(
     "redis-server",
     ["--port", "0", "--unixsocket", socket, "--save", "", "--daemonize", "no", "--dir", folder],
@@ -259,13 +260,21 @@ test("two servers on one Redis are one poll", { skip: without("unix", "redis-ser
   t.after(() => kill(redis));
   for (let i = 0; i < 200; ++i) {
     const client = connect(socket);
-    const isThere = await once(client, "connect").then(() => true, () => false);
+    const isThere = await once(client, "connect").then(
+      () => true,
+      () => false,
+    );
     client.destroy();
-    if (isThere) break;
+    if (isThere) return [redis, `unix://${socket}`];
     await sleep(50);
   }
-  const [first, url] = await poll(t, "--backend", `unix://${socket}`);
-  const [second, other] = await poll(t, "--backend", `unix://${socket}`);
+  throw new Error("redis-server does not start");
+}
+
+test("two servers on one Redis are one poll", { skip: without("unix", "redis-server") }, async (t) => {
+  const [redis, database] = await startRedis(t, "redis.sock");
+  const [first, url] = await poll(t, "--backend", database);
+  const [second, other] = await poll(t, "--backend", database);
   const ada = await visit(t, url);
   const bob = await visit(t, other);
   const times = [await latency(ada, [ada, bob], "pizza"), await latency(bob, [ada, bob], "pizza")];
@@ -286,6 +295,29 @@ test("two servers on one Redis are one poll", { skip: without("unix", "redis-ser
   noFaults(ada, bob, late);
   await stop(first);
   await stop(second);
+  await stop(redis);
+});
+
+test("a database that stands still is waited for, and what came of a vote is found out", { skip: without("unix", "redis-server") }, async (t) => {
+  const [redis, database] = await startRedis(t, "still.sock");
+  const [server, url] = await poll(t, "--backend", database);
+  const ada = await visit(t, url);
+  const bob = await visit(t, url);
+  await vote(ada, "pizza");
+  await shows(bob, "1 0 0 0");
+  redis.kill("SIGSTOP");
+  await vote(ada, "soup");
+  await ada.waitForFunction(() => document.getElementById("status").textContent.includes("did not arrive"));
+  await shows(bob, "1 0 0 0");
+  redis.kill("SIGCONT");
+  await sleep(1000);
+  await vote(ada, "salad"); // whether the one before has been counted or not
+  await shows(ada, "0 0 1 0 salad");
+  await shows(bob, "0 0 1 0");
+  await ada.reload();
+  await shows(ada, "0 0 1 0 salad");
+  for (const page of [ada, bob]) assert.deepEqual(page.faults.filter((fault) => !fault.includes("503")), []);
+  await stop(server);
   await stop(redis);
 });
 
@@ -447,6 +479,28 @@ test("more pages may be open than a process may open files by default", async (t
   await shows(page, "1 0 0 0 pizza");
   noFaults(page);
   await stop(server);
+});
+
+test("options that are wrong are said to be, and Ctrl-C ends the server", async (t) => {
+  const [server, url] = await poll(t);
+  for (const [options, status, said] of [
+    [["--port", "65536"], 1, /not a port/],
+    [["--port", "-1"], 1, /not a port/],
+    [["--port", "80 "], 1, /not a port/],
+    [["--port"], 2, /nothing after --port/],
+    [["--vote"], 2, /unknown option --vote/],
+    [["--port", new URL(url).port], 1, /choose another with --port/],
+    [["--port", "0", "--backend", "lunch:user:secret@here"], 1, /begins with one of memory:/],
+    [["--help"], 0, /^$/],
+  ]) {
+    const result = spawnSync(LIVE_POLL, options, { timeout: 20_000 });
+    assert.equal(result.status, status, options.join(" "));
+    assert.match(result.stderr.toString(), said);
+    assert.doesNotMatch(result.stderr.toString(), /secret/);
+  }
+  const ended = once(server, "exit", { signal: AbortSignal.timeout(10_000) });
+  server.kill("SIGINT");
+  assert.deepEqual(await ended, [0, null]);
 });
 
 test("pictures of the page, to look at", async (t) => {

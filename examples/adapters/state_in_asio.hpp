@@ -1,9 +1,12 @@
-// Operations on states in the coroutines of Boost.Asio, which await nothing but their own kind:
+// What a StateStore, its states, sessions and visitors do without blocking, in the coroutines of Boost.Asio, which
+// await nothing but their own kind:
 //
 //   const std::int64_t votes = co_await in_asio(state.apply_async(atom::current + 1));
+//   co_await in_asio(session.commit_async());
+//
+// With g++ 12, lambdas with captures and options in braces have a name in a line before: inside the expression it moves
+// them as if they were bytes, and the program crashes.
 #pragma once
-
-#include <atom/state/task.hpp>
 
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
@@ -30,26 +33,26 @@ struct Detached {
 };
 
 /// Until it is done; what came of it is left in it.
-template <class R>
+template <class Task>
 struct Done {
-  atom::StateTask<R>& task;
+  Task& task;
   bool await_ready() const noexcept { return task.await_ready(); }
   bool await_suspend(std::coroutine_handle<> coroutine) noexcept { return task.await_suspend(coroutine); }
   void await_resume() noexcept {}
 };
 
-template <class R, class Handler>
-Detached call_when_done(atom::StateTask<R>& task, Handler handler) {
+template <class Task, class Handler>
+Detached call_when_done(Task& task, Handler handler) {
   const auto work = boost::asio::make_work_guard(handler);  // the context runs until then
-  co_await Done<R>{task};
+  co_await Done<Task>{task};
   boost::asio::post(work.get_executor(), std::move(handler));
 }
 
 }  // namespace in_asio_detail
 
 /// Waits without a thread, and goes on where the awaiting coroutine runs, whatever `StoreOptions::executor` is.
-template <class R>
-boost::asio::awaitable<R> in_asio(atom::StateTask<R> task) {
+template <class Task>
+boost::asio::awaitable<decltype(std::declval<Task&>().await_resume())> in_asio(Task task) {
   if (!task.is_ready()) {
     co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>&, void()>(
         [&](auto handler) { in_asio_detail::call_when_done(task, std::move(handler)); }, boost::asio::use_awaitable);

@@ -174,50 +174,52 @@ struct Server::Inside {
     char unasked{};  // it has nothing more to say
   };
 
-  /// Until the page or the store has gone. What the page does not take in time ends it, and it connects again.
   asio::awaitable<void> send_events(beast::tcp_stream& stream, std::string last_event_id) {
-    constexpr std::string_view head =
-        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
-        "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n";
     constexpr std::string_view sorry =
         "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n";
-    const auto executor = co_await asio::this_coro::executor;
-    Error error;
-    std::string text(sorry);
     try {
       atom::EventStream events = co_await in_asio(handlers.open_events(std::move(last_event_id)));
-      text = head;
-      // It may be rung when this has ended.
-      const auto bell = std::make_shared<Bell>(executor);
-      events.on_ready([bell, executor] { asio::post(executor, [bell] { bell->timer.cancel(); }); });
-      stream.socket().set_option(asio::socket_base::send_buffer_size(unread_bytes), error);
-      stream.socket().async_read_some(asio::buffer(&bell->unasked, 1), [bell](const Error&, std::size_t) {
-        bell->has_gone = true;
-        bell->timer.cancel();
-      });
-      while (!bell->has_gone) {
-        text += events.take();
-        if (!text.empty()) {
-          stream.expires_after(limits.patience);
-          co_await asio::async_write(stream, asio::buffer(text), redirect_error(use_awaitable, error));
-          if (error || events.ended()) co_return;
-          text.clear();
-          asio::steady_timer pause(executor, event_pause);
-          co_await pause.async_wait(redirect_error(use_awaitable, error));
-          text = events.take();
-          if (!text.empty()) continue;
-        }
-        if (bell->has_gone || events.ended()) co_return;
-        bell->timer.expires_after(heartbeat);
-        co_await bell->timer.async_wait(redirect_error(use_awaitable, error));
-        if (!error) text = ":\n\n";
-      }
-      co_return;
+      if (!events.ended()) co_return co_await send(stream, events);
     } catch (const atom::StateError& e) {
       std::cerr << std::string("live_poll: no events: ") + e.what() + '\n' << std::flush;
     }
+    Error error;
     stream.expires_after(limits.patience);
-    co_await asio::async_write(stream, asio::buffer(text), redirect_error(use_awaitable, error));
+    co_await asio::async_write(stream, asio::buffer(sorry), redirect_error(use_awaitable, error));
+  }
+  /// Until the page or the store has gone. What the page does not take in time ends it, and it connects again.
+  asio::awaitable<void> send(beast::tcp_stream& stream, atom::EventStream& events) {
+    constexpr std::string_view head =
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
+        "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n";
+    const auto executor = co_await asio::this_coro::executor;
+    // It may be rung when this has ended.
+    const auto bell = std::make_shared<Bell>(executor);
+    events.on_ready([bell, executor] { asio::post(executor, [bell] { bell->timer.cancel(); }); });
+    Error error;
+    stream.socket().set_option(asio::socket_base::send_buffer_size(unread_bytes), error);
+    stream.socket().async_read_some(asio::buffer(&bell->unasked, 1), [bell](const Error&, std::size_t) {
+      bell->has_gone = true;
+      bell->timer.cancel();
+    });
+    std::string text(head);
+    while (!bell->has_gone) {
+      text += events.take();
+      if (!text.empty()) {
+        stream.expires_after(limits.patience);
+        co_await asio::async_write(stream, asio::buffer(text), redirect_error(use_awaitable, error));
+        if (error || events.ended()) co_return;
+        text.clear();
+        asio::steady_timer pause(executor, event_pause);
+        co_await pause.async_wait(redirect_error(use_awaitable, error));
+        text = events.take();
+        if (!text.empty()) continue;
+      }
+      if (bell->has_gone || events.ended()) co_return;
+      bell->timer.expires_after(heartbeat);
+      co_await bell->timer.async_wait(redirect_error(use_awaitable, error));
+      if (!error) text = ":\n\n";
+    }
   }
 
   const Handlers handlers;

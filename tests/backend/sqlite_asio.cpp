@@ -1,7 +1,9 @@
 // A server on one thread whose database is stuck: a process that holds the lock of the file is stopped. Whoever needs
 // the database gets an error at the deadline; nobody else waits.
 #include <atom/backend/sqlite.hpp>
+#include <atom/state/session.hpp>
 #include <atom/state/state_store.hpp>
+#include <atom/state/visitor.hpp>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/buffer.hpp>
@@ -13,6 +15,7 @@
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/use_future.hpp>
 #include <boost/asio/write.hpp>
 
 #include <sqlite3.h>
@@ -156,6 +159,33 @@ TEST_CASE("a database that is stuck keeps no event loop from answering, and who 
 
   stuck = nullptr;
   CHECK(server.ask("add").first == "1");
+}
+
+const atom::Atom<Number> pens_atom{"sqlite_asio.pens", 0};
+
+/// A request that loads and commits, without blocking the loop. What the client is told to remember.
+asio::awaitable<std::string> add_pen(atom::StateStore& store, std::string cookies) {
+  const std::unique_ptr<atom::Visitor> visitor = co_await in_asio(atom::Visitor::find_async(store, cookies));
+  atom::Session session = visitor->session();
+  co_await in_asio(session.load_async(pens_atom));
+  session.use(pens_atom).update(session.use(pens_atom).value() + 1);
+  co_await in_asio(session.commit_async());
+  const auto cookie = visitor->set_cookie();
+  co_return cookie ? cookie->substr(0, cookie->find(';')) : cookies;
+}
+
+TEST_CASE("sessions are loaded and committed in coroutines of Boost.Asio", "[case90][case93]") {
+  const support::TemporaryFolder folder;
+  atom::StateStore store{atom::Sqlite{folder / "app.db"}};
+  std::string cookie;
+  for (int i = 0; i < 2; ++i) {
+    asio::io_context context;
+    auto done = asio::co_spawn(context, add_pen(store, cookie), asio::use_future);
+    context.run();
+    cookie = done.get();
+  }
+  atom::Visitor visitor(store, cookie);
+  CHECK(visitor.session().use(pens_atom).value() == 2);
 }
 
 }  // namespace

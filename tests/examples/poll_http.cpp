@@ -703,7 +703,7 @@ TEST_CASE("events end with their store") {
   CHECK(before.is_closed());
   Socket after(poll.port);
   after.send(ask_for_events);
-  CHECK_THAT(after.receive(), ContainsSubstring("\"pizza\":1"));  // not that there are none
+  CHECK(status_of(after.receive()) == 503);  // and the page tries again
   CHECK(after.is_closed());
 }
 

@@ -76,9 +76,8 @@ inline void expire_in_dynamodb_table(DynamoDbClient& client, Deadline deadline) 
 
 /// Throws if the table is not there, or is none of ours.
 inline void prepare_dynamodb_table(DynamoDbClient& client, bool create, Deadline deadline) {
-  constexpr std::string_view good = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
   const std::string& table = client.table();
-  if (table.size() < 3 || table.size() > 255 || table.find_first_not_of(good) != std::string::npos) {
+  if (table.size() < 3 || table.size() > 255 || table.find_first_not_of(dynamodb_table_letters) != std::string::npos) {
     throw dynamodb_refusal("the name of its table is 3 to 255 letters, digits, '-', '_' and '.'");
   }
   bool is_made = false;

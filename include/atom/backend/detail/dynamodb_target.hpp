@@ -35,6 +35,10 @@ inline StateError dynamodb_refusal(const std::string& why) {
   return {StateErrorCode::refused, "DynamoDB: " + why};
 }
 
+/// What the name of a table is made of.
+inline constexpr std::string_view dynamodb_table_letters =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+
 /// dynamodb://TABLE[?region=...][&endpoint=http://127.0.0.1:8000][&transactions=off]. No error repeats it.
 inline StateResult<DynamoDbUrl> parse_dynamodb_url(std::string_view url) {
   const auto wrong = [](const char* what) {
@@ -52,6 +56,9 @@ inline StateResult<DynamoDbUrl> parse_dynamodb_url(std::string_view url) {
   DynamoDbUrl parsed;
   parsed.table = url.substr(0, query);
   if (parsed.table.empty()) return wrong("the URL names no table");
+  if (parsed.table.find_first_not_of(dynamodb_table_letters) != std::string::npos) {
+    return wrong("the table in the URL has another character than letters, digits, '-', '_' and '.'");
+  }
   std::string_view rest = query == url.npos ? "" : url.substr(query + 1);
   while (!rest.empty()) {
     const std::string_view pair = rest.substr(0, rest.find('&'));

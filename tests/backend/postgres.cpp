@@ -100,6 +100,58 @@ StateError refused(PostgresOptions options, bool create = true) {
   return *error;
 }
 
+// ----------------------------------------------------------------------------------------------------------- answers
+
+/// Rows as a server sends them; what is nothing is null.
+atom::detail::PostgresRows rows_of(const std::vector<std::vector<std::optional<std::string>>>& all) {
+  PGresult* const result = PQmakeEmptyPGresult(nullptr, PGRES_TUPLES_OK);
+  std::string name = "a";
+  std::vector<PGresAttDesc> columns(5, PGresAttDesc{name.data(), 0, 0, 1, 20, 8, -1});
+  PQsetResultAttrs(result, static_cast<int>(columns.size()), columns.data());
+  for (int row = 0; row < static_cast<int>(all.size()); ++row) {
+    for (int column = 0; column < static_cast<int>(columns.size()); ++column) {
+      std::optional<std::string> field = all[static_cast<std::size_t>(row)][static_cast<std::size_t>(column)];
+      PQsetvalue(result, row, column, field ? field->data() : nullptr, field ? static_cast<int>(field->size()) : -1);
+    }
+  }
+  return atom::detail::PostgresRows(result);
+}
+std::string integer(std::int64_t value) {
+  atom::detail::PostgresBytes bytes;
+  bytes.integer(static_cast<std::uint64_t>(value), 8);
+  return bytes.all();
+}
+
+TEST_CASE("postgres: an answer that names a command which there is not leaves a batch in doubt") {
+  const Batch batch = std::move(Batch().write(shop, "a", "1").erase(shop, "b"));
+  const std::size_t order[] = {0, 1};
+  std::vector<Outcome> outcomes(2);
+  std::vector<std::string> changes;
+  const auto take = [&](std::int64_t first, std::int64_t second) {
+    changes.clear();
+    const auto rows = rows_of({{integer(1), integer(first), "0 7", std::nullopt, integer(2)},
+                               {integer(1), integer(second), "0 8 3 x", "strange", integer(3)}});
+    return atom::detail::take_postgres_outcomes(
+        rows, 1, batch.commands(), order, outcomes,
+        [&](const atom::Command& command, std::int64_t version, const atom::StoredValue* value) {
+          changes.push_back(std::string(command.name.key) + std::to_string(version) + (value ? value->text : "-"));
+        });
+  };
+  CHECK(take(1, 2).status == BatchStatus::done);
+  CHECK(changes == std::vector<std::string>{"a71", "b8-"});  // what is written in an erase is no value
+  CHECK(outcomes[1].value->text == "x");
+  for (const std::int64_t place : {std::int64_t{3}, std::int64_t{0}, std::int64_t{-1}, highest, -highest - 1}) {
+    INFO(place);
+    try {
+      take(1, place);
+      FAIL("it is taken");
+    } catch (const StateError& error) {
+      CHECK(error.code() == StateErrorCode::unavailable);
+      CHECK(error.effect() == Effect::unknown);
+    }
+  }
+}
+
 // ------------------------------------------------------------------------------------------------------ exactly once
 
 TEST_CASE("postgres: a batch that comes again is not done again, and has the outcomes of the first time") {

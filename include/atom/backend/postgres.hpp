@@ -7,6 +7,7 @@
 
 #include <atom/backend/detail/database.hpp>
 #include <atom/backend/detail/pool.hpp>
+#include <atom/backend/detail/postgres_answers.hpp>
 #include <atom/backend/detail/postgres_connection.hpp>
 #include <atom/backend/detail/postgres_feed.hpp>
 #include <atom/backend/detail/postgres_statements.hpp>
@@ -25,11 +26,9 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <memory>
 #include <mutex>
 #include <numeric>
@@ -136,8 +135,8 @@ class Postgres : public TextBackend {
       connection->end(Effect::none);
       const Rows rows = std::move(connection->receive().front());
       for (int row = 0; row < rows.size(); ++row) {
-        const auto i = static_cast<std::size_t>(rows.integer(row, 0) - 1);
-        outcomes[i] = {.version = rows.integer(row, 1), .value = value_of(rows, row, 2)};
+        const std::size_t i = detail::postgres_place(rows, row, 0, names.size(), Effect::none);
+        outcomes[i] = {.version = rows.integer(row, 1), .value = detail::postgres_value(rows, row, 2)};
       }
     });
   }
@@ -152,7 +151,7 @@ class Postgres : public TextBackend {
         const Lease connection = borrow(deadline);
         const Rows rows = ask(*connection, detail::postgres::list,
                               Parameters(detail::last_text_before(scope), detail::last_text_before(key), last, limit));
-        for (int row = 0; row < rows.size(); ++row) found.push_back(state_of(rows, row));
+        for (int row = 0; row < rows.size(); ++row) found.push_back(detail::postgres_state(rows, row));
       }
     });
     if (error) return *std::move(error);
@@ -272,14 +271,6 @@ class Postgres : public TextBackend {
 
   // ---- Rows
 
-  static StoredValue value_of(const Rows& rows, int row, int column) {
-    return {std::string(rows.text(row, column + 1)), static_cast<int>(rows.integer(row, column))};
-  }
-  /// Of scope, key, version, format, value.
-  static FoundState state_of(const Rows& rows, int row) {
-    return {Scope::from_database(rows.text(row, 0)).value(), std::string(rows.text(row, 1)), rows.integer(row, 2),
-            value_of(rows, row, 3)};
-  }
   /// A label may be any bytes.
   static std::string stored_label(std::string_view label) {
     std::string text;
@@ -336,20 +327,10 @@ class Postgres : public TextBackend {
     tidy(connection);
     const Rows rows = std::move(connection.receive().back());
 
-    const std::int64_t last = rows.size() > 0 ? rows.integer(0, 0) : 0;
-    const bool has_outcomes = rows.size() > 0 && rows.integer(0, 1) > 0;
-    if (!has_outcomes && last < sequence) {
-      return {BatchStatus::gap, StateError(StateErrorCode::history_lost, "PostgreSQL: batches are missing"),
-              static_cast<std::uint64_t>(last)};
-    }
-    if (!has_outcomes) throw refusal("the batch is older than its lane");
-    if (static_cast<std::size_t>(rows.size()) != commands.size()) throw refusal("another batch had this number");
-    for (int row = 0; row < rows.size(); ++row) {
-      const std::size_t i = order[static_cast<std::size_t>(rows.integer(row, 1) - 1)];
-      outcomes[i] = outcome_of(rows.text(row, 2));
-      tell(commands[i], outcomes[i].version, rows, row);
-    }
-    return {};
+    return detail::take_postgres_outcomes(rows, lane.sequence, commands, order, outcomes,
+                                          [&](const Command& command, std::int64_t version, const StoredValue* value) {
+                                            feeds_.tell(command.name, version, value);
+                                          });
   }
   static Parameters parameters_of(const Lane& lane, BatchMode mode, std::span<const Command> commands,
                                   std::span<const std::size_t> order) {
@@ -391,25 +372,6 @@ class Postgres : public TextBackend {
     for (const std::string& label : command.labels) text += (text.empty() ? "{\"" : ",\"") + stored_label(label) + '"';
     return text + '}';
   }
-  /// See `postgres::batch`.
-  static Outcome outcome_of(std::string_view text) {
-    const auto number = [&] {
-      std::int64_t value = 0;
-      const auto [end, _] = std::from_chars(text.data(), text.data() + text.size(), value);
-      text.remove_prefix(std::min(static_cast<std::size_t>(end - text.data()) + 1, text.size()));
-      return value;
-    };
-    constexpr std::optional<StateErrorCode> errors[] = {
-        {}, StateErrorCode::conflict, StateErrorCode::undecodable, StateErrorCode::overflow};
-    Outcome outcome;
-    outcome.error = errors[static_cast<std::size_t>(number()) % std::size(errors)];
-    outcome.version = number();
-    if (text.empty()) return outcome;
-    const int format = static_cast<int>(number());
-    outcome.value = StoredValue{std::string(text), format};
-    return outcome;
-  }
-
   StateResult<std::vector<FoundState>> erase(const detail::PostgresStatement& statement, const Parameters& parameters,
                                              Deadline deadline) {
     std::vector<FoundState> erased;
@@ -420,7 +382,7 @@ class Postgres : public TextBackend {
       const Rows rows = std::move(connection->receive().front());
       std::string notice = origin_;
       for (int row = 0; row < rows.size(); ++row) {
-        erased.push_back(state_of(rows, row));
+        erased.push_back(detail::postgres_state(rows, row));
         const FoundState& state = erased.back();
         feeds_.tell({state.scope, state.key}, state.version, nullptr);
         detail::add_to_postgres_notice(notice, state.scope, state.key);
@@ -451,16 +413,6 @@ class Postgres : public TextBackend {
   static void tell_others(Connection& connection, const std::string& notice) {
     connection.add(detail::postgres::tell, Parameters(notice));
     connection.end_untold();
-  }
-  /// Of a batch that was carried out before it is not known any more what it has written; nor of a sum, but that the
-  /// server says it.
-  void tell(const Command& command, std::int64_t version, const Rows& rows, int row) {
-    const bool is_known = !rows.is_null(row, 4);
-    if (is_known && rows.integer(row, 4) == 0) return;
-    if (is_known && command.kind == Command::Kind::write) return feeds_.tell(command.name, version, command.value);
-    if (rows.is_null(row, 3)) return feeds_.tell(command.name, version, nullptr);
-    const StoredValue value{std::string(rows.text(row, 3)), command.value->format};
-    feeds_.tell(command.name, version, &value);
   }
   /// Every ten seconds: removes what has ended, and lanes that nobody uses any more.
   void tidy(Connection& connection) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atom/backend/detail/change_queue.hpp>
+#include <atom/backend/detail/postgres_answers.hpp>
 #include <atom/backend/detail/postgres_connection.hpp>
 #include <atom/backend/detail/waiting.hpp>
 #include <atom/config.hpp>
@@ -28,7 +29,6 @@ namespace atom::inline v0_1::detail {
 
 /// What a server passes on has at most 7999 bytes, with the number of the table.
 inline constexpr std::size_t longest_postgres_notice = 7900;
-inline constexpr std::string_view postgres_notice_of_all = "*";
 
 /// Adds a name to what others are told: who tells, and the names of states, each word after a space. What becomes too
 /// long is about all states.
@@ -116,7 +116,9 @@ class PostgresFeed final : public Feed {
       next_beat_ = Clock::now() + between_beats;
       sink.lost_track();
     }
-    while (const std::optional<std::string> notice = connection_.notification()) tell(sink, *notice);
+    while (const std::optional<std::string> notice = connection_.notification()) {
+      read_postgres_notice(*notice, table_, origin_, sink);
+    }
   }
   bool is_alive() {
     try {
@@ -129,22 +131,6 @@ class PostgresFeed final : public Feed {
       return true;
     } catch (const StateError&) {  // if it cannot be reached again, that is the error
       return false;
-    }
-  }
-  void tell(FeedSink& sink, std::string_view notice) const {
-    const auto word = [&] {
-      const std::size_t size = std::min(notice.find(' '), notice.size());
-      const std::string_view first = notice.substr(0, size);
-      notice.remove_prefix(std::min(size + 1, notice.size()));
-      return first;
-    };
-    if (word() != table_ || word() == origin_) return;
-    while (!notice.empty()) {
-      const std::string_view text = word();
-      const std::string_view key = word();
-      const StateResult<Scope> scope = Scope::from_database(text);
-      if (text == postgres_notice_of_all || !scope) return sink.lost_track();
-      sink.changed(*scope, unescape(key), 0, std::nullopt);
     }
   }
   void wait(Deadline deadline) {

@@ -1233,6 +1233,8 @@ TEST_CASE("redis: somebody who takes our place and speaks nonsense leaves a batc
                                     "*2\r\n$4\r\ndone\r\n*0\r\n"s,
                                     "*2\r\n$4\r\nhard\r\n*1\r\n*0\r\n"s,
                                     "*2\r\n$4\r\nhard\r\n*1\r\n*2\r\n:9\r\n:9\r\n"s,
+                                    "*2\r\n$4\r\nhard\r\n*1\r\n*2\r\n:0\r\n$0\r\n\r\n"s,
+                                    "*2\r\n$4\r\nhard\r\n*1\r\n*2\r\n:-9223372036854775808\r\n$0\r\n\r\n"s,
                                     ":7\r\n"s,
                                     "*1\r\n$5\r\nwhat?\r\n"s,
                                     "$-1\r\n"s,

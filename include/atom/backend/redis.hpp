@@ -334,7 +334,7 @@ class Redis : public TextBackend {
   void decide(BatchMode mode, std::span<const Command> commands, const Value& left,
               std::vector<std::optional<detail::RedisDecision>>& decisions) const {
     for (std::size_t k = 0; k < left.size(); ++k) {
-      const auto i = static_cast<std::size_t>(left[k][0].integer() - 1);
+      const std::uint64_t i = static_cast<std::uint64_t>(left[k][0].integer()) - 1;  // of 0, one that is too great
       Value::require(i < commands.size() && commands[i].kind == Command::Kind::apply);
       const std::string_view packed = left[k][1].text();
       const auto there = packed.empty() ? detail::RedisState() : detail::RedisState::parse(packed);

@@ -913,6 +913,20 @@ TEST_CASE("dynamodb: what is refused for good is an error without effect, with t
   database.client_through.run(Batch().write(shop, "n", "1"));
 }
 
+TEST_CASE("dynamodb: a state with the highest of all numbers as its version, which nobody gives it, is not written") {
+  Database database;
+  database.client.run(Batch().write(shop, "b", "1"));
+  database.write(R"({"p":{"S":"s:shop"},"k":{"S":"a"},"v":{"N":"1"},"f":{"N":"0"},"n":{"N":"9223372036854775807"}})");
+  REQUIRE(database.client.read(shop, "a").version == highest);
+  ++database.client.lane.sequence;
+  const Batch batch = std::move(Batch().write(shop, "a", "2").write(shop, "b", "2"));
+  const BatchResult result = database.client.send(batch, BatchMode::all_or_nothing);
+  CHECK(result.status == BatchStatus::not_applied);
+  REQUIRE(result.error);
+  CHECK(result.error->code() == StateErrorCode::refused);
+  CHECK(database.client.text(shop, "b") == "1");
+}
+
 TEST_CASE("dynamodb: an answer that makes no sense leaves a batch in doubt, and then it is done once") {
   Fronted database;
   database.client_through.run(Batch().write(shop, "n", "1"));

@@ -367,6 +367,23 @@ TEST_CASE("sqlite: a state that comes back has a higher version than it ever had
   CHECK(client.run(Batch().write(Scope{"one"}, "swept", "1"))[0].version == 4'000'000'000'000'001);
 }
 
+TEST_CASE("sqlite: a state with the highest of all numbers as its version, which nobody gives it, is not written") {
+  File file;
+  file.client.run(Batch().write(shop, "there", "1").write(shop, "gone", "1"));
+  raw(file.path, "update atom_state set version = 9223372036854775807");
+  file.client.run(Batch().erase(shop, "gone"));
+  for (const char* const key : {"there", "gone"}) {
+    INFO(key);
+    ++file.client.lane.sequence;
+    const atom::BatchResult result = file.client.send(Batch().write(shop, key, "2"));
+    CHECK(result.status == BatchStatus::not_applied);
+    REQUIRE(result.error);
+    CHECK(result.error->code() == StateErrorCode::refused);
+    --file.client.lane.sequence;
+  }
+  CHECK(file.client.read(shop, "there").value->text == "1");
+}
+
 // ------------------------------------------------------------------------------------------------------- time to live
 
 TEST_CASE("sqlite: a value whose time is over is not there, and the next write makes a new one") {

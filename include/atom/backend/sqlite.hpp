@@ -336,7 +336,7 @@ class Sqlite : public TextBackend {
     }
     if (!next) return;
     const bool is_new = outcome.version == 0;
-    outcome.version = is_new ? first_version(writer) : outcome.version + 1;
+    outcome.version = is_new ? first_version(writer) : detail::version_after(outcome.version, "SQLite");
     writer.run(
         "insert into atom_state(scope, key, version, expires_at, format, value) values(?1, ?2, ?3, ?4, ?5, ?6)"
         " on conflict do update set version = ?3, expires_at = ?4, format = ?5, value = ?6",
@@ -350,7 +350,7 @@ class Sqlite : public TextBackend {
   /// Of a state that comes to be: later ones go on from it by one.
   static std::int64_t first_version(Connection& writer) {
     Rows rows = writer.query("select version from atom_gone");
-    return std::max(now(), rows.next() ? rows.integer(0) + 1 : 0);
+    return std::max(now(), rows.next() ? detail::version_after(rows.integer(0), "SQLite") : 0);
   }
   static std::optional<std::int64_t> end_of(std::int64_t ttl) {
     const std::int64_t start = now();

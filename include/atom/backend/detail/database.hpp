@@ -40,6 +40,13 @@ inline BatchResult failed_batch(StateError error) {
   return {in_doubt ? BatchStatus::in_doubt : BatchStatus::not_applied, std::move(error)};
 }
 
+/// Of a state that is written once more. The greatest number is the version of none that this program has written.
+inline std::int64_t version_after(std::int64_t version, std::string_view database) {
+  if (version < std::numeric_limits<std::int64_t>::max()) return version + 1;
+  throw StateError(StateErrorCode::refused,
+                   std::string(database) + ": it holds a version that nobody has given a state");
+}
+
 /// A connection for this thread, before the deadline.
 template <class T>
 typename Pool<T>::Lease lend(Pool<T>& pool, bool is_prepared, std::string_view database, Deadline deadline) {

@@ -2,6 +2,7 @@
 // batch leaves in the state.
 #pragma once
 
+#include <atom/backend/detail/database.hpp>
 #include <atom/backend/detail/dynamodb_client.hpp>
 #include <atom/backend/detail/dynamodb_connection.hpp>
 #include <atom/backend/detail/dynamodb_item.hpp>
@@ -133,7 +134,7 @@ struct DynamoDbStep {
       }
     }
     if (made) {
-      after.version = seen->version != 0 ? seen->version + 1 : now;
+      after.version = seen->version != 0 ? version_after(seen->version, "DynamoDB") : now;
       request.set("n = :n").number(":n", after.version);
       put(request, *made, now, !is_alive);
       is_new = !is_alive;

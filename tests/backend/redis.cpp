@@ -1218,6 +1218,28 @@ TEST_CASE("redis: an error in a script is known also as a server before 7.0 writ
   CHECK(atom::detail::redis_error(server, "@user_script: 9: -NOREPLICAS Not enough good replicas").retryable());
 }
 
+TEST_CASE("redis: who announces more than a server ever answers gets no memory for it") {
+  for (const std::string& answer : {"*2147483647\r\n"s, "*2\r\n$4\r\ndone\r\n*16777217\r\n$1\r\n1\r\n"s}) {
+    INFO(answer);
+    const FakeServer fake([&](int peer) {
+      (void)support::read_some(peer);
+      support::write_all(peer, answer);
+      support::wait_for_end(peer);
+    });
+    const atom::detail::RedisConnection::Options options{.server = atom::detail::parse_redis_url(fake.url()).value()};
+    atom::detail::RedisConnection connection(options);
+    connection.open(soon());
+    try {
+      (void)connection.call({"PING"}, in(2s), Effect::unknown);
+      FAIL("it is taken");
+    } catch (const StateError& error) {
+      CHECK(error.code() == StateErrorCode::unavailable);
+      CHECK(error.effect() == Effect::unknown);
+      CHECK_THAT(error.what(), ContainsSubstring("what answers is no Redis server"));
+    }
+  }
+}
+
 TEST_CASE("redis: somebody who takes our place and speaks nonsense leaves a batch in doubt") {
   const auto done = [](const std::string& results) {
     return "*2\r\n$4\r\ndone\r\n$" + std::to_string(results.size()) + "\r\n" + results + "\r\n";

@@ -321,13 +321,32 @@ class RedisConnection {
   }
   void check(int code) const {
     if (code == REDIS_OK) return;
-    if (context_->err == REDIS_ERR_OOM) throw std::bad_alloc();
-    if (context_->err != REDIS_ERR_PROTOCOL) throw broken(context_->errstr);
+    if (context_->err == REDIS_ERR_OOM && !announces_too_many_) throw std::bad_alloc();
+    if (context_->err != REDIS_ERR_PROTOCOL && !announces_too_many_) throw broken(context_->errstr);
     throw failure(StateErrorCode::unavailable,
                   "what answers is no Redis server: is this its port, and TLS as it should be?", true);
   }
   StateError broken(const std::string& why) const {
     return failure(StateErrorCode::unavailable, "the connection broke: " + why, true);
+  }
+
+  /// hiredis makes room for as many elements as a server says are to come: not for more than one ever answers.
+  void bound_arrays() {
+    using Functions = redisReplyObjectFunctions;
+    static const Functions own = *context_->reader->fn;
+    static Functions bounded = [] {
+      Functions functions = own;
+      functions.createArray = [](const redisReadTask* task, auto count) -> void* {
+        constexpr std::size_t most = std::size_t{1} << 24;
+        if (static_cast<std::size_t>(count) <= most) return own.createArray(task, count);
+        *static_cast<bool*>(task->privdata) = true;
+        return nullptr;
+      };
+      return functions;
+    }();
+    announces_too_many_ = false;
+    context_->reader->fn = &bounded;
+    context_->reader->privdata = &announces_too_many_;
   }
 
   // ---- Connecting
@@ -393,6 +412,7 @@ class RedisConnection {
     if (!context_) throw std::bad_alloc();
     socket.release();
     context_->flags &= ~REDIS_BLOCK;
+    bound_arrays();
     if (options_.server.tls) begin_tls(deadline);
     return 0;
   }
@@ -482,6 +502,7 @@ class RedisConnection {
 
   const Options& options_;
   std::unique_ptr<redisContext, Free> context_;
+  bool announces_too_many_ = false;  // its answer has an array that is larger than any of a server's
 };
 
 }  // namespace atom::inline v0_1::detail

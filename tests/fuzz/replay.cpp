@@ -1,6 +1,6 @@
 // Gives a fuzzer's function each file of its corpus, where there is no libFuzzer to do it.
 //
-//   fuzz_json FOLDER
+//   fuzz_NAME FOLDER
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>

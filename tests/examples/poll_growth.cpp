@@ -2,7 +2,7 @@
 // knows of these is in memory, for as long as it says. Asks it over HTTP from four threads, and compares what the heap
 // holds after a first part with what it holds after all.
 //
-//   poll_growth [REQUESTS]      default: 20000, a tenth of them by a new client
+//   poll_growth [REQUESTS]      default: 10000, a tenth of them by a new client
 #include "../../examples/live_poll/client.hpp"
 #include "../../examples/live_poll/server.hpp"
 
@@ -10,6 +10,7 @@
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -61,8 +62,8 @@ int come_and_go(int port, int clients) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int requests = argc > 1 ? std::stoi(argv[1]) : 20'000;
-  const int warm_up = std::max(requests / 5, 10'000);
+  const int requests = argc > 1 ? std::stoi(argv[1]) : 10'000;
+  const int warm_up = std::max(requests / 5, 5'000);
   atom::StateStore states;
   live_poll::Server server(live_poll::handlers_of(states, {.kept_for = kept_for}));
   const int port = server.bind(0);
@@ -74,7 +75,7 @@ int main(int argc, char** argv) {
   const auto part = [&](int clients) {
     const int wrong = come_and_go(port, clients);
     std::this_thread::sleep_for(kept_for + 100ms);
-    return wrong + come_and_go(port, 2000);
+    return wrong + come_and_go(port, std::clamp(clients / 10, 800, 2000));
   };
   const auto start = std::chrono::steady_clock::now();
   int wrong = part(warm_up / requests_of_client);
@@ -85,7 +86,7 @@ int main(int argc, char** argv) {
   states.close(1s);
   if (!server.stop()) return std::fprintf(stderr, "the server did not stop\n"), 1;
 
-  // What is known of 2000 clients; of a tenth of a million it would be fifty times as much.
+  // What is known of the last thousands of clients; of a tenth of a million it would be fifty times as much.
   constexpr std::size_t most_states = 10'000;
   constexpr std::ptrdiff_t allowance = 1'500'000;
   const auto grown = static_cast<std::ptrdiff_t>(after) - static_cast<std::ptrdiff_t>(before);

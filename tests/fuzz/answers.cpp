@@ -684,11 +684,15 @@ class FakeDynamoDb {
       if (*at >= answers.size()) return std::nullopt;
       return answers[(*at)++];
     });
-    attempt([&] { ask_client(question, support::in(std::chrono::milliseconds(50))); });
+    atom::detail::DynamoDbLanes lanes;
+    client_lane_.sequence = 0;
+    for (int i = 0; i < 2; ++i) {
+      attempt([&] { ask_client(lanes, question, support::in(std::chrono::milliseconds(50))); });
+    }
   }
 
  private:
-  void ask_client(Bytes& bytes, atom::Deadline deadline) {
+  void ask_client(atom::detail::DynamoDbLanes& lanes, Bytes& bytes, atom::Deadline deadline) {
     std::vector<FoundState> found;
     switch (bytes.below(6)) {
       case 0:
@@ -696,10 +700,9 @@ class FakeDynamoDb {
       case 2: {
         const support::Batch batch = some_commands(1 + bytes.below(15));
         std::vector<Outcome> outcomes(batch.commands().size());
-        ++client_lane_.sequence;
+        client_lane_.sequence = std::max<std::uint64_t>(client_lane_.sequence + bytes.below(3), 1);
         client_lane_.after_loss = bytes.flag();
         const BatchMode mode = bytes.flag() ? BatchMode::all_or_nothing : BatchMode::independent;
-        atom::detail::DynamoDbLanes lanes;
         atom::detail::DynamoDbBatch attempt(client_, lanes, client_lane_, mode, batch.commands(), outcomes,
                                             [](const atom::Command&, const StoredValue& start) {
                                               return std::pair(std::optional<StateErrorCode>(), std::optional(start));

@@ -122,8 +122,8 @@ class InDatabase {
     for (std::size_t i = 0; i < cases.size(); ++i) {
       keys.push_back(std::to_string(i));
       pointers.push_back(&cases[i].equation);
-      if (auto error = atom::detail::write_value(database_->traits(), keys[i], type, &cases[i].old, texts[i]))
-        throw *error;
+      const auto id = [&] { return keys[i]; };
+      if (auto error = atom::detail::write_value(database_->traits(), id, type, &cases[i].old, texts[i])) throw *error;
     }
     const std::vector<atom::Outcome> written = run(Command::Kind::write, type, keys, texts, pointers);
     const std::vector<atom::Outcome> applied = run(Command::Kind::apply, type, keys, texts, pointers);

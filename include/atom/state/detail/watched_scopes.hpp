@@ -61,6 +61,7 @@ class WatchedScopes {
   std::vector<std::shared_ptr<WatchedScope>> all() const {
     std::vector<std::shared_ptr<WatchedScope>> all;
     const std::lock_guard lock(mutex_);
+    all.reserve(scopes_.size());
     for (const auto& [scope, entry] : scopes_) all.push_back(entry.watched);
     return all;
   }

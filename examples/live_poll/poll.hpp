@@ -173,6 +173,14 @@ inline Response out_of_order(const atom::StateError& error) {
   return response;
 }
 
+inline void add_headers_of_all(Response& response) {
+  response.headers.emplace_back("Cache-Control", "no-store");
+  response.headers.emplace_back("X-Content-Type-Options", "nosniff");
+  response.headers.emplace_back("Content-Security-Policy",
+                                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+                                "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
+}
+
 /// Any request but that for the events. Any number of threads may call it at once.
 inline Response answer(atom::StateStore& states, const Request& request, const Settings& settings = {}) {
   Response response;
@@ -195,11 +203,7 @@ inline Response answer(atom::StateStore& states, const Request& request, const S
   } else {
     response = refusal(404, "There is no page at this address.");
   }
-  response.headers.emplace_back("Cache-Control", "no-store");
-  response.headers.emplace_back("X-Content-Type-Options", "nosniff");
-  response.headers.emplace_back("Content-Security-Policy",
-                                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-                                "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
+  add_headers_of_all(response);
   return response;
 }
 

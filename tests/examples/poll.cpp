@@ -6,23 +6,20 @@
 #include "support/backend_client.hpp"
 #include "support/catch.hpp"
 #include "support/faulty_backend.hpp"
+#include "support/log.hpp"
 #include "support/threads.hpp"
 
 #include <atom/backend/memory.hpp>
 #include <atom/state/state_store.hpp>
 #include <atom/state/visitor.hpp>
 
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <iostream>
 #include <memory>
 #include <optional>
-#include <span>
-#include <sstream>
 #include <stdexcept>
-#include <streambuf>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -82,41 +79,6 @@ std::string marked(const Response& page) {
 std::string id_of_nobody(char digit) {
   return "live_poll=" + std::string(32, digit);
 }
-
-/// A database that is away when a test says so.
-class Unreachable : public support::PassingBackend {
- public:
-  using PassingBackend::PassingBackend;
-  std::atomic<bool> is_away = false;
-
-  atom::BatchResult execute(const atom::Lane& lane, atom::BatchMode mode, std::span<const atom::Command> commands,
-                            std::span<atom::Outcome> outcomes, atom::Deadline deadline) override {
-    if (is_away) return {atom::BatchStatus::not_applied, error()};
-    return PassingBackend::execute(lane, mode, commands, outcomes, deadline);
-  }
-  std::optional<atom::StateError> read(std::span<const atom::StateName> names, std::span<atom::Outcome> outcomes,
-                                       atom::Deadline deadline) override {
-    if (is_away) return error();
-    return PassingBackend::read(names, outcomes, deadline);
-  }
-
- private:
-  static atom::StateError error() { return {atom::StateErrorCode::unavailable, "nobody is there"}; }
-};
-
-/// What is written to std::cerr meanwhile.
-class Log {
- public:
-  Log() : before_(std::cerr.rdbuf(text_.rdbuf())) {}
-  Log(const Log&) = delete;
-  Log& operator=(const Log&) = delete;
-  ~Log() { std::cerr.rdbuf(before_); }
-  std::string text() const { return text_.str(); }
-
- private:
-  std::ostringstream text_;
-  std::streambuf* before_;
-};
 
 // -------------------------------------------------------------------------------------------------------------- votes
 
@@ -479,7 +441,7 @@ TEST_CASE("pages have no script and no style of their own, which their policy wo
 // -------------------------------------------------------------------------------------------- where the database fails
 
 TEST_CASE("where the database is away the answer says that the vote is as it was, and the log says why") {
-  const auto database = std::make_shared<Unreachable>(std::make_shared<atom::Memory>());
+  const auto database = std::make_shared<support::UnreachableBackend>(std::make_shared<atom::Memory>());
   atom::StateStore states{database, {.deadline = 200ms, .staleness = {}}};
   const std::string me = newcomer(states);
   post(states, "/vote/pizza", me);
@@ -489,7 +451,7 @@ TEST_CASE("where the database is away the answer says that the vote is as it was
         Request{.method = "POST", .path = "/vote/soup", .cookies = me}, Request{.method = "POST", .path = "/vote/soup"},
         Request{.method = "POST", .path = "/revert", .cookies = me}}) {
     CAPTURE(request.method, request.path, request.cookies);
-    const Log log;
+    const support::Log log;
     const Response answer = live_poll::answer(states, request);
     CHECK(answer.status == 503);
     CHECK(header(answer, "Retry-After") == "2");
@@ -514,7 +476,7 @@ TEST_CASE("where nobody knows what came of a vote the answer says that it may ha
     support::Faults faults;
     atom::StateStore faulty{std::make_shared<support::FaultyBackend>(memory, faults.with(fault, 1000)),
                             {.deadline = 100ms}};
-    const Log log;
+    const support::Log log;
     const Response answer = post(faulty, "/vote/pizza", me);
     CHECK(answer.status == 503);
     CHECK(header(answer, "Retry-After") == "2");

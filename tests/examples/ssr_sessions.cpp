@@ -4,23 +4,19 @@
 
 #include "support/catch.hpp"
 #include "support/faulty_backend.hpp"
+#include "support/log.hpp"
 #include "support/threads.hpp"
 
 #include <atom/backend/memory.hpp>
 #include <atom/state/state_store.hpp>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <iostream>
 #include <memory>
-#include <optional>
 #include <set>
-#include <span>
-#include <sstream>
-#include <streambuf>
 #include <string>
 #include <vector>
 
@@ -78,41 +74,6 @@ void check_that_the_limit_holds(atom::StateStore& states) {
   CHECK(pieces == static_cast<int>(shop::most_pieces));
 }
 
-/// A database that is away when a test says so.
-class Unreachable : public support::PassingBackend {
- public:
-  using PassingBackend::PassingBackend;
-  std::atomic<bool> is_away = false;
-
-  atom::BatchResult execute(const atom::Lane& lane, atom::BatchMode mode, std::span<const atom::Command> commands,
-                            std::span<atom::Outcome> outcomes, atom::Deadline deadline) override {
-    if (is_away) return {atom::BatchStatus::not_applied, error()};
-    return PassingBackend::execute(lane, mode, commands, outcomes, deadline);
-  }
-  std::optional<atom::StateError> read(std::span<const atom::StateName> names, std::span<atom::Outcome> outcomes,
-                                       atom::Deadline deadline) override {
-    if (is_away) return error();
-    return PassingBackend::read(names, outcomes, deadline);
-  }
-
- private:
-  static atom::StateError error() { return {atom::StateErrorCode::unavailable, "nobody is there"}; }
-};
-
-/// What is written to std::cerr meanwhile.
-class Log {
- public:
-  Log() : before_(std::cerr.rdbuf(text_.rdbuf())) {}
-  Log(const Log&) = delete;
-  Log& operator=(const Log&) = delete;
-  ~Log() { std::cerr.rdbuf(before_); }
-  std::string text() const { return text_.str(); }
-
- private:
-  std::ostringstream text_;
-  std::streambuf* before_;
-};
-
 TEST_CASE("many requests of one client at once lose nothing and keep to the limit, in memory") {
   atom::StateStore states;
   check_that_nothing_is_lost(states);
@@ -120,13 +81,13 @@ TEST_CASE("many requests of one client at once lose nothing and keep to the limi
 }
 
 TEST_CASE("where the database is away a visitor gets a plain page, and the log says what came of it") {
-  const auto database = std::make_shared<Unreachable>(std::make_shared<atom::Memory>());
+  const auto database = std::make_shared<support::UnreachableBackend>(std::make_shared<atom::Memory>());
   atom::StateStore states{database};
   const std::string cookie = session_of(post(states, "name=Ada&item=tea"));
   database->is_away = true;
   for (const char* method : {"GET", "POST"}) {
     CAPTURE(method);
-    Log log;
+    support::Log log;
     const shop::Response response = shop::answer(states, {.method = method, .body = "item=cake", .cookies = cookie});
     CHECK(response.status == 503);
     CHECK_THAT(response.body, ContainsSubstring("<!doctype html>") && ContainsSubstring("Nothing was changed"));
@@ -144,7 +105,7 @@ TEST_CASE("where nobody knows what came of a form, the page says so") {
   support::Faults faults;
   const auto database = std::make_shared<support::FaultyBackend>(memory, faults.with(Fault::answer_lost, 1000));
   atom::StateStore states{database, {.deadline = 100ms}};
-  const Log log;
+  const support::Log log;
   const shop::Response response = post(states, "item=cake");
   CHECK(response.status == 503);
   CHECK_THAT(response.body, ContainsSubstring("look into your cart"));

@@ -100,6 +100,27 @@ class PassingBackend : public atom::Backend {
   std::shared_ptr<atom::Backend> inner_;
 };
 
+/// A database that is away when a test says so.
+class UnreachableBackend : public PassingBackend {
+ public:
+  using PassingBackend::PassingBackend;
+  std::atomic<bool> is_away = false;
+
+  atom::BatchResult execute(const atom::Lane& lane, atom::BatchMode mode, std::span<const atom::Command> commands,
+                            std::span<atom::Outcome> outcomes, atom::Deadline deadline) override {
+    if (is_away) return {atom::BatchStatus::not_applied, error()};
+    return PassingBackend::execute(lane, mode, commands, outcomes, deadline);
+  }
+  std::optional<atom::StateError> read(std::span<const atom::StateName> names, std::span<atom::Outcome> outcomes,
+                                       atom::Deadline deadline) override {
+    if (is_away) return error();
+    return PassingBackend::read(names, outcomes, deadline);
+  }
+
+ private:
+  static atom::StateError error() { return {atom::StateErrorCode::unavailable, "nobody is there"}; }
+};
+
 /// Over an atom::Memory, or over what stands before one (`inner`); or over any other database, which cannot be set
 /// back.
 class FaultyBackend : public PassingBackend {

@@ -148,34 +148,25 @@ class EventStream {
 namespace detail {
 
 /// In memory: what the states of a scope are.
-inline void list_in_memory(StateCore& core, const std::shared_ptr<WatchedScope>& watched) {
-  std::vector<StateEvent> events;
-  WatchedScope::Wakers wakers;
-  const auto list = [&] {
-    const std::lock_guard lock(watched->listing);
-    const std::int64_t now = StateTable::milliseconds_now();
-    if (watched->is_as_of(now - core.options.staleness.count())) return;
-    if (watched->listed_at.load() == 0) {
-      for (const NodeReference& node : core.table.nodes(watched->scope)) core.watch(node, watched);
-    }
-    const std::uint64_t since = watched->number();
-    std::vector<WatchedScope::Listed> states;
+inline std::optional<StateError> list_in_memory(StateCore& core, const std::shared_ptr<WatchedScope>& watched) {
+  std::vector<StateEvent> events;  // to be told when nothing is locked
+  const auto read = [&](std::vector<WatchedScope::Listed>& states) -> std::optional<StateError> {
     for (const NodeReference& node : core.table.nodes(watched->scope)) {
+      if (!node->type().write) continue;
+      core.watch(node, watched);
       const SeenValue seen = core.peek(*node);
-      if (seen.version <= 0 || !node->type().write) continue;
+      if (seen.version <= 0) continue;
       states.push_back({std::string(node->key()), seen.version, {}});
-      if (states.size() > WatchedScope::most_states) throw WatchedScope::too_many(watched->scope);
+      if (states.size() > WatchedScope::most_states) return WatchedScope::too_many(watched->scope);
       if (watched->knows(node->key(), seen.version)) continue;
       states.back().json =
           StateCore::shown(*node, seen.value, [&](StateEvent event) { events.push_back(std::move(event)); });
     }
-    wakers = watched->are(std::move(states), since);
-    watched->listed_at.store(now);
+    return std::nullopt;
   };
-  list();
-  // Nothing is locked any more.
-  watched->wake(wakers);
+  auto error = watched->list(StateTable::milliseconds_now(), core.options.staleness, read);
   for (const StateEvent& event : events) core.report(event);
+  return error;
 }
 /// Which states are wanted, in any order; 0: all.
 inline std::uint64_t question_of(std::vector<std::string> keys) {
@@ -199,11 +190,9 @@ inline EventStream open_event_stream(detail::StateCore& core, const Scope& scope
   EventStream stream(std::move(link));  // it leaves from here on, whatever is thrown
   const std::shared_ptr<detail::WatchedScope>& watched = stream.link_->watched;
   watched->add(stream.link_->watcher);
-  if (!core.engine) {
-    detail::list_in_memory(core, watched);
-  } else if (auto error = core.engine->refresh(*watched, core.options.staleness, core.deadline())) {
-    throw *std::move(error);
-  }
+  auto error = core.engine ? core.engine->refresh(*watched, core.options.staleness, core.deadline())
+                           : detail::list_in_memory(core, watched);
+  if (error) throw *std::move(error);
   if (watched->is_too_large()) throw detail::WatchedScope::too_many(scope);
   watched->go_on(stream.link_->watcher, options.last_event_id);
   stream.retry_ = "retry: " + std::to_string(options.retry.count()) + "\n\n";

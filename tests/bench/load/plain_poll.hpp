@@ -51,11 +51,7 @@ class PlainPoll {
       }
       response.body = live_poll::render(lines, voted);
     }
-    response.headers.emplace_back("Cache-Control", "no-store");
-    response.headers.emplace_back("X-Content-Type-Options", "nosniff");
-    response.headers.emplace_back("Content-Security-Policy",
-                                  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-                                  "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
+    live_poll::add_headers_of_all(response);
     return response;
   }
 

@@ -155,12 +155,10 @@ class StateCache {
   /// Sees to it that who watches has what is stored of a scope, no older than `staleness`; without one: reads it anew.
   std::optional<StateError> list(WatchedScope& watched, std::optional<std::chrono::milliseconds> staleness,
                                  Deadline deadline) {
-    std::vector<StateEvent> events;
-    WatchedScope::Wakers wakers;
-    auto error = list(watched, staleness, deadline, events, wakers);
-    // Nothing is locked any more.
-    watched.wake(wakers);
-    if (error && error->code() == StateErrorCode::too_large) watched.close(true);
+    std::vector<StateEvent> events;  // to be told when nothing is locked
+    auto error = watched.list(
+        StateTable::milliseconds_now(), staleness,
+        [&](std::vector<WatchedScope::Listed>& states) { return read(watched, states, deadline, events); });
     for (const StateEvent& event : events) core_.report(event);
     return error;
   }
@@ -189,13 +187,8 @@ class StateCache {
   }
 
  private:
-  std::optional<StateError> list(WatchedScope& watched, std::optional<std::chrono::milliseconds> staleness,
-                                 Deadline deadline, std::vector<StateEvent>& events, WatchedScope::Wakers& wakers) {
-    const std::lock_guard lock(watched.listing);
-    const std::int64_t began = StateTable::milliseconds_now();
-    if (staleness && watched.is_as_of(began - staleness->count())) return std::nullopt;
-    const std::uint64_t since = watched.number();
-    std::vector<WatchedScope::Listed> states;
+  std::optional<StateError> read(const WatchedScope& watched, std::vector<WatchedScope::Listed>& states,
+                                 Deadline deadline, std::vector<StateEvent>& events) {
     std::string after;
     for (bool is_more = true; is_more;) {
       const Backend::Range range{&watched.scope, false, watched.scope.text(), after, 1000};
@@ -211,8 +204,6 @@ class StateCache {
       is_more = part->size() == range.limit;
       if (is_more) after = part->back().key;
     }
-    wakers = watched.are(std::move(states), since);
-    watched.listed_at.store(began);
     return std::nullopt;
   }
 

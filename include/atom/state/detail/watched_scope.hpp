@@ -183,6 +183,28 @@ class WatchedScope {
     if (number_ == 0) number_ = 1;  // so that also that there is nothing is something to be told
     return number_ == before ? Wakers() : wakers_now();
   }
+  /// Sees to it that it is what there is, no older than `staleness` at the time `now` of the steady clock, in
+  /// milliseconds; without one, in any case. `read(states)` fills them in, or says what is wrong; one at a time does
+  /// so.
+  template <class Read>
+  std::optional<StateError> list(std::int64_t now, std::optional<std::chrono::milliseconds> staleness, Read read) {
+    std::optional<StateError> error;
+    Wakers wakers;
+    {
+      const std::lock_guard lock(listing_);
+      if (staleness && listed_at_ != 0 && listed_at_ > now - staleness->count()) return std::nullopt;
+      const std::uint64_t since = number();
+      std::vector<Listed> states;
+      error = read(states);
+      if (!error) {
+        wakers = are(std::move(states), since);
+        listed_at_ = now;
+      }
+    }
+    wake(wakers);
+    if (error && error->code() == StateErrorCode::too_large) close(true);
+    return error;
+  }
   /// What a function throws is lost.
   void wake(const Wakers& wakers) noexcept {
     for (const auto& waker : wakers) {
@@ -304,12 +326,7 @@ class WatchedScope {
     wake(wakers);
   }
 
-  // ---- Of who keeps it up to date
-
   const atom::Scope scope;
-  std::mutex listing;                      // one at a time makes a list
-  std::atomic<std::int64_t> listed_at{0};  // when it began, in milliseconds of the steady clock; 0: never
-  bool is_as_of(std::int64_t time) const noexcept { return listed_at.load() != 0 && listed_at.load() > time; }
 
  private:
   struct State {
@@ -407,6 +424,9 @@ class WatchedScope {
       wakers.push_back(watcher.waker);
     }
   }
+
+  std::mutex listing_;          // locked before the other one
+  std::int64_t listed_at_ = 0;  // when the last list was begun; 0: never
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

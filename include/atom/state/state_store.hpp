@@ -142,7 +142,8 @@ class StateStore {
 
   /// A handle to the state, whether it has a value or not; it stays as long as the handle, at least. Where somebody has
   /// asked for it before, `default_value` is ignored. Throws StateError: invalid_name, too_large, no_context for its
-  /// name; type_mismatch if it is there with another type.
+  /// name; type_mismatch if it is there with another type: somebody holds a handle, or listens to it, or did until a
+  /// moment ago.
   template <state_value T>
   State<T> get_state(T default_value, const StateOptions& options) {
     if (detail::NodeReference node = find<T>(options)) [[likely]]

@@ -14,29 +14,28 @@ namespace atom::inline v0_1::detail {
 inline constexpr std::string_view hex_digits = "0123456789ABCDEF";
 
 /// How many bytes the character has that the text begins with, if it stands in a segment as it is: letters, digits,
-/// `-`,
-/// `_` and `~` do, as in a URL (RFC 3986, 2.3), and all of UTF-8 that is not ASCII. 0: its first byte is escaped.
+/// `-`, `_` and `~` do, as in a URL (RFC 3986, 2.3), and all of UTF-8 that is not ASCII. 0: its first byte is escaped.
 constexpr std::size_t plain_length(std::string_view text) noexcept {
-  const std::size_t length = utf8_length(text);
-  if (length != 1) return length;
   const char c = text[0];
-  const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-  return is_letter || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '~' ? 1 : 0;
+  if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z')) return 1;
+  if (c == '-' || c == '_' || c == '~') return 1;
+  const std::size_t length = utf8_length(text);
+  return length == 1 ? 0 : length;
 }
 
 /// Adds the bytes, escaped but for what is plain and for `also_plain`.
 inline void escape(std::string& to, std::string_view bytes, char also_plain = '-') {
-  while (!bytes.empty()) {
-    std::size_t length = bytes[0] == also_plain ? 1 : plain_length(bytes);
-    if (length > 0) {
-      to += bytes.substr(0, length);
-    } else {
-      const auto byte = static_cast<unsigned char>(bytes[0]);
-      to += {'%', hex_digits[byte >> 4], hex_digits[byte & 15]};
-      length = 1;
-    }
-    bytes.remove_prefix(length);
+  std::size_t plain = 0;  // so many of them are, at least
+  while (plain < bytes.size()) {
+    const std::size_t length = bytes[plain] == also_plain ? 1 : plain_length(bytes.substr(plain));
+    plain += length;
+    if (length > 0) continue;
+    const auto byte = static_cast<unsigned char>(bytes[plain]);
+    to.append(bytes.substr(0, plain)) += {'%', hex_digits[byte >> 4], hex_digits[byte & 15]};
+    bytes.remove_prefix(plain + 1);
+    plain = 0;
   }
+  to += bytes;
 }
 
 /// The byte that stands escaped at the beginning of the text, or nothing.

@@ -47,8 +47,8 @@ class SessionId {
   }
   /// 32 hexadecimal digits.
   std::string text() const {
-    std::string text;
-    for (const std::uint8_t byte : bytes_) text += {digits[byte >> 4], digits[byte & 15]};
+    std::string text(2 * bytes_.size(), '0');
+    for (std::size_t i = 0; i < text.size(); ++i) text[i] = digits[bytes_[i / 2] >> (i % 2 == 0 ? 4 : 0) & 15];
     return text;
   }
   /// The client's own.

@@ -146,14 +146,14 @@ class StateStore {
   /// moment ago.
   template <state_value T>
   State<T> get_state(T default_value, const StateOptions& options) {
-    if (detail::NodeReference node = find<T>(options)) [[likely]]
+    if (detail::NodeReference node = find<T>(options.scope, options.key)) [[likely]]
       return State<T>(std::move(node));
     return try_get_state(std::move(default_value), options).value();
   }
   template <state_value T>
   StateResult<State<T>> try_get_state(T default_value, const StateOptions& options,
                                       const RequestContext& context = detail::no_request()) {
-    if (detail::NodeReference node = find<T>(options)) return State<T>(std::move(node));
+    if (detail::NodeReference node = find<T>(options.scope, options.key)) return State<T>(std::move(node));
     StateResult<Scope> resolved = resolve(options, context);
     if (!resolved) return resolved.error();
     StateResult<detail::NodeReference> node = attach(detail::type_ops<T>, &default_value, *resolved, options);
@@ -177,6 +177,8 @@ class StateStore {
   /// The state that an atom defines in a scope: its key and its default.
   template <state_value T>
   State<T> use(const Atom<T>& atom, const AnyScope& scope = {}) {
+    if (detail::NodeReference node = find<T>(scope, atom.key())) [[likely]]
+      return State<T>(std::move(node));
     return get_state<T>(atom.default_value(), {.key = std::string(atom.key()), .scope = scope});
   }
 
@@ -337,10 +339,10 @@ class StateStore {
                                             const StateOptions& options);
   /// What is there with that type, where the scope is no placeholder.
   template <state_value T>
-  detail::NodeReference find(const StateOptions& options) noexcept {
-    const Scope* const scope = options.scope.fixed();
+  detail::NodeReference find(const AnyScope& any_scope, std::string_view key) noexcept {
+    const Scope* const scope = any_scope.fixed();
     if (!scope) return {};
-    detail::NodeReference node = core_.table.find(*scope, options.key);
+    detail::NodeReference node = core_.table.find(*scope, key);
     return node && node->type().same_type(detail::type_ops<T>) ? std::move(node) : detail::NodeReference();
   }
   template <class MakeSession, class F>

@@ -89,8 +89,9 @@ struct VisitorRecord {
 /// The record of one id, as it was last seen. Sessions share it with their visitor.
 class VisitorGuard final : public SessionGuard {
  public:
-  VisitorGuard(const SessionId& its_id, VisitorRecord its_record, std::int64_t version, std::chrono::milliseconds ttl)
-      : id(its_id), scope(its_id.scope()), record(std::move(its_record)), ttl_(ttl), version_(version) {}
+  VisitorGuard(const SessionId& its_id, atom::Scope its_scope, VisitorRecord its_record, std::int64_t version,
+               std::chrono::milliseconds ttl)
+      : id(its_id), scope(std::move(its_scope)), record(std::move(its_record)), ttl_(ttl), version_(version) {}
 
   /// What no record has: a commit that expects it waits for the next.
   static constexpr std::int64_t none = -1;
@@ -176,7 +177,7 @@ class Visitor {
   explicit Visitor(StateStore& states, std::string_view cookies, VisitorOptions options = {})
       : states_(states), options_(std::move(options)) {
     if (const auto id = session_id_from(cookies, options_.cookie.name)) find(*id);
-    if (!guard_) guard_ = nobody();  // not before: randomness takes longer than all the rest
+    if (!guard_) guard_ = newcomer();  // not before: randomness takes longer than all the rest
   }
   /// The same without blocking this thread: `const auto visitor = co_await atom::Visitor::find_async(states, cookies)`.
   static StateTask<std::unique_ptr<Visitor>> find_async(StateStore& states, std::string cookies) {
@@ -261,18 +262,22 @@ class Visitor {
   detail::StateCore& core() const noexcept { return states_.core_; }
   static std::int64_t now() { return Record::now(); }
   RequestContext known() const { return {.client_id = guard_->id.text(), .user_id = user_id()}; }
-  std::shared_ptr<Guard> guard(const SessionId& id, Record record, std::int64_t version) const {
-    return std::make_shared<Guard>(id, std::move(record), version, options_.ttl);
+  std::shared_ptr<Guard> guard(const SessionId& id, Scope scope, Record record, std::int64_t version) const {
+    return std::make_shared<Guard>(id, std::move(scope), std::move(record), version, options_.ttl);
   }
-  std::shared_ptr<Guard> nobody() const { return guard(SessionId::random(), {.renewed = now()}, 0); }
+  std::shared_ptr<Guard> newcomer(std::string_view user = {}) const {
+    const SessionId id = SessionId::random();
+    return guard(id, id.scope(), {.user = std::string(user), .renewed = now()}, 0);
+  }
 
   void find(SessionId id) {
     for (unsigned moves = 0; moves <= most_moves; ++moves) {
-      const detail::SeenState seen = Guard::look(core(), id.scope(), core().deadline()).value();
+      Scope scope = id.scope();
+      const detail::SeenState seen = Guard::look(core(), scope, core().deadline()).value();
       const auto* const record = static_cast<const Record*>(seen.value.get());
       if (!record) return;
       if (record->moved_to.empty()) {
-        guard_ = guard(id, *record, Guard::version_to_expect(seen));
+        guard_ = guard(id, std::move(scope), *record, Guard::version_to_expect(seen));
         is_to_be_told_ = false;
         is_behind_ = moves > 0;
         if (!is_behind_) renew();
@@ -298,7 +303,7 @@ class Visitor {
     next.*time = value;
     detail::UnitStep step = guard_->write(next, options_.ttl);
     if (detail::Unit(core(), {&step, 1}, deadline).commit()) return false;
-    guard_ = guard(guard_->id, std::move(next), step.version);
+    guard_ = guard(guard_->id, guard_->scope, std::move(next), step.version);
     return true;
   }
   /// The client's record has been written since the request began. Whether that was the very sign-in that is wanted.
@@ -333,11 +338,11 @@ inline void Visitor::sign_in(std::string_view user_id, const Merge& merge) {
   for (unsigned failures = 1;; ++failures) {
     if (is_behind_) {
       if (this->user_id() == user_id) break;  // another request of this client has just done it
-      guard_ = nobody();                      // the session that the old id led to is none of this one's
+      guard_ = newcomer();                    // the session that the old id led to is none of this one's
       is_behind_ = false;
     }
     const std::shared_ptr<Guard> before = guard_;
-    const std::shared_ptr<Guard> next = guard(SessionId::random(), {.user = std::string(user_id), .renewed = now()}, 0);
+    const std::shared_ptr<Guard> next = newcomer(user_id);
     const bool is_another = is_signed_in() && this->user_id() != user_id;
     const Scope& heir = is_signed_in() ? next->scope : user;
 
@@ -382,19 +387,20 @@ inline void Visitor::sign_out() {
   std::optional<SessionId> id = guard_->id;
   std::vector<Scope> scopes;
   for (unsigned failures = 1, moves = 0; id && moves <= most_moves;) {
-    const detail::SeenState seen = Guard::look(core(), id->scope(), deadline).value();
+    const Scope scope = id->scope();
+    const detail::SeenState seen = Guard::look(core(), scope, deadline).value();
     const auto* const record = static_cast<const Record*>(seen.value.get());
     if (!record) break;
-    detail::UnitStep step = guard(*id, {}, seen.version)->erase();
+    detail::UnitStep step = guard(*id, scope, {}, seen.version)->erase();
     if (const auto failure = detail::Unit(core(), {&step, 1}, deadline).commit()) {
       if (!failure->conflict || !detail::pause_before(core(), failures++, deadline)) throw failure->error;
       continue;
     }
-    scopes.push_back(id->scope());
+    scopes.push_back(scope);
     id = SessionId::parse(record->moved_to);  // another request has signed it in meanwhile
     ++moves;
   }
-  guard_ = nobody();
+  guard_ = newcomer();
   is_to_be_told_ = is_to_forget_ = true;
   is_behind_ = false;
   try {

@@ -5,6 +5,7 @@
 #include <atom/store.hpp>
 
 #include "support/catch.hpp"
+#include "support/misuse.hpp"
 
 #include <atomic>
 #include <mutex>
@@ -19,50 +20,14 @@ namespace {
 
 using atom::AtomStore;
 using atom::StoreScope;
-using Reports = std::vector<std::string>;
+using Listening = support::ListeningToMisuse;
+using support::if_checked;
+using support::Reports;
 
 const atom::Atom<int> number{"misuse.number", 5};
 const atom::Atom<std::string> text{"misuse.text", "default"};
 const atom::AtomCollection<int> items{"misuse.items"};
 const atom::AtomFamily<int, int> members{"misuse.member"};
-
-/// What is reported while it lives; by other threads too.
-class Listening {
- public:
-  Listening() : before_(atom::set_misuse_handler(&note)) { all().clear(); }
-  Listening(const Listening&) = delete;
-  Listening& operator=(const Listening&) = delete;
-  ~Listening() { atom::set_misuse_handler(before_); }
-  static Reports reports() {
-    const std::scoped_lock lock(mutex());
-    return all();
-  }
-
- private:
-  static void note(std::string_view message) {
-    const std::scoped_lock lock(mutex());
-    all().emplace_back(message);
-  }
-  static std::mutex& mutex() {
-    static std::mutex m;
-    return m;
-  }
-  static Reports& all() {
-    static Reports reports;
-    return reports;
-  }
-  atom::MisuseHandler before_;
-};
-
-/// Where there are no checks, there are no reports.
-Reports if_checked(Reports reports) {
-#if ATOM_CHECKS
-  return reports;
-#else
-  reports.clear();
-  return reports;
-#endif
-}
 
 TEST_CASE("A template that is read while a store is current is reported, by its key") {
   const Listening listening;

@@ -1,6 +1,8 @@
-// A server on one thread whose database is stuck: a process that holds the lock of the file is stopped. Whoever needs
-// the database gets an error at the deadline; nobody else waits.
+// States, sessions and event streams in coroutines of Boost.Asio. A server on one thread whose database is stuck, as a
+// process that holds the lock of the file is stopped: whoever needs the database gets an error at the deadline, and
+// nobody else waits.
 #include <atom/backend/sqlite.hpp>
+#include <atom/state/event_stream.hpp>
 #include <atom/state/session.hpp>
 #include <atom/state/state_store.hpp>
 #include <atom/state/visitor.hpp>
@@ -35,6 +37,7 @@
 #include <utility>
 #include <vector>
 
+#include "../../examples/adapters/events_in_asio.hpp"
 #include "../../examples/adapters/state_in_asio.hpp"
 #include "support/backend_client.hpp"
 #include "support/catch.hpp"
@@ -186,6 +189,47 @@ TEST_CASE("sessions are loaded and committed in coroutines of Boost.Asio", "[cas
   }
   atom::Visitor visitor(store, cookie);
   CHECK(visitor.session().use(pens_atom).value() == 2);
+}
+
+/// What a page is sent until its stream ends.
+asio::awaitable<std::vector<std::string>> read_events(atom::EventStream& events, std::chrono::milliseconds within) {
+  std::vector<std::string> all;
+  while (!events.ended()) all.push_back(co_await next_in_asio(events, within));
+  co_return all;
+}
+
+TEST_CASE("events are awaited in a coroutine of Boost.Asio, which is woken by them, by time, and by their end",
+          "[case93]") {
+  const support::TemporaryFolder folder;
+  atom::StateStore store{atom::Sqlite{folder / "app.db"}};
+  const atom::Scope poll{"poll"};
+  atom::EventStream events = store.events(poll, {});
+  auto number = store.get_state<Number>(0, {.key = "n", .scope = poll});
+  asio::io_context context;
+  const auto in_time = [&](std::chrono::milliseconds within) {
+    auto text = asio::co_spawn(context, next_in_asio(events, within), asio::use_future);
+    context.restart();
+    context.run();
+    return text.get();
+  };
+  CHECK_THAT(in_time(1min), support::ContainsSubstring("event: snapshot\ndata: {}"));  // at once
+  CHECK(in_time(1ms) == ":\n\n");
+  std::thread writer([&] {
+    std::this_thread::sleep_for(20ms);
+    number.set(7);
+  });
+  CHECK_THAT(in_time(1min), support::ContainsSubstring("data: {\"changed\":{\"n\":7},\"removed\":[]}"));
+  writer.join();
+
+  auto all = asio::co_spawn(context, read_events(events, 1min), asio::use_future);
+  std::thread closer([&] {
+    std::this_thread::sleep_for(20ms);
+    store.close(1s);
+  });
+  context.restart();
+  context.run();
+  closer.join();
+  CHECK(all.get() == std::vector<std::string>{""});
 }
 
 }  // namespace

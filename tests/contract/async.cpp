@@ -114,6 +114,19 @@ TEST_CASE("a transaction that does not block runs again like any other", "[case9
   CHECK(states->use(count, scope).load() == 3);
 }
 
+TEST_CASE("a visitor's transaction does not block, either", "[case70][case90][case93]") {
+  const auto states = contract::open();
+  Visitor visitor{*states, ""};
+  const auto add = [](Session& session) {
+    session.use(count).update(session.use(count).value() + 1);
+    return session.use(count).value();
+  };
+  CHECK(visitor.transact_async(add).wait() == 1);
+  CHECK(visitor.transact_async(add, {.route = "/add"}).wait() == 2);
+  const std::string cookie = *visitor.set_cookie();
+  CHECK(Visitor(*states, cookie).session().use(count).value() == 2);
+}
+
 TEST_CASE("of transactions that do not block, by many threads, none is lost", "[case81][case93]") {
   const auto states = contract::open({.deadline = 5min});
   support::in_threads(4, [&](std::size_t) {

@@ -939,8 +939,8 @@ MUTANTS = [
     Mutant(
         "what is not UTF-8 stands in a scope as it is",
         "detail/segment.hpp",
-        "if (length != 1) return length;",
-        "if (length != 1) return length > 0 ? length : 1;",
+        "return length == 1 ? 0 : length;",
+        "return length == 1 ? 0 : length > 0 ? length : 1;",
         ["detail/segment.cpp", "state/scope.cpp"],
     ),
     Mutant(
@@ -1209,9 +1209,30 @@ MUTANTS = [
     Mutant(
         "one thread does all that is not waited for",
         "state/detail/job.hpp",
-        "row_->threads.size() < most_threads",
+        "row_->threads.size() < most_",
         "row_->threads.empty()",
-        ["state/task.cpp"],
+        ["state/detail/job.cpp", "state/task.cpp"],
+    ),
+    Mutant(
+        "work that waits begins as many threads as there is of it",
+        "state/detail/job.hpp",
+        " && row_->threads.size() < most_",
+        "",
+        ["state/detail/job.cpp"],
+    ),
+    Mutant(
+        "a batch is sent although its deadline is over",
+        "state/detail/unit_lane.hpp",
+        "!turn || Clock::now() >= deadline",
+        "!turn",
+        ["state/session.cpp"],
+    ),
+    Mutant(
+        "a session's own deadline does not count",
+        "state/detail/session_hook.hpp",
+        "until_(std::min(until, deadline_after(options_.deadline)))",
+        "until_(until)",
+        ["state/session.cpp"],
     ),
     Mutant(
         "a list is asked of a database that is closed",

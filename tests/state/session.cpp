@@ -12,6 +12,7 @@
 
 #include "support/catch.hpp"
 #include "support/faulty_backend.hpp"
+#include "support/misuse.hpp"
 #include "support/task.hpp"
 #include "support/threads.hpp"
 
@@ -311,6 +312,26 @@ TEST_CASE("An atom that cannot be stored is the request's alone, and says so whe
   CHECK_THROWS_WITH(Session(states, client).use(plain, Scope::global()), ContainsSubstring("cannot be a state"));
 }
 
+TEST_CASE("A value that a database does not keep for want of a codec is reported while a program is developed",
+          "[case90]") {
+  static const atom::Atom<NoCodec> made{"session.made", atom::Factory{[] { return NoCodec(); }}};
+  const support::ListeningToMisuse listening;
+  StateStore in_memory;
+  Session(in_memory, client).use(plain);  // which keeps it
+  StateStore states{std::make_shared<Watched>()};
+  Session session{states, client};
+  session.use(a);
+  session.use(handle);  // nobody takes it for a state
+  session.use(made);    // nor that
+  CHECK(support::ListeningToMisuse::reports().empty());
+  session.use(plain);
+  for (const std::string& report : support::ListeningToMisuse::reports()) {
+    CHECK_THAT(report, ContainsSubstring("\"session.plain\" is used in a session, which does not keep it: "));
+    CHECK_THAT(report, ContainsSubstring("NoCodec has no codec; describe it with atom_fields()"));
+  }
+  CHECK(support::ListeningToMisuse::reports().size() == support::if_checked({"one"}).size());
+}
+
 // ---- What is stored does not read
 
 TEST_CASE("What does not read as its type is an error of that atom's, and is not written over", "[case76][case90]") {
@@ -410,6 +431,51 @@ TEST_CASE("A database that stays away is an error that says that nothing was wri
   CHECK(session.use(b).value() == 0);
   session.commit();
   CHECK(stored(states, a) == 1);
+}
+
+TEST_CASE("A session and a visitor may have a deadline of their own, for all that they wait for", "[case79][case90]") {
+  const Faulty faulty;
+  StateStore states{faulty.backend, {.deadline = 60s}};
+  const std::string cookie = [&] {
+    atom::Visitor visitor{states, ""};
+    visitor.transact([](Session& session) { session.use(a).update(1); });
+    return *visitor.set_cookie();
+  }();
+  atom::Visitor visitor{states, cookie, {.deadline = 300ms}};
+  Session of_visitor = visitor.session();
+  Session session{states, client, {.deadline = 300ms}};
+  session.use(a).update(1);
+  of_visitor.use(a).update(2);
+  faulty.backend->set_down(true);
+  const auto begin = std::chrono::steady_clock::now();
+  CHECK(error_of([&] { session.use(b); }).effect() == Effect::none);
+  CHECK(error_of([&] { session.commit(); }).effect() == Effect::none);  // has no time any more
+  CHECK(error_of([&] { of_visitor.commit(); }).effect() == Effect::none);
+  CHECK(error_of([&] { visitor.transact([](Session& s) { s.use(a).update(3); }); }).effect() == Effect::none);
+  CHECK(error_of([&] { visitor.sign_in("u"); }).effect() == Effect::none);
+  CHECK(error_of([&] {
+          states.transact(client, [](Session& s) { s.use(a).update(3); }, {.deadline = 100ms});
+        }).effect() == Effect::none);
+  CHECK(std::chrono::steady_clock::now() - begin < 20s);  // not even once as long as the store's
+  faulty.backend->set_down(false);
+  CHECK_THROWS_AS(session.commit(), StateError);  // its time stays over
+  CHECK(stored(states, a) == 0);
+  Session later{states, client, {.deadline = std::chrono::milliseconds::max()}};
+  later.use(a).update(5);
+  later.commit();
+  CHECK(stored(states, a) == 5);
+}
+
+TEST_CASE("A transaction with a deadline of its own ends there, however often others are faster", "[case79][case90]") {
+  const auto backend = std::make_shared<Watched>();
+  StateStore states{backend, {.deadline = 60s}}, others{backend};
+  const auto begin = std::chrono::steady_clock::now();
+  const auto overtaken = [&](Session& session) {
+    session.use(a).update(session.use(a).value() + 1);
+    others.use(a, client).apply(atom::current + 1);
+  };
+  CHECK(error_of([&] { states.transact(client, overtaken, {.deadline = 200ms}); }).effect() == Effect::none);
+  CHECK(std::chrono::steady_clock::now() - begin < 20s);
 }
 
 TEST_CASE("A commit whose effect is unknown says so, and is not run again", "[case79][case83]") {

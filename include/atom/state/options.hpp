@@ -63,6 +63,9 @@ struct StoreOptions {
   std::chrono::milliseconds deadline = std::chrono::seconds(5);
   /// With a database: how far `get` may be behind.
   std::chrono::milliseconds staleness = std::chrono::seconds(1);
+  /// With a database: threads of the store's that wait in place of coroutines, for all but what is awaited of a single
+  /// state. They begin as they are needed; what finds them busy waits for one, within its deadline.
+  std::size_t threads = 4;
   /// Called by any thread, also by several at once.
   std::function<void(const StateEvent&)> on_event = {};
   /// Where coroutines go on that waited for a state: called with what is to be run. By default, in the thread that did

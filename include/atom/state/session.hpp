@@ -94,7 +94,10 @@ class [[nodiscard]] SessionTask {
 ///
 /// At its first use an atom has the value of its state, or its default where there is none. That reads the database,
 /// and throws StateError if it cannot: unavailable, timed_out; undecodable or type_mismatch if what is there is no such
-/// value, which stays as it is. An atom whose type cannot be stored is a plain one, of this request alone.
+/// value, which stays as it is.
+///
+/// An atom whose type cannot be stored is a plain one, of this request alone: one that has no copies, or with a
+/// database no codec. Where a value with copies has none by mistake, a debug build says so (misuse.hpp).
 class Session : public AtomStore {
  public:
   explicit Session(StateStore& states, Scope scope, SessionOptions options = {})
@@ -182,12 +185,12 @@ class Session : public AtomStore {
   friend class StateStore;
   friend class Visitor;
   Session(StateStore& states, Scope scope, RequestContext context, SessionOptions options,
-          std::shared_ptr<detail::SessionGuard> guard)
+          std::shared_ptr<detail::SessionGuard> guard, detail::Deadline until = detail::Deadline::max())
       : AtomStore(options.memory),
         jobs_(states.jobs_),
         hook_(*::new(resource()->allocate(sizeof(detail::SessionHook), alignof(detail::SessionHook)))
                   detail::SessionHook(*this, states.core_, std::move(scope), std::move(context), std::move(options),
-                                      std::move(guard))) {}
+                                      std::move(guard), until)) {}
 
   template <class R>
   SessionTask<R> begin(std::shared_ptr<detail::SessionJob> job) {
@@ -206,10 +209,11 @@ class Session : public AtomStore {
 template <class MakeSession, class F>
 auto StateStore::run_transaction(MakeSession make_session, F& fn) {
   using Result = std::invoke_result_t<F&, Session&>;
-  const Deadline deadline = core_.deadline();
+  Deadline deadline = core_.deadline();
   std::vector<detail::SessionHook::Name> used;
   for (unsigned failures = 1;; ++failures) {
     Session session = make_session();
+    if (failures == 1) deadline = std::min(deadline, session.hook_.deadline());
     session.hook_.is_attempt(deadline, std::move(used));
     struct Quiet {  // if `fn` throws, it knows that nothing is written
       Session& session;
@@ -234,21 +238,10 @@ auto StateStore::run_transaction(MakeSession make_session, F& fn) {
   }
 }
 
-template <class F>
-auto StateStore::transact(const Scope& scope, F&& fn, const SessionOptions& options) {
-  return run_transaction([&] { return Session(*this, scope, options); }, fn);
-}
-template <class F>
-auto StateStore::transact(const RequestContext& context, F&& fn, const SessionOptions& options) {
-  return run_transaction([&] { return Session(*this, context, options); }, fn);
-}
-template <class F>
-auto StateStore::transact(const Scope& scope, F&& fn) {
-  return transact(scope, std::forward<F>(fn), SessionOptions{});
-}
-template <class F>
-auto StateStore::transact(const RequestContext& context, F&& fn) {
-  return transact(context, std::forward<F>(fn), SessionOptions{});
+/// What `StateStore::transact` does.
+template <class Who, class F>
+auto transact_session(StateStore& states, const Who& who, F& fn, const SessionOptions& options) {
+  return states.run_transaction([&] { return Session(states, who, options); }, fn);
 }
 
 }  // namespace atom::inline v0_1

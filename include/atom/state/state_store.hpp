@@ -36,12 +36,12 @@
 
 namespace atom::inline v0_1 {
 
-class Merge;
-class Session;
 class StateStore;
-struct EventStreamOptions;
-struct PromoteOptions;
-struct SessionOptions;
+class Merge;                // is in <atom/state/promote.hpp>
+class Session;              // is in <atom/state/session.hpp>
+struct EventStreamOptions;  // is in <atom/state/event_stream.hpp>
+struct PromoteOptions;      // is in <atom/state/promote.hpp>
+struct SessionOptions;      // is in <atom/state/session.hpp>
 
 /// A state whose type is not known: what a list is made of.
 class AnyState {
@@ -215,15 +215,15 @@ class StateStore {
   /// so again with fresh values, after a pause that grows, until the deadline. So `fn` may run more than once; what it
   /// throws comes out, and nothing is written. Returns what it returned. Throws StateError: conflict if others wrote
   /// each time; whatever else a commit, or a first use in `fn`, throws. Nothing blocks others meanwhile.
-  template <class F>
-  auto transact(const Scope& scope, F&& fn, const SessionOptions& options);
-  template <class F>
-  auto transact(const Scope& scope, F&& fn);
+  template <class F, class Options = SessionOptions>
+  auto transact(const Scope& scope, F&& fn, const Options& options = {}) {
+    return transact_session(*this, scope, fn, options);  // needs #include <atom/state/session.hpp>
+  }
   /// The same for whoever makes the request: the user's scope, where there is one, else the client's.
-  template <class F>
-  auto transact(const RequestContext& context, F&& fn, const SessionOptions& options);
-  template <class F>
-  auto transact(const RequestContext& context, F&& fn);
+  template <class F, class Options = SessionOptions>
+  auto transact(const RequestContext& context, F&& fn, const Options& options = {}) {
+    return transact_session(*this, context, fn, options);  // needs #include <atom/state/session.hpp>
+  }
 
   /// Makes the states of a client, and of what lies below its scope, a user's, in one step: see promote.hpp, which must
   /// be included.
@@ -347,6 +347,8 @@ class StateStore {
   }
   template <class MakeSession, class F>
   auto run_transaction(MakeSession make_session, F& fn);
+  template <class Who, class F>
+  friend auto transact_session(StateStore& states, const Who& who, F& fn, const SessionOptions& options);
   bool is_there(detail::StateNode& node) noexcept { return core_.version(node) > 0; }
 
   Listed<AnyState> list_in(const Scope* scope, const ListOptions& options);
@@ -360,7 +362,7 @@ class StateStore {
 
   detail::StateCore core_;
   std::unique_ptr<detail::StateEngine> engine_;
-  detail::JobThreads jobs_{core_.options.executor};  // for what is done without waiting
+  detail::JobThreads jobs_{core_.options.executor, core_.options.threads};  // for what is done without waiting
 };
 
 inline StateResult<detail::NodeReference> StateStore::attach(const detail::TypeOps& type, const void* initial,

@@ -165,7 +165,7 @@ inline StateError SqliteConnection::error(int code, Effect effect) const {
   std::string message = "SQLite, \"" + path_ + "\": " + (db() ? sqlite3_errmsg(db()) : sqlite3_errstr(code));
   const int kind = code & 0xff;
   if (db() && (kind == SQLITE_CANTOPEN || kind == SQLITE_IOERR)) {
-    message += ", " + std::system_category().message(sqlite3_system_errno(db()));
+    if (const int cause = sqlite3_system_errno(db())) message += ", " + std::system_category().message(cause);
   }
   const auto failed = [&](StateErrorCode why, bool retryable, const char* advice = "") {
     return StateError(why, message + advice, effect, retryable);

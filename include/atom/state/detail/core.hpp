@@ -34,6 +34,12 @@ class StateEngine;
 /// When waiting ends.
 using Deadline = std::chrono::steady_clock::time_point;
 
+/// So long from now; 0: never.
+inline Deadline deadline_after(std::chrono::milliseconds within) noexcept {
+  if (within.count() <= 0) return Deadline::max();
+  return std::chrono::steady_clock::now() + std::min(within, longest_time_to_live);
+}
+
 /// While it is there, nothing that this thread begins has a later deadline.
 class DeadlineBound {
  public:

@@ -156,7 +156,8 @@ class FunctionJob final : public ResultJob<std::invoke_result_t<F&>> {
 /// Does jobs in threads of its own: a few, each of which begins when a job comes and none is idle.
 class JobThreads {
  public:
-  explicit JobThreads(const Executor& executor) : executor_(executor), row_(std::make_unique<Row>()) {}
+  JobThreads(const Executor& executor, std::size_t most)
+      : executor_(executor), most_(std::max<std::size_t>(most, 1)), row_(std::make_unique<Row>()) {}
   JobThreads(const JobThreads&) = delete;
   JobThreads& operator=(const JobThreads&) = delete;
   /// Does what there is first.
@@ -178,7 +179,7 @@ class JobThreads {
     const std::lock_guard lock(row_->mutex);
     row_->jobs.push_back(std::move(job));
     // (At the end, a coroutine that a job resumes may add another: its thread does that as well.)
-    if (row_->idle < row_->jobs.size() && row_->threads.size() < most_threads && !row_->ends) {
+    if (row_->idle < row_->jobs.size() && row_->threads.size() < most_ && !row_->ends) {
       try {
         row_->threads.emplace_back([this] { run(); });
       } catch (...) {
@@ -193,7 +194,6 @@ class JobThreads {
   const Executor& executor() const noexcept { return executor_; }
 
  private:
-  static constexpr std::size_t most_threads = 4;
   struct Row {
     std::mutex mutex;
     std::condition_variable changed;
@@ -220,6 +220,7 @@ class JobThreads {
   }
 
   const Executor& executor_;
+  const std::size_t most_;
   const HomeProcess home_;
   std::unique_ptr<Row> row_;
 };

@@ -5,6 +5,7 @@
 #include <atom/config.hpp>
 #include <atom/detail/attachment.hpp>
 #include <atom/detail/definition.hpp>
+#include <atom/misuse.hpp>
 #include <atom/snapshot.hpp>
 #include <atom/state/any_equation.hpp>
 #include <atom/state/backend.hpp>
@@ -44,6 +45,9 @@ struct SessionOptions {
   /// last commit; 0: for ever. What it writes elsewhere is not its own to end. (In memory a state that is there keeps
   /// the one that it was made with.)
   std::chrono::milliseconds ttl = {};
+  /// So long after it was made nothing of it waits for a database any more; 0: as long as `StoreOptions::deadline`
+  /// says, each time anew, which is never exceeded.
+  std::chrono::milliseconds deadline = {};
   /// Where its memory beyond its own comes from; null: the default resource.
   std::pmr::memory_resource* memory = nullptr;
 };
@@ -179,14 +183,15 @@ class SessionHook final : public Attachment {
   using Name = std::pair<atom::Scope, std::string>;
 
   SessionHook(AtomStore& store, StateCore& core, atom::Scope scope, RequestContext context, SessionOptions options,
-              std::shared_ptr<SessionGuard> guard)
+              std::shared_ptr<SessionGuard> guard, Deadline until)
       : Attachment(Kind::session),
         store_(store),
         core_(core),
         scope_(std::move(scope)),
         context_(std::move(context)),
         options_(std::move(options)),
-        guard_(std::move(guard)) {
+        guard_(std::move(guard)),
+        until_(std::min(until, deadline_after(options_.deadline))) {
     store_.attachments_.push(*this);
   }
 
@@ -209,6 +214,7 @@ class SessionHook final : public Attachment {
   void before_use(const Definition& definition) override {
     if (!is_state(definition)) {
       if (placed_.contains(definition.key)) throw no_state(definition);
+      check_kept(definition);
       return;
     }
     Record* record = find(definition.key);
@@ -351,7 +357,7 @@ class SessionHook final : public Attachment {
   /// It may be made again: a conflict is all that there is to be known, and time is short.
   void is_attempt(Deadline until, std::vector<Name> expected) {
     refreshes_ = false;
-    until_ = until;
+    until_ = std::min(until_, until);
     expected_ = std::move(expected);
   }
   std::vector<Name> names() const {
@@ -364,6 +370,8 @@ class SessionHook final : public Attachment {
 
   // ---- The end
 
+  /// Of what it begins now.
+  Deadline deadline() const noexcept { return std::min(core_.deadline(), until_); }
   void discard() noexcept { is_discarded_ = true; }
   void ended() noexcept {
     try {
@@ -396,6 +404,16 @@ class SessionHook final : public Attachment {
   bool is_state(const Definition& definition) const noexcept {
     if (definition.derived || !definition.type.shareable) return false;
     return !core_.engine || (definition.type.write && definition.type.read);  // else it has no codec
+  }
+  /// A value with copies is kept in memory, so that without a codec it would go unnoticed that a database does not.
+  void check_kept([[maybe_unused]] const Definition& definition) const {
+#if ATOM_CHECKS
+    if (!core_.engine || !definition.type.shareable || definition.derived || !definition.default_value) return;
+    report_misuse("atom \"" + definition.key +
+                  "\" is used in a session, which does not keep it: " + std::string(definition.type.name) +
+                  " has no codec; describe it with atom_fields(), or specialise atom::codec. (One that is of the "
+                  "request alone is declared with a Factory.)");
+#endif
   }
   static Error no_state(const Definition& definition) {
     return Error("atom \"" + definition.key + "\" cannot be a state: it is derived, or " +
@@ -432,7 +450,6 @@ class SessionHook final : public Attachment {
     }
     return records_.emplace_back(Record{definition.key, &definition.declared(), scope});
   }
-  Deadline deadline() const noexcept { return std::min(core_.deadline(), until_); }
 
   // ---- Reading
 
@@ -561,7 +578,7 @@ class SessionHook final : public Attachment {
   bool has_read_ = false;
   bool refreshes_ = true;
   bool is_discarded_ = false;
-  Deadline until_ = Deadline::max();
+  Deadline until_;
   std::shared_ptr<CommitJob> pending_;  // under way, or done and not taken over
 };
 

@@ -31,7 +31,7 @@ class UnitLane {
   /// `events`.
   StateResult<std::vector<Outcome>> commit(std::span<const Command> commands, Deadline deadline, LaneEvents& events) {
     const Turn turn(*this, deadline);
-    if (!turn) return failure(std::nullopt, false);
+    if (!turn || Clock::now() >= deadline) return failure(std::nullopt, false);
     if (auto error = find_out(deadline, events)) return failure(error, false);
     std::vector<std::pair<atom::Scope, std::string>> names;
     for (const Command& command : commands) names.emplace_back(command.name.scope, command.name.key);

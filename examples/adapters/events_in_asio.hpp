@@ -1,0 +1,42 @@
+// What a page is to be sent next of an atom::EventStream, in a coroutine of Boost.Asio, without a thread that waits:
+//
+//   while (!events.ended()) {
+//     const std::string text = co_await next_in_asio(events, 15s);
+//     co_await asio::async_write(socket, asio::buffer(text), use_awaitable);  // throws when the page has gone
+//   }
+#pragma once
+
+#include <atom/state/event_stream.hpp>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+/// What `EventStream::wait` gives, which is a comment where nothing has come for so long. The coroutine runs in one
+/// thread, or on a strand.
+inline boost::asio::awaitable<std::string> next_in_asio(atom::EventStream& events, std::chrono::milliseconds within) {
+  const auto executor = co_await boost::asio::this_coro::executor;
+  const auto timer = std::make_shared<boost::asio::steady_timer>(executor, within);
+  events.on_ready([timer, executor] { boost::asio::post(executor, [timer] { timer->cancel(); }); });
+  struct Quiet {  // the stream may be there longer than what runs this
+    atom::EventStream& events;
+    ~Quiet() {
+      events.on_ready([] {});
+    }
+  } const quiet{events};
+  std::string text = events.take();
+  if (text.empty() && !events.ended()) {
+    boost::system::error_code woken;
+    co_await timer->async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, woken));
+    text = events.take();
+  }
+  if (text.empty() && !events.ended()) text = ":\n\n";
+  co_return text;
+}

@@ -16,6 +16,7 @@ using atom::current;
 using atom::Scope;
 using atom::State;
 using atom::StateErrorCode;
+using atom::StateOptions;
 using contract::code_thrown_by;
 using contract::number;
 

@@ -362,6 +362,31 @@ TEST_CASE("a state that has come, or gone, since it was looked at is a conflict"
   CHECK(stored(*states, name) == "Carol");
 }
 
+TEST_CASE("a session tells the version that it has seen of a state, as a page may carry it", "[case77][case90]") {
+  const auto states = contract::open();
+  Session first{*states, client};
+  CHECK(first.version(count) == 0);
+  first.use(count).update(1);
+  CHECK(first.version(count) == 0);
+  first.commit();
+  const std::int64_t shown = first.version(count);
+  CHECK(shown > 0);
+  CHECK(states->use(count, client).version() == shown);
+
+  Session second{*states, client};
+  CHECK(second.version(count) == shown);  // also before it is used
+  states->use(count, client).set(2);
+  CHECK(second.version(count) == shown);
+  CHECK(second.use(count).value() == 1);
+  second.use(count).update(3);
+  CHECK(second.try_commit()->code() == StateErrorCode::conflict);
+  CHECK(second.version(count) > shown);  // the page that has it is stale
+
+  static const atom::Atom<std::unique_ptr<int>> plain{"sessions.plain",
+                                                      atom::Factory{[] { return std::make_unique<int>(1); }}};
+  CHECK_THROWS_AS(second.version(plain), atom::Error);
+}
+
 TEST_CASE("what a session only reads is not compared", "[case90]") {
   const auto states = contract::open();
   Session session{*states, client};

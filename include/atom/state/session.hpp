@@ -24,6 +24,7 @@
 
 #include <concepts>
 #include <coroutine>
+#include <cstdint>
 #include <memory>
 #include <new>
 #include <optional>
@@ -153,6 +154,11 @@ class Session : public AtomStore {
   SessionTask<std::optional<StateError>> try_load_async(const A&... atoms) {
     return begin<std::optional<StateError>>(hook_.prepare_load({&atoms...}));
   }
+
+  /// Of the atom's state, as this session has read it or committed it; 0: there was no value. So a form may carry the
+  /// version that its page had, and be refused where it is another one by now; whether it still is at the commit, that
+  /// looks at. Throws as `use` does; Error if the atom is no state.
+  std::int64_t version(const AtomBase& atom) { return hook_.version(atom); }
 
   /// Whether there is something to commit.
   bool has_changes() const { return hook_.has_changes(); }

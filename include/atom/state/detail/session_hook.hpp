@@ -217,19 +217,15 @@ class SessionHook final : public Attachment {
       check_kept(definition);
       return;
     }
-    Record* record = find(definition.key);
-    const bool is_new = !record;
-    if (is_new) record = &add(definition);
-    if (!record->is_known) {
-      try {
-        load(*record);
-      } catch (...) {
-        if (is_new) records_.pop_back();
-        throw;
-      }
-    }
-    if (!record->loaded || store_.waiting(definition)) return;  // the store was given a newer value
-    hydrate(*record, record->loaded, &definition);
+    const Record& record = known(definition);
+    if (!record.loaded || store_.waiting(definition)) return;  // the store was given a newer value
+    hydrate(record, record.loaded, &definition);
+  }
+  /// Of the atom's state, as it was looked at.
+  std::int64_t version(const AtomBase& atom) {
+    const Definition& definition = *atom.definition_;
+    if (!is_state(definition)) throw no_state(definition);
+    return known(definition).version;
   }
   /// The job that reads these at once, or null where there is nothing to read.
   std::shared_ptr<LoadJob> prepare_load(std::initializer_list<const AtomBase*> atoms) {
@@ -453,6 +449,20 @@ class SessionHook final : public Attachment {
 
   // ---- Reading
 
+  /// What is known of the atom's state, which is read if need be.
+  Record& known(const Definition& definition) {
+    Record* record = find(definition.key);
+    const bool is_new = !record;
+    if (is_new) record = &add(definition);
+    if (record->is_known) return *record;
+    try {
+      load(*record);
+    } catch (...) {
+      if (is_new) records_.pop_back();
+      throw;
+    }
+    return *record;
+  }
   void load(Record& record) {
     StateResult<SeenState> seen =
         core_.engine ? read_outcome(core_, record.scope, record.key, record.type(), read(record.scope, record.key))

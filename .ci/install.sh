@@ -69,3 +69,13 @@ atom_install() {
   echo "Missing, please install (the names are Debian's): ${missing[*]}" >&2
   return 1
 }
+
+# atom_install_npm FOLDER PLACE: fetches what FOLDER/package-lock.json names to PLACE, from npm. Needs node (18 or later)
+# and npm.
+atom_install_npm() {
+  mkdir -p "$2"
+  if [[ -e $2/installed ]] && cmp -s "$1/package-lock.json" "$2/installed"; then return; fi
+  cp "$1"/package*.json "$2"
+  (cd "$2" && npm ci --ignore-scripts --no-audit --no-fund) || return
+  cp "$1/package-lock.json" "$2/installed"
+}

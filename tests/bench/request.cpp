@@ -1,9 +1,15 @@
 // What does a whole request cost?
 #include "bench/request.hpp"
 
-#include "bench/bench.hpp"
+#include <atom/json.hpp>
+
+#include <fmt/format.h>
 
 #include <functional>
+#include <string>
+
+#include "bench/bench.hpp"
+#include "bench/node.hpp"
 
 namespace {
 
@@ -77,10 +83,20 @@ std::uint64_t numbers_with_map() {
   return heard;
 }
 
+/// What is heard in a request, and its snapshot, as JSON: in JavaScript the same must come of it.
+std::string outcome() {
+  std::string snapshot;
+  const std::uint64_t heard = bench::serve_request([&](const atom::Snapshot& its) { snapshot = atom::to_json(its); });
+  return fmt::format(R"({{"heard":{},"snapshot":{}}})", heard, snapshot);
+}
+
 const bench::Registration all([] {
   bench::add_call("request/mixed/atom", &bench::request_with_atoms);
   bench::add_call("request/mixed/struct", &bench::request_with_struct);
   bench::add_call("request/mixed/map", &bench::request_with_map);
+  for (const std::string peer : {"copies", "structuredClone", "effector", "jotai", "nanostores"}) {
+    bench::add_in_node("request/mixed/" + peer, peer, &outcome);
+  }
   bench::add_call("request/numbers/atom", &numbers_with_atoms);
   bench::add_call("request/numbers/struct", &numbers_with_struct);
   bench::add_call("request/numbers/map", &numbers_with_map);

@@ -2,6 +2,7 @@
 // does the same, and returns what its listener heard.
 #pragma once
 
+#include <atom/fields.hpp>
 #include <atom/store.hpp>
 
 #include <benchmark/benchmark.h>
@@ -21,18 +22,26 @@ struct User {
   std::string name = "Anon";
   int age = 0;
   bool operator==(const User&) const = default;
+  static constexpr auto atom_fields() {
+    return atom::describe(atom::field("name", &User::name), atom::field("age", &User::age));
+  }
 };
 struct Item {
   std::string name;
   int quantity = 1;
   bool operator==(const Item&) const = default;
+  static constexpr auto atom_fields() {
+    return atom::describe(atom::field("name", &Item::name), atom::field("quantity", &Item::quantity));
+  }
 };
 
 inline const atom::Atom<User> user_atom{"bench.user"};
 inline const atom::Atom<int> count_atom{"bench.count", 0};
 inline const atom::Atom<std::vector<Item>> cart_atom{"bench.cart"};
 
-inline std::uint64_t request_with_atoms() {
+/// Hands its snapshot to `done`.
+template <class Done>
+std::uint64_t serve_request(Done done) {
   std::uint64_t heard = 0;
   atom::AtomStore store;
   auto& user = store.use(user_atom);
@@ -42,9 +51,11 @@ inline std::uint64_t request_with_atoms() {
   benchmark::DoNotOptimize(store);
   user.update(User{"Ada", 36});
   count.update(5);
-  const atom::Snapshot snapshot = store.snapshot();
-  benchmark::DoNotOptimize(snapshot);
+  done(store.snapshot());
   return heard;
+}
+inline std::uint64_t request_with_atoms() {
+  return serve_request([](const atom::Snapshot& snapshot) { benchmark::DoNotOptimize(snapshot); });
 }
 
 /// Written by hand for exactly this request.

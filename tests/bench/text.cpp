@@ -6,13 +6,12 @@
 #include <nlohmann/json.hpp>
 
 #include <cstdint>
-#include <cstdio>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "bench/bench.hpp"
+#include "bench/node.hpp"
 
 namespace {
 
@@ -147,41 +146,10 @@ Page from_nlohmann(const std::string& text) {
   return page;
 }
 
-/// The nanoseconds that node needs for one `call` of a function of the text and the object that it stands for.
-double in_node(const std::string& call) {
-  // The text has no single quote, as every text of ours.
-  const std::string script = "const text = process.argv[1], object = JSON.parse(text);" +
-                             ("const run = () => " + call + ";") +
-                             R"js(
-    let best = Infinity, kept = 0;
-    for (let round = 0; round < 30; ++round) {
-      const begin = process.hrtime.bigint();
-      for (let i = 0; i < 1000; ++i) kept += run().length ?? 1;
-      best = Math.min(best, Number(process.hrtime.bigint() - begin) / 1000);
-    }
-    console.log(kept > 0 ? best : NaN);)js";
-  const std::string command = "node -e '" + script + "' '" + atom::to_json(some_snapshot()) + "'";
-  const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "r"), ::pclose);
-  double nanoseconds = 0;
-  if (!pipe || std::fscanf(pipe.get(), "%lf", &nanoseconds) != 1) return 0;
-  return nanoseconds;
-}
-void add_node(const std::string& name, const std::string& call) {
-  bench::add(name,
-             [call](benchmark::State& state) {
-               for (auto _ : state) {
-                 const double nanoseconds = in_node(call);
-                 state.SetIterationTime(nanoseconds * 1e-9);
-                 if (!(nanoseconds > 0)) state.SkipWithError("node (Debian, Ubuntu: nodejs) did not answer");
-               }
-             })
-      ->UseManualTime()
-      ->Iterations(1);
-}
-
 const bench::Registration all([] {
-  add_node("text/encode/node", "JSON.stringify(object)");
-  add_node("text/decode/node", "JSON.parse(text)");
+  const auto json = [] { return atom::to_json(some_snapshot()); };
+  bench::add_in_node("text/encode/node", "stringify", json);
+  bench::add_in_node("text/decode/node", "parse", json);
   bench::add("text/encode/atom", [](benchmark::State& state) {
     const atom::Snapshot snapshot = some_snapshot();
     for (auto _ : state) benchmark::DoNotOptimize(atom::to_json(snapshot));

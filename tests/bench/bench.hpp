@@ -27,6 +27,12 @@ benchmark::internal::Benchmark* add(const std::string& name, Body body) {
   return benchmark::RegisterBenchmark(name.c_str(), body);
 }
 
+/// Runs a benchmark in so many threads, and for so long that they do run at once. What they do must not sleep: the
+/// processor time counts, so that it makes no difference what else the machine does.
+inline void in_threads(benchmark::internal::Benchmark* benchmark, int threads) {
+  benchmark->Threads(threads)->MinTime(0.02 * threads);
+}
+
 /// One iteration of the loop over `state` is that many operations.
 inline void operations(benchmark::State& state, std::size_t count) {
   state.counters["operations"] = static_cast<double>(count);

@@ -53,7 +53,7 @@ void add(const std::string& group, std::size_t count, std::size_t among) {
   const std::string prefix = "lookup/" + group + "/" + std::to_string(count) + "/";
   bench::add(prefix + "member", [=](benchmark::State& state) {
     struct Members {
-      int number[1000];
+      int number[10'000];
     };
     const auto members = std::make_unique<Members>();
     std::vector<const int*> pointers;
@@ -87,7 +87,7 @@ void add(const std::string& group, std::size_t count, std::size_t among) {
 const bench::Registration all([] {
   add("few", 3, 3);
   add("few", 10, 10);
-  for (const std::size_t count : {3u, 10u, 100u, 1000u}) add("many", count, 10'000);
+  for (const std::size_t count : {1u, 3u, 10u, 100u, 1000u, 10'000u}) add("many", count, 10'000);
 });
 
 }  // namespace

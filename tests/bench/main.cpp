@@ -1,28 +1,34 @@
-// Runs the benchmarks group by group, and prints the figures as one table.
+// Runs the benchmarks group by group, and prints the figures as one table; or the curves.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
-#include <functional>
 #include <map>
-#include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <utility>
+#include <thread>
 #include <vector>
 
 #include "bench/bench.hpp"
 #include "bench/figures.hpp"
+#include "bench/plot.hpp"
+#include "bench/results.hpp"
+#include "bench/scaling.hpp"
+#include "bench/table.hpp"
 
 namespace {
 
 using bench::Figure;
-using bench::Group;
+using bench::Form;
+using bench::Instructions;
 using bench::Measure;
 
 constexpr std::string_view help =
@@ -32,8 +38,14 @@ usage: atom_bench [options] [--benchmark_...]
 
   --quick           a short run: a missed target is reported, but only an allocation or a round trip too many
                     is a failure
-  --only TEXT       only the groups whose benchmarks have names that begin so: redis/
+  --only TEXT       only the groups whose benchmarks have names that begin so: redis/; of the curves, those whose
+                    files do: states
   --markdown        print the table as Markdown
+  --write FOLDER    also write the table to FOLDER/table.md, with a picture of each group's ratios beside it
+  --instructions    only count the instructions of the whole requests, with valgrind
+  --scaling [FOLDER]
+                    instead of the figures, what an operation costs as something grows in number; with a folder, also
+                    write FOLDER/scaling.md, with pictures of the curves beside it
   --json FILE       also write all repetitions to FILE, as Google Benchmark does
   --calls           list what --repeat can run
   --repeat NAME N   run NAME N times and nothing else, for a profiler
@@ -41,13 +53,16 @@ usage: atom_bench [options] [--benchmark_...]
   --help            print this
 
 Options that start with --benchmark_ go to Google Benchmark, such as --benchmark_repetitions=100.
-Exit code: 0, or 1 if a target was missed, or 2 if the run itself went wrong.
+Exit code: 0, or 1 if a target was missed or a curve grows more than it may, or 2 if the run itself went wrong.
 )";
 
 struct Options {
   bool quick = false;
   bool markdown = false;
   std::string only;
+  bool instructions = false;
+  bool scaling = false;
+  std::string folder;
   std::string json;
   bool list_calls = false;
   std::string repeated;
@@ -56,6 +71,7 @@ struct Options {
   std::string for_child;
   bool help = false;
   std::vector<std::string> for_google;
+  std::string command = "tests/bench/run";  // what was asked for
 };
 
 Options read_options(int argc, char** argv) {
@@ -66,6 +82,7 @@ Options read_options(int argc, char** argv) {
     if (++argument == arguments.end()) throw std::runtime_error("something is missing after " + argument[-1]);
     return *argument;
   };
+  for (const std::string& word : arguments) options.command += " " + word;
   for (; argument != arguments.end(); ++argument) {
     if (*argument == "--quick") {
       options.quick = true;
@@ -73,6 +90,13 @@ Options read_options(int argc, char** argv) {
       options.markdown = true;
     } else if (*argument == "--only") {
       options.only = following();
+    } else if (*argument == "--write") {
+      options.folder = following();
+    } else if (*argument == "--instructions") {
+      options.instructions = true;
+    } else if (*argument == "--scaling") {
+      options.scaling = true;
+      if (argument + 1 != arguments.end() && !argument[1].starts_with("--")) options.folder = following();
     } else if (*argument == "--json") {
       options.json = following();
     } else if (*argument == "--calls") {
@@ -94,151 +118,6 @@ Options read_options(int argc, char** argv) {
     }
   }
   return options;
-}
-
-/// What came of one benchmark.
-struct Result {
-  std::optional<double> nanoseconds;  // of one operation, the least of all repetitions
-  std::optional<double> allocations;
-  std::optional<double> bytes;
-  std::optional<double> round_trips;
-};
-
-/// Keeps the results, and hands everything on to Google's JSON reporter if there is one.
-class Collector final : public benchmark::BenchmarkReporter {
- public:
-  explicit Collector(benchmark::JSONReporter* json) : json_(json) {}
-
-  bool ReportContext(const Context& context) override {
-    if (json_ && !std::exchange(begun_, true)) json_->ReportContext(context);
-    return true;
-  }
-  void ReportRuns(const std::vector<Run>& runs) override {
-    if (json_) json_->ReportRuns(runs);
-    for (const Run& run : runs) {
-      if (run.run_type != Run::RT_Iteration) continue;
-      if (const std::string error = error_of(run); !error.empty()) {
-        throw std::runtime_error(run.benchmark_name() + " failed: " + error);
-      }
-      Result& result = results_[run.run_name.function_name];
-      const auto counter = [&](const char* name) -> std::optional<double> {
-        const auto found = run.counters.find(name);
-        return found == run.counters.end() ? std::nullopt : std::optional<double>(found->second);
-      };
-      // Where threads run side by side the time that passes counts, and Google has divided it by their number.
-      const bool side_by_side = !run.run_name.time_type.empty();
-      const double seconds =
-          side_by_side ? run.real_accumulated_time * static_cast<double>(run.threads) : run.cpu_accumulated_time;
-      const double operations = static_cast<double>(run.iterations) * counter("operations").value_or(1);
-      const double nanoseconds = 1e9 * seconds / operations;
-      result.nanoseconds = std::min(result.nanoseconds.value_or(nanoseconds), nanoseconds);
-      result.allocations = counter("allocations");
-      result.bytes = counter("bytes");
-      result.round_trips = counter("round trips");
-    }
-  }
-
-  const Result& operator[](std::string_view name) const {
-    const auto found = results_.find(name);
-    if (found == results_.end()) throw std::runtime_error(fmt::format("there is no benchmark \"{}\"", name));
-    return found->second;
-  }
-
- private:
-  /// Google Benchmark 1.8 renamed it.
-  template <class R>
-  static std::string error_of(const R& run) {
-    if constexpr (requires { run.error_message; }) {
-      return run.error_message;
-    } else {
-      return run.skip_message;
-    }
-  }
-
-  benchmark::JSONReporter* const json_;
-  bool begun_ = false;
-  std::map<std::string, Result, std::less<>> results_;
-};
-
-/// A figure, measured.
-struct Line {
-  const Figure* figure;
-  std::string ours;
-  std::string theirs;
-  std::string outcome;
-  std::string target;
-  bool missed;
-};
-
-std::string time_text(double nanoseconds) {
-  if (nanoseconds < 99.95) return fmt::format("{:.2f} ns", nanoseconds);
-  if (nanoseconds < 9'999.5) return fmt::format("{:.0f} ns", nanoseconds);
-  return fmt::format("{:.1f} us", nanoseconds / 1000);
-}
-
-Line measure(const Figure& figure, const Collector& results) {
-  Line line{&figure, {}, {}, {}, {}, false};
-  double outcome = 0;
-  std::string_view outcome_format;
-  if (figure.measure == Measure::allocations) {
-    outcome = results[figure.ours].allocations.value();
-    line.ours = fmt::format("{}", outcome);
-    if (!figure.theirs.empty()) line.theirs = fmt::format("{}", results[figure.theirs].allocations.value());
-    outcome_format = "{:.0f}";
-  } else if (figure.measure == Measure::bytes) {
-    outcome = results[figure.ours].bytes.value();
-    line.ours = fmt::format("{:.0f} B", outcome);
-  } else if (figure.measure == Measure::round_trips) {
-    outcome = results[figure.ours].round_trips.value();
-    line.ours = fmt::format("{} trips", outcome);
-  } else {
-    const auto time = [&](std::string_view name, std::string_view alone) {
-      const double nanoseconds = results[name].nanoseconds.value();
-      return alone.empty() ? nanoseconds : nanoseconds / results[alone].nanoseconds.value();
-    };
-    const auto text = [&](double value, std::string_view alone) {
-      return alone.empty() ? time_text(value) : fmt::format("{:.2f}x", value);
-    };
-    const double ours = time(figure.ours, figure.ours_alone);
-    line.ours = text(ours, figure.ours_alone);
-    if (figure.measure == Measure::time) {
-      outcome = ours;
-    } else {
-      const double theirs = time(figure.theirs, figure.theirs_alone);
-      line.theirs = text(theirs, figure.theirs_alone);
-      outcome = figure.measure == Measure::ratio ? ours / theirs : ours - theirs;
-      outcome_format = figure.measure != Measure::ratio ? "{:+.2f} ns" : outcome < 0.1 ? "{:.2g}x" : "{:.2f}x";
-    }
-  }
-  if (!outcome_format.empty()) line.outcome = fmt::format(fmt::runtime(outcome_format), outcome);
-  if (figure.at_most) {
-    constexpr std::string_view formats[] = {"{:.3g}x", "{:+} ns", "{} ns", "{}", "{} B", "{} trips"};
-    line.target = fmt::format(fmt::runtime(formats[static_cast<int>(figure.measure)]), *figure.at_most);
-    line.missed = outcome > *figure.at_most;
-  }
-  return line;
-}
-
-std::string verdict(const Line& line) {
-  return line.target.empty() ? "" : line.missed ? "MISSED" : "met";
-}
-
-void print_heading(const Group& group, bool markdown) {
-  if (markdown) {
-    fmt::print(
-        "\n**{}**\n\n| what | against | ours | other | ours : other | at most | |\n|---|---|--:|--:|--:|--:|---|\n",
-        group.title);
-  } else {
-    fmt::print("\n{}\n", group.title);
-  }
-}
-
-void print(const Line& line, bool markdown) {
-  constexpr std::string_view as_text = "  {:<34}{:<36}{:>11}{:>11}{:>12}{:>9}  {}\n";
-  constexpr std::string_view as_markdown = "| {} | {} | {} | {} | {} | {} | {} |\n";
-  fmt::print(fmt::runtime(markdown ? as_markdown : as_text), line.figure->what, line.figure->against, line.ours,
-             line.theirs, line.outcome, line.target, verdict(line));
-  std::fflush(stdout);
 }
 
 /// Contenders, which differ in the last part of their names, must do the same work.
@@ -267,9 +146,15 @@ void run_child(const std::string& name, const std::string& argument) {
   throw std::runtime_error("no child is named " + name);
 }
 
-void initialize_google(const Options& options, const Group& group) {
-  std::vector<std::string> arguments{"atom_bench", "--benchmark_enable_random_interleaving=true"};
-  arguments.push_back(fmt::format("--benchmark_repetitions={}", options.quick ? 5 : group.repetitions));
+// ---- Running benchmarks, and keeping what came of them
+
+/// Runs the benchmarks with these names, if there are any.
+void run(const std::set<std::string_view>& names, int repetitions, bool interleaved, const Options& options,
+         bench::Results& results) {
+  if (names.empty()) return;
+  std::vector<std::string> arguments{"atom_bench"};
+  arguments.push_back(fmt::format("--benchmark_enable_random_interleaving={}", interleaved));
+  arguments.push_back(fmt::format("--benchmark_repetitions={}", options.quick ? 5 : repetitions));
   arguments.push_back("--benchmark_min_time=0.002");
   arguments.insert(arguments.end(), options.for_google.begin(), options.for_google.end());
   std::vector<char*> pointers;
@@ -277,46 +162,159 @@ void initialize_google(const Options& options, const Group& group) {
   int count = static_cast<int>(pointers.size());
   benchmark::Initialize(&count, pointers.data());
   if (count > 1) throw std::runtime_error(std::string("Google Benchmark does not know ") + pointers[1]);
+  benchmark::RunSpecifiedBenchmarks(&results, fmt::format("^({})(/|$)", fmt::join(names, "|")));
 }
 
-int measure_all(const Options& options) {
-  compare_calls();
-  std::ofstream file;
-  benchmark::JSONReporter json;
-  if (!options.json.empty()) {
-    file.open(options.json);
-    if (!file) throw std::runtime_error("cannot write " + options.json);
-    json.SetOutputStream(&file);
+/// `work` runs benchmarks; if that is wanted, what comes of them goes to Google's JSON reporter as well.
+int with_results(const Options& options, int (*work)(const Options& options, bench::Results& results)) {
+  if (options.json.empty()) {
+    bench::Results results(nullptr);
+    return work(options, results);
   }
-  Collector results(options.json.empty() ? nullptr : &json);
+  std::ofstream file(options.json);
+  if (!file) throw std::runtime_error("cannot write " + options.json);
+  benchmark::JSONReporter json;
+  json.SetOutputStream(&file);
+  bench::Results results(&json);
+  const int code = work(options, results);
+  json.Finalize();
+  return code;
+}
 
-  fmt::print("Times are for one operation, the least of all repetitions, which are interleaved within each group.\n");
-  std::vector<Line> missed;
-  for (const Group& group : bench::groups()) {
+/// Prints, and keeps the same as Markdown for a file.
+class Output {
+ public:
+  Output(const Options& options, std::string_view file) : options_(options), file_(file) {
+    if (options.folder.empty()) return;
+    std::filesystem::create_directories(options.folder);
+    markdown_ = fmt::format("`{}`, {}.\n\n", options.command, machine());
+  }
+  /// `make(form)` gives the text.
+  template <class Make>
+  void add(Make make) {
+    fmt::print("{}", make(options_.markdown ? Form::markdown : Form::text));
+    std::fflush(stdout);
+    markdown_ += make(Form::markdown);
+  }
+  void add_picture(std::string_view title, const std::string& name, const std::string& svg) {
+    if (options_.folder.empty()) return;
+    write(name, svg);
+    markdown_ += fmt::format("\n![{}]({})\n", title, name);
+  }
+  void end() const {
+    if (options_.folder.empty()) return;
+    write(file_, markdown_);
+    fmt::print("\nWritten to {}: {}, and pictures beside it.\n", options_.folder, file_);
+  }
+
+ private:
+  void write(const std::string& name, const std::string& text) const {
+    std::ofstream file(std::filesystem::path(options_.folder) / name);
+    if (!(file << text).flush()) throw std::runtime_error("cannot write " + name + " in " + options_.folder);
+  }
+  static std::string machine() {
+#ifdef __clang__
+    std::string text = "clang " __clang_version__;
+#else
+    std::string text = "g++ " __VERSION__;
+#endif
+    std::ifstream processors("/proc/cpuinfo");
+    for (std::string line; std::getline(processors, line);) {
+      if (!line.starts_with("model name")) continue;
+      text += ", " + line.substr(line.find(": ") + 2);
+      break;
+    }
+    return text + fmt::format(", {} processors", std::thread::hardware_concurrency());
+  }
+
+  const Options& options_;
+  const std::string file_;
+  std::string markdown_;
+};
+
+// ---- The table of figures
+
+int measure_figures(const Options& options, bench::Results& results) {
+  if (options.instructions && !Instructions::can_be_counted()) throw std::runtime_error("valgrind is not installed");
+  compare_calls();
+  Output output(options, "table.md");
+  output.add([](Form) {
+    return "Times are for one operation, the least of all repetitions (of several threads, the median), which are\n"
+           "interleaved within each group.\n";
+  });
+  Instructions instructions;
+  std::vector<std::string> missed;
+  bool failed = false;
+  for (const bench::Group& group : bench::groups()) {
     if (!group.prefix.starts_with(options.only)) continue;
-    print_heading(group, options.markdown);
-    initialize_google(options, group);
-    benchmark::RunSpecifiedBenchmarks(&results, fmt::format("^{}", group.prefix));
+    std::vector<const Figure*> figures;
+    std::set<std::string_view> names;
     for (const Figure& figure : group.figures) {
-      const Line line = measure(figure, results);
-      print(line, options.markdown);
-      if (line.missed) missed.push_back(line);
+      const bool counted = figure.measure == Measure::instructions;
+      if (counted ? !Instructions::can_be_counted() : options.instructions) continue;
+      figures.push_back(&figure);
+      if (!counted) names.insert({figure.ours, figure.theirs, figure.ours_alone, figure.theirs_alone});
+    }
+    names.erase("");
+    if (figures.empty()) continue;
+    output.add([&](Form form) { return heading(group, form); });
+    run(names, group.repetitions, true, options, results);
+    std::vector<bench::Bar> bars;
+    for (const Figure* figure : figures) {
+      const bench::Line line = measure(*figure, results, instructions);
+      output.add([&](Form form) { return row(line, form); });
+      if (line.bar) bars.push_back(*line.bar);
+      if (!line.missed) continue;
+      missed.push_back(missed_target(line));
+      const bool is_exact = figure->measure == Measure::allocations || figure->measure == Measure::round_trips;
+      if (!options.quick || is_exact) failed = true;
+    }
+    if (!bars.empty()) {
+      std::string name(group.prefix.substr(0, group.prefix.size() - 1));
+      std::replace(name.begin(), name.end(), '/', '-');
+      output.add_picture(group.title, name + ".svg", bar_chart(group.title, bars));
     }
   }
-  if (!options.json.empty()) json.Finalize();
-
-  fmt::print("\n{}\n", missed.empty() ? "All targets are met." : "Missed targets:");
-  bool failed = false;
-  for (const Line& line : missed) {
-    const Figure& figure = *line.figure;
-    const std::string what(figure.what);
-    fmt::print("{} {}: {}, and at most {} is wanted\n", options.markdown ? "*" : " ",
-               figure.against.empty() ? what : what + ", against " + std::string(figure.against),
-               line.outcome.empty() ? line.ours : line.outcome, line.target);
-    const bool is_exact = figure.measure == Measure::allocations || figure.measure == Measure::round_trips;
-    if (!options.quick || is_exact) failed = true;
+  if (!options.instructions) {
+    output.add([&](Form form) { return list(missed, "Missed targets:", "All targets are met.", form); });
   }
+  if (!Instructions::can_be_counted()) fmt::print("\nInstructions are not counted: valgrind is not installed.\n");
+  output.end();
   return failed ? 1 : 0;
+}
+
+// ---- Curves
+
+int measure_scaling(const Options& options, bench::Results& results) {
+  Output output(options, "scaling.md");
+  output.add([](Form) {
+    return "Times are for one operation, the least of all repetitions (of several threads, the median). Growth is how\n"
+           "much more than it should one takes at some size than at a smaller one.\n";
+  });
+  std::vector<std::string> missed;
+  for (const bench::Scaling& scaling : bench::scalings()) {
+    if (!scaling.name.starts_with(options.only)) continue;
+    output.add([&](Form form) { return heading(scaling, form); });
+    std::vector<std::string> names;
+    for (const bench::Curve& curve : scaling.curves) {
+      for (const std::size_t size : scaling.sizes) names.push_back(benchmark_at(curve, size));
+    }
+    run({names.begin(), names.end()}, 15, !scaling.in_order, options, results);
+    std::vector<bench::Series> all;
+    for (const bench::Curve& curve : scaling.curves) {
+      const bench::Measured measured = measure(curve, scaling.sizes, results);
+      output.add([&](Form form) { return row(measured, scaling, form); });
+      if (measured.series.missed) missed.push_back(fmt::format("{}: {}", scaling.title, curve.what));
+      all.push_back(measured.series);
+    }
+    output.add_picture(scaling.title, fmt::format("scaling-{}.svg", scaling.name),
+                       curve_chart(scaling.title, scaling.size, scaling.sizes, all));
+  }
+  output.add([&](Form form) {
+    return list(missed, "These grow more than they may:", "No curve grows more than it may.", form);
+  });
+  output.end();
+  return missed.empty() || options.quick ? 0 : 1;
 }
 
 }  // namespace
@@ -337,7 +335,7 @@ int main(int argc, char** argv) {
       return 0;
     }
     if (!options.repeated.empty()) return repeat(options.repeated, options.repetitions);
-    return measure_all(options);
+    return with_results(options, options.scaling ? &measure_scaling : &measure_figures);
   } catch (const std::exception& error) {
     fmt::print(stderr, "atom_bench: {}\n", error.what());
     return 2;

@@ -70,6 +70,14 @@ const bench::Registration all([] {
     return redis.benchmark({"-c", "64", "-P", "1", "INCR", "bench:hot"}, 16'000);
   });
   bench::add_work<Redis>("redis/many/store", 4096 * 15, [](Redis& redis) { redis.numbers().add_anywhere(4096, 15); });
+  for (const std::size_t coroutines : {1u, 4u, 16u, 64u, 256u, 1024u, 4096u}) {
+    const std::size_t each = coroutines < 64 ? 500 : coroutines < 1024 ? 100 : 10;
+    const std::string name = std::to_string(coroutines);
+    bench::add_work<Redis>("redis/in flight/" + name + "/one", coroutines * each,
+                           [=](Redis& redis) { redis.numbers().add_in_coroutines(coroutines, each); });
+    bench::add_work<Redis>("redis/in flight/" + name + "/many", coroutines * each,
+                           [=](Redis& redis) { redis.numbers().add_anywhere(coroutines, each); });
+  }
   // As many connections as a store has, each of which is lent to whoever sends.
   bench::add_measured<Redis>("redis/many/benchmark", [](Redis& redis) {
     return redis.benchmark({"-c", std::to_string(atom::RedisOptions().connections), "-P", "16", "-r", "100000",

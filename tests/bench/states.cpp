@@ -4,11 +4,11 @@
 #include <malloc.h>
 #include <tbb/concurrent_hash_map.h>
 
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <random>
 #include <string>
@@ -30,22 +30,23 @@ struct OneState {
 
 void add_updates(int threads) {
   const std::string prefix = "states/" + std::to_string(threads) + "/";
-  bench::add(prefix + "apply",
-             [](benchmark::State& state) {
-               static OneState one;
-               const atom::State<Number> handle = one.state;
-               atom::State<Number> number = handle;
-               for (auto _ : state) benchmark::DoNotOptimize(number.apply(atom::current + 1));
-             })
-      ->Threads(threads)
-      ->UseRealTime();
-  bench::add(prefix + "fetch_add",
-             [](benchmark::State& state) {
-               static std::atomic<Number> one{0};
-               for (auto _ : state) benchmark::DoNotOptimize(one.fetch_add(1));
-             })
-      ->Threads(threads)
-      ->UseRealTime();
+  const auto add = [&](const std::string& name, auto body) {
+    bench::in_threads(bench::add(prefix + name, body), threads);
+  };
+  add("apply", [](benchmark::State& state) {
+    static OneState one;
+    const atom::State<Number> handle = one.state;
+    atom::State<Number> number = handle;
+    for (auto _ : state) benchmark::DoNotOptimize(number.apply(atom::current + 1));
+  });
+  add("apply, own", [](benchmark::State& state) {
+    OneState one;
+    for (auto _ : state) benchmark::DoNotOptimize(one.state.apply(atom::current + 1));
+  });
+  add("fetch_add", [](benchmark::State& state) {
+    static std::atomic<Number> one{0};
+    for (auto _ : state) benchmark::DoNotOptimize(one.fetch_add(1));
+  });
 }
 void add_reading() {
   bench::add("states/get", [](benchmark::State& state) {
@@ -58,21 +59,8 @@ void add_reading() {
   });
 }
 
-// ---- Among a million
+// ---- Among many
 
-constexpr std::size_t million = 1'000'000;
-
-/// What `make(scope, key)` made of a thousand of them, at random.
-template <class Make>
-auto wanted(std::size_t scopes, Make make) {
-  std::mt19937 random(1);
-  std::vector<decltype(make(std::size_t(), std::size_t()))> all;
-  for (int i = 0; i < 1024; ++i) {
-    const std::size_t scope = random() % scopes;
-    all.push_back(make(scope, random() % (million / scopes)));
-  }
-  return all;
-}
 std::string key_of(std::size_t key) {
   return "key" + std::to_string(key);
 }
@@ -80,33 +68,55 @@ atom::Scope scope_of(std::size_t scope) {
   return atom::Scope::client(std::to_string(scope));
 }
 
-/// A million of them in so many scopes, and how many bytes each takes.
-template <class Filled, std::size_t scopes>
-struct Million {
-  Filled filled;
+struct Count {
+  std::size_t all;
+  std::size_t in_a_scope;
+  auto operator<=>(const Count&) const = default;
+};
+/// Calls `make(scope, key)` for the one with that number.
+template <class Make>
+auto with_name(std::size_t number, Count count, Make make) {
+  return make(number / count.in_a_scope, number % count.in_a_scope);
+}
+/// What `make(scope, key)` makes of a thousand of them, at random.
+template <class Make>
+auto wanted(Count count, Make make) {
+  std::mt19937 random(1);
+  std::vector<decltype(make(std::size_t(), std::size_t()))> all;
+  for (int i = 0; i < 1024; ++i) all.push_back(with_name(random() % count.all, count, make));
+  return all;
+}
+
+/// So many of them, and how many bytes each takes. They are made when first asked for, and stay.
+template <class Contents>
+struct Filled {
+  Contents contents;
   double bytes_of_each;
 
-  static const Million& get() {
-    static const std::unique_ptr<Million> one(new Million);
-    return *one;
+  static const Filled& get(Count count) {
+    static std::map<Count, std::unique_ptr<Filled>> all;
+    std::unique_ptr<Filled>& place = all[count];
+    if (!place) place.reset(new Filled(count));
+    return *place;
   }
 
  private:
-  Million() : bytes_of_each(0) {
+  explicit Filled(Count count) : bytes_of_each(0) {
     const std::size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
-    for (std::size_t scope = 0; scope < scopes; ++scope) {
-      for (std::size_t key = 0; key < million / scopes; ++key) filled.add(scope, key);
+    for (std::size_t number = 0; number < count.all; ++number) {
+      with_name(number, count, [&](std::size_t scope, std::size_t key) { contents.add(scope, key); });
     }
     const std::size_t after = mallinfo2().uordblks + mallinfo2().hblkhd;
-    bytes_of_each = static_cast<double>(after - before) / million;
+    bytes_of_each = static_cast<double>(after - before) / static_cast<double>(count.all);
   }
 };
 
+atom::StateOptions options_of(std::size_t scope, std::size_t key) {
+  return {.key = key_of(key), .scope = scope_of(scope)};
+}
 struct States {
-  mutable atom::StateStore store;
-  void add(std::size_t scope, std::size_t key) {
-    store.create_state<int>(1, {.key = key_of(key), .scope = scope_of(scope)});
-  }
+  mutable atom::StateStore store{{.states_per_scope = 1'000'000}};
+  void add(std::size_t scope, std::size_t key) { store.create_state<int>(1, options_of(scope, key)); }
 };
 
 struct Map {
@@ -119,32 +129,37 @@ struct Map {
   };
   using Names = tbb::concurrent_hash_map<Name, int, Compare>;
   Names map;
-  void add(std::size_t scope, std::size_t key) { map.insert({{scope_of(scope).text(), key_of(key)}, 1}); }
+
+  static Name name_of(std::size_t scope, std::size_t key) { return {scope_of(scope).text(), key_of(key)}; }
+  void add(std::size_t scope, std::size_t key) { map.insert({name_of(scope, key), 1}); }
 };
 
-template <class Wanted, class LookUp>
-void look_up_all(benchmark::State& state, const Wanted& wanted, LookUp look_up) {
+/// `work(name)` for each of them.
+template <class Wanted, class Work>
+void with_all(benchmark::State& state, Wanted wanted, Work work) {
   for (auto _ : state) {
-    for (const auto& name : wanted) benchmark::DoNotOptimize(look_up(name));
+    for (auto& name : wanted) benchmark::DoNotOptimize(work(name));
   }
   bench::operations(state, wanted.size());
 }
-template <std::size_t scopes>
-void add_lookup() {
-  const std::string prefix = "states/million/" + std::to_string(scopes) + "/";
-  bench::add(prefix + "store", [](benchmark::State& state) {
-    const auto& [states, bytes] = Million<States, scopes>::get();
-    const auto options = wanted(scopes, [](std::size_t scope, std::size_t key) {
-      return atom::StateOptions{.key = key_of(key), .scope = scope_of(scope)};
-    });
-    look_up_all(state, options, [&](const auto& name) { return states.store.template get_state<int>(0, name).get(); });
+void add_among(const std::string& group, Count count) {
+  const std::string prefix = "states/" + group + "/" + std::to_string(count.all) + "/";
+  bench::add(prefix + "store", [=](benchmark::State& state) {
+    const auto& [states, bytes] = Filled<States>::get(count);
+    with_all(state, wanted(count, &options_of),
+             [&](const atom::StateOptions& options) { return states.store.get_state<int>(0, options).get(); });
     state.counters["bytes"] = bytes;
   });
-  bench::add(prefix + "tbb", [](benchmark::State& state) {
-    const Map& map = Million<Map, scopes>::get().filled;
-    const auto names = wanted(
-        scopes, [](std::size_t scope, std::size_t key) { return Map::Name(scope_of(scope).text(), key_of(key)); });
-    look_up_all(state, names, [&](const auto& name) {
+  bench::add(prefix + "apply", [=](benchmark::State& state) {
+    const States& states = Filled<States>::get(count).contents;
+    const auto handle = [&](std::size_t scope, std::size_t key) {
+      return states.store.get_state<int>(0, options_of(scope, key));
+    };
+    with_all(state, wanted(count, handle), [](atom::State<int>& number) { return number.apply(atom::current + 1); });
+  });
+  bench::add(prefix + "tbb", [=](benchmark::State& state) {
+    const Map& map = Filled<Map>::get(count).contents;
+    with_all(state, wanted(count, &Map::name_of), [&](const Map::Name& name) {
       Map::Names::const_accessor found;
       return map.map.find(found, name) ? found->second : 0;
     });
@@ -152,10 +167,14 @@ void add_lookup() {
 }
 
 const bench::Registration all([] {
-  for (const int threads : {1, 2}) add_updates(threads);
+  for (const int threads : {1, 2, 4, 8}) add_updates(threads);
   add_reading();
-  add_lookup<50'000>();
-  add_lookup<1'000>();
+  for (const std::size_t count : {10u, 100u, 1000u, 10'000u, 100'000u, 1'000'000u}) {
+    for (const std::size_t in_a_scope : {1u, 20u, 1000u}) {
+      add_among(std::to_string(in_a_scope) + " in a scope", {count, in_a_scope});
+    }
+    add_among("all in a scope", {count, count});
+  }
 });
 
 }  // namespace

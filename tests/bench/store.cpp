@@ -1,4 +1,5 @@
 // What does a store cost: an empty one, a large one, an atom that goes early, a snapshot, and to be hydrated?
+#include <atom/registry.hpp>
 #include <atom/store.hpp>
 
 #include <cstddef>
@@ -28,8 +29,8 @@ void use_and_drop(benchmark::State& state) {
   for (auto _ : state) store.drop(store.use(number_atom));
 }
 
-void use_1000(benchmark::State& state) {
-  const auto templates = bench::some_templates(1000, 10'000);
+void use_many(benchmark::State& state, std::size_t count) {
+  const auto templates = bench::some_templates(count, 10'000);
   for (auto _ : state) {
     atom::AtomStore store;
     for (const auto* number : templates) benchmark::DoNotOptimize(&store.use(*number));
@@ -37,14 +38,36 @@ void use_1000(benchmark::State& state) {
   bench::operations(state, templates.size());
 }
 
-void use_1000_in_map(benchmark::State& state) {
+void use_many_in_map(benchmark::State& state, std::size_t count) {
   std::vector<std::string> keys;
-  for (const auto* number : bench::some_templates(1000, 10'000)) keys.emplace_back(number->key());
+  for (const auto* number : bench::some_templates(count, 10'000)) keys.emplace_back(number->key());
   for (auto _ : state) {
     bench::AnyStore store;
     for (const std::string& key : keys) benchmark::DoNotOptimize(&store.use(key, 1));
   }
   bench::operations(state, keys.size());
+}
+
+/// The last of so many templates in the process: `body(store, number)` uses it.
+template <class Body>
+void among_templates(benchmark::State& state, std::size_t count, Body body) {
+  const atom::Atom<int>& number = *bench::templates(count)[count - 1];
+  atom::AtomStore store;
+  store.use(number);
+  for (auto _ : state) body(store, bench::hidden(number));
+}
+void add_among_templates(std::size_t count) {
+  using Number = const atom::Atom<int>;
+  const std::string prefix = "templates/" + std::to_string(count) + "/";
+  const auto add = [&](const std::string& name, auto body) {
+    bench::add(prefix + name, [=](benchmark::State& state) { among_templates(state, count, body); });
+  };
+  add("use", [](atom::AtomStore& store, Number& number) { benchmark::DoNotOptimize(&store.use(number)); });
+  add("store", [](atom::AtomStore&, Number& number) {
+    atom::AtomStore another;
+    benchmark::DoNotOptimize(&another.use(number));
+  });
+  add("find", [](atom::AtomStore&, Number& number) { benchmark::DoNotOptimize(atom::find(number.key())); });
 }
 
 void take_snapshot(benchmark::State& state, std::size_t count) {
@@ -88,14 +111,15 @@ void use_hydrated(benchmark::State& state, Hydrate hydrate) {
 const bench::Registration all([] {
   bench::add("store/empty", &create_and_destroy);
   bench::add("store/drop", &use_and_drop);
-  bench::add("store/1000/atom", &use_1000);
-  bench::add("store/1000/map", &use_1000_in_map);
 
-  for (const std::size_t count : {3u, 10u, 100u}) {
-    const std::string prefix = "snapshot/" + std::to_string(count) + "/";
-    bench::add(prefix + "atom", [=](benchmark::State& state) { take_snapshot(state, count); });
-    bench::add(prefix + "map", [=](benchmark::State& state) { take_snapshot_of_map(state, count); });
+  for (const std::size_t count : {1u, 3u, 10u, 100u, 1000u, 10'000u}) {
+    const std::string name = std::to_string(count);
+    bench::add("store/" + name + "/atom", [=](benchmark::State& state) { use_many(state, count); });
+    bench::add("store/" + name + "/map", [=](benchmark::State& state) { use_many_in_map(state, count); });
+    bench::add("snapshot/" + name + "/atom", [=](benchmark::State& state) { take_snapshot(state, count); });
+    bench::add("snapshot/" + name + "/map", [=](benchmark::State& state) { take_snapshot_of_map(state, count); });
   }
+  for (const std::size_t count : {1u, 10u, 100u, 1000u, 10'000u}) add_among_templates(count);
   bench::add("snapshot/default", &take_snapshot_of_default);
 
   bench::add("hydrate/nothing", [](benchmark::State& state) { use_hydrated(state, [](atom::AtomStore&) {}); });

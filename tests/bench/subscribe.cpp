@@ -2,6 +2,7 @@
 #include <atom/store.hpp>
 
 #include <cstdint>
+#include <string>
 
 #include "bench/bench.hpp"
 #include "bench/contenders.hpp"
@@ -16,11 +17,11 @@ struct Adder {
 };
 
 template <class Signal>
-void come_and_go(benchmark::State& state) {
+void come_and_go(benchmark::State& state, int beside) {
   std::uint64_t sum = 0;
   Signal place;
   auto& signal = bench::hidden(place);
-  for (int i = 0; i < 3; ++i) signal.connect(Adder{&sum});
+  for (int i = 0; i < beside; ++i) signal.connect(Adder{&sum});
   for (auto _ : state) {
     auto handle = signal.connect(Adder{&sum});
     benchmark::ClobberMemory();
@@ -28,11 +29,11 @@ void come_and_go(benchmark::State& state) {
   }
 }
 
-void come_and_go_at_atom(benchmark::State& state) {
+void come_and_go_at_atom(benchmark::State& state, int beside) {
   std::uint64_t sum = 0;
   atom::AtomStore store;
   auto& number = bench::hidden(store.use(number_atom));
-  for (int i = 0; i < 3; ++i) number.on_change(Adder{&sum});
+  for (int i = 0; i < beside; ++i) number.on_change(Adder{&sum});
   for (auto _ : state) {
     atom::Subscription subscription = number.on_change(Adder{&sum});
     benchmark::ClobberMemory();
@@ -41,10 +42,16 @@ void come_and_go_at_atom(benchmark::State& state) {
 }
 
 const bench::Registration all([] {
-  bench::add("subscribe/atom", &come_and_go_at_atom);
-  bench::add("subscribe/function", &come_and_go<bench::Functions<int>>);
-  bench::add("subscribe/signals2", &come_and_go<bench::Signals2<int>>);
-  bench::add("subscribe/sigc", &come_and_go<bench::Sigc<int>>);
+  for (const int beside : {1, 3, 10, 100, 1000, 10'000}) {
+    const auto add = [&](const std::string& name, auto* come_and_go) {
+      bench::add("subscribe/" + std::to_string(beside) + "/" + name,
+                 [=](benchmark::State& state) { come_and_go(state, beside); });
+    };
+    add("atom", &come_and_go_at_atom);
+    add("function", &come_and_go<bench::Functions<int>>);
+    add("signals2", &come_and_go<bench::Signals2<int>>);
+    add("sigc", &come_and_go<bench::Sigc<int>>);
+  }
 });
 
 }  // namespace

@@ -11,10 +11,10 @@ void on_each_thread(benchmark::State& state) {
 }
 
 const bench::Registration all([] {
-  for (const int threads : {1, 2}) {
+  for (const int threads : {1, 2, 4, 8}) {
     const std::string prefix = "threads/" + std::to_string(threads) + "/";
-    bench::add(prefix + "atom", &on_each_thread<&bench::request_with_atoms>)->Threads(threads)->UseRealTime();
-    bench::add(prefix + "struct", &on_each_thread<&bench::request_with_struct>)->Threads(threads)->UseRealTime();
+    bench::in_threads(bench::add(prefix + "atom", &on_each_thread<&bench::request_with_atoms>), threads);
+    bench::in_threads(bench::add(prefix + "struct", &on_each_thread<&bench::request_with_struct>), threads);
   }
 });
 

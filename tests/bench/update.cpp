@@ -75,7 +75,7 @@ void write_atom_new_only(benchmark::State& state) {
 }
 
 const bench::Registration all([] {
-  for (const int count : {0, 1, 10, 100}) {
+  for (const int count : {0, 1, 10, 100, 1000, 10'000}) {
     const std::string prefix = "update/" + std::to_string(count) + "/";
     bench::add(prefix + "atom", [=](benchmark::State& state) { write_atom(state, count); });
     bench::add(prefix + "function",

@@ -5,6 +5,8 @@
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <stdexcept>
@@ -298,6 +300,25 @@ TEST_CASE("of three listeners, the second still fires when the first and then th
   atom.update(2);
   CHECK(log == Log{"b", "b", "d"});
   CHECK(b.active());
+}
+
+TEST_CASE("in whatever order listeners go, the others are told in the order in which they came") {
+  std::vector<std::size_t> order{0, 1, 2, 3};
+  do {
+    atom::AtomStore store;
+    auto& atom = store.use(count);
+    std::string log;
+    std::string all = "abcd";
+    std::vector<atom::Subscription> subscriptions;
+    for (const char name : all) subscriptions.push_back(atom.on_change([&log, name] { log += name; }));
+    for (const std::size_t gone : order) {
+      std::erase(all, "abcd"[gone]);
+      subscriptions[gone].unsubscribe();
+      log.clear();
+      atom.update(*atom + 1);
+      CHECK(log == all);
+    }
+  } while (std::next_permutation(order.begin(), order.end()));
 }
 
 TEST_CASE("a nested update of another atom is told when this one's listeners have all run") {

@@ -37,6 +37,7 @@ struct Listener {
     std::size_t align;
   };
   Listener* next;
+  Listener* previous;
   const Ops* ops;
   Signal* signal;
   Subscription* handle;  // the one that stands for it, if it still exists
@@ -148,10 +149,14 @@ class Signal {
   void disconnect(Listener& listener) noexcept {
     listener.events = 0;
     if (listener.handle) std::exchange(listener.handle, nullptr)->listener_ = nullptr;
-    has_disconnected_ = true;
-    if (telling_) return forget_events_of(listener);
+    forget_events_of(listener);
+    if (telling_) {
+      has_disconnected_ = true;
+      return;
+    }
     Hold hold(*delivery_);
-    sweep(hold);
+    dropped_.push(listeners_.remove(listener));
+    discard(dropped_, hold);
     hold.finish_quietly();
   }
   void disconnect_all() noexcept {
@@ -255,21 +260,24 @@ class Signal {
   struct List {
     Listener* last = nullptr;
     void push(Listener& listener) noexcept {
-      listener.next = last ? std::exchange(last->next, &listener) : &listener;
+      if (last) {
+        listener.next = std::exchange(last->next, &listener);
+        listener.previous = std::exchange(listener.next->previous, &listener);
+      } else {
+        listener.next = listener.previous = &listener;
+      }
       last = &listener;
     }
-    Listener& pop() noexcept {
-      Listener& first = *last->next;
-      if (&first == last) {
-        last = nullptr;
-      } else {
-        last->next = first.next;
-      }
-      return first;
+    Listener& pop() noexcept { return remove(*last->next); }
+    Listener& remove(Listener& listener) noexcept {
+      listener.next->previous = listener.previous;
+      listener.previous->next = listener.next;
+      if (last == &listener) last = listener.next == &listener ? nullptr : listener.previous;
+      return listener;
     }
   };
 
-  /// It stays in the list until the delivery ends, but what only it listened to is not heard any more: or who
+  /// What only it listened to is not heard any more, also where it stays in the list until the delivery ends: or who
   /// subscribes after it would be told a change that nobody heard. Mostly the first or the next one listens to the
   /// same.
   void forget_events_of(const Listener& gone) noexcept {

@@ -213,7 +213,7 @@ MUTANTS = [
     Mutant(
         "a callable is destroyed while it runs",
         "signal.hpp",
-        "if (telling_) return forget_events_of(listener);",
+        "if (telling_) {\n      has_disconnected_ = true;\n      return;\n    }",
         "",
         ["signal.cpp"],
         memory=True,
@@ -230,6 +230,13 @@ MUTANTS = [
         "after one listener went, the others are not heard",
         "signal.hpp",
         "events_ |= listener.events;",
+        "",
+        ["signal.cpp"],
+    ),
+    Mutant(
+        "a listener that goes is still before the next one",
+        "signal.hpp",
+        "listener.next->previous = listener.previous;",
         "",
         ["signal.cpp"],
     ),

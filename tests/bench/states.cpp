@@ -59,6 +59,37 @@ void add_reading() {
   });
 }
 
+// ---- One state that is listened to
+
+struct Heard {
+  explicit Heard(std::size_t listeners) {
+    for (std::size_t i = 0; i < listeners; ++i) subscriptions.push_back(listen());
+  }
+  atom::StateSubscription listen() {
+    return one.state.on_change([this](const Number& now) { sum += now; });
+  }
+  OneState one;
+  Number sum = 0;
+  std::vector<atom::StateSubscription> subscriptions;
+};
+
+void add_listening(std::size_t listeners) {
+  const std::string prefix = "states/listeners/" + std::to_string(listeners) + "/";
+  bench::add(prefix + "set", [=](benchmark::State& state) {
+    Heard heard(listeners);
+    Number number = 0, expected = 0;
+    for (auto _ : state) {
+      heard.one.state.set(++number);
+      expected += number * static_cast<Number>(listeners);
+    }
+    if (heard.sum != expected) state.SkipWithError("a listener missed a change");
+  });
+  bench::add(prefix + "on_change", [=](benchmark::State& state) {
+    Heard heard(listeners);
+    for (auto _ : state) benchmark::DoNotOptimize(heard.listen());
+  });
+}
+
 // ---- Among many
 
 std::string key_of(std::size_t key) {
@@ -169,6 +200,7 @@ void add_among(const std::string& group, Count count) {
 const bench::Registration all([] {
   for (const int threads : {1, 2, 4, 8}) add_updates(threads);
   add_reading();
+  for (const std::size_t listeners : {1u, 10u, 100u, 1000u, 10'000u}) add_listening(listeners);
   for (const std::size_t count : {10u, 100u, 1000u, 10'000u, 100'000u, 1'000'000u}) {
     for (const std::size_t in_a_scope : {1u, 20u, 1000u}) {
       add_among(std::to_string(in_a_scope) + " in a scope", {count, in_a_scope});

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <thread>
 #include <type_traits>
@@ -23,6 +24,9 @@ struct StateNews {
   SharedValue value;     // what it is now; its default, where the value has ended
   std::int64_t version;  // not positive: it has ended, and this is minus its last version
 };
+
+class StateListener;
+using StateListeners = std::list<std::shared_ptr<StateListener>>;
 
 /// What is called, by one thread at a time.
 class StateListener {
@@ -47,8 +51,9 @@ class StateListener {
   }
   bool ended() const noexcept { return ended_.load(std::memory_order_relaxed); }
 
-  std::uint64_t since = 0;      // how many changes there were when it came: it does not hear of them
-  const void* group = nullptr;  // those of a group are at several states, and go together
+  std::uint64_t since = 0;         // how many changes there were when it came: it does not hear of them
+  StateListeners::iterator place;  // where it is among those of its state
+  const void* group = nullptr;     // those of a group are at several states, and go together
 
  private:
   /// No lock: listeners of two states that write each other's would take the two in both orders.

@@ -148,7 +148,7 @@ TEST_CASE("a listener that ends is destroyed when nothing is locked") {
     core.write(*node, std::make_shared<const std::string>(), std::nullopt);
   }
   SECTION("otherwise") {
-    StateCore::forget(*node, *atom::detail::extras_of(*node).listeners.at(0));
+    StateCore::forget(*node, *atom::detail::extras_of(*node).listeners.front());
   }
   CHECK(unlocked);
 }

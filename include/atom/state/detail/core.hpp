@@ -282,7 +282,7 @@ class StateCore {
     listen(node, extras, std::move(listener));
   }
   static void forget(StateNode& node, const StateListener& listener) noexcept {
-    take_listener(node, [&](const StateListener& other) { return &other == &listener; });
+    take_listener(node, [&](const StateListeners&) { return listener.place; });
   }
 
   /// In memory: whoever watches the scope of this node is told what it is, and what becomes of it.
@@ -305,7 +305,9 @@ class StateCore {
     return true;
   }
   static void stop_watching(StateNode& node, const WatchedScope& watched) noexcept {
-    take_listener(node, [&](const StateListener& other) { return other.group == &watched; });
+    take_listener(node, [&](const StateListeners& all) {
+      return std::find_if(all.begin(), all.end(), [&](const auto& listener) { return listener->group == &watched; });
+    });
   }
   void stop_watching(const WatchedScope& watched) noexcept {
     if (engine) return;
@@ -381,18 +383,16 @@ class StateCore {
     const NodeLock node_lock(node);
     node.add(StateNode::heard);
   }
-  /// The first one that is the one that is meant, if there is one.
-  template <class IsIt>
-  static void take_listener(StateNode& node, IsIt is_it) noexcept {
+  /// `find` says where it is; at the end, if there is none.
+  template <class Find>
+  static void take_listener(StateNode& node, Find find) noexcept {
     StateExtras* const extras = node.extras.load(std::memory_order_acquire);
     if (!extras) return;
-    std::shared_ptr<StateListener> gone;  // destroyed without the lock
+    StateListeners gone;  // destroyed without the lock
     const std::lock_guard lock(extras->mutex);
-    const auto found = std::find_if(extras->listeners.begin(), extras->listeners.end(),
-                                    [&](const auto& listener) { return is_it(*listener); });
-    if (found == extras->listeners.end()) return;
-    gone = std::move(*found);
-    extras->listeners.erase(found);
+    const StateListeners::const_iterator place = find(extras->listeners);
+    if (place == extras->listeners.end()) return;
+    gone.splice(gone.end(), extras->listeners, place);
     if (extras->listeners.empty()) node.remove(StateNode::heard);
   }
 

@@ -28,14 +28,15 @@ struct StateExtras {
 
   // Of the listeners. A node that has some is written while this is held, so that they hear in the order of writing.
   std::mutex mutex;
-  std::vector<std::shared_ptr<StateListener>> listeners;
+  StateListeners listeners;
   std::vector<StateNews> news;  // to be told
   std::uint64_t changes = 0;    // how many were news
   bool telling = false;         // somebody tells it
 
   void listen(std::shared_ptr<StateListener> listener) {
     listener->since = changes;
-    listeners.push_back(std::move(listener));
+    const auto place = listeners.insert(listeners.end(), std::move(listener));
+    (*place)->place = place;
   }
   void add(StateNews one) {
     news.push_back(std::move(one));
@@ -51,7 +52,7 @@ struct StateExtras {
       try {  // what is let go at the end of it is so without a lock
         const std::vector<StateNews> told = std::exchange(news, {});
         std::uint64_t number = changes - told.size();
-        const auto all = listeners;
+        const std::vector<std::shared_ptr<StateListener>> all(listeners.begin(), listeners.end());
         lock.unlock();
         for (const StateNews& one : told) {
           ++number;

@@ -5,6 +5,7 @@ atom_present() {
   case $1 in
     ninja-build) command -v ninja ;;
     clang-19) command -v clang++-19 ;;
+    llvm-19) command -v llvm-cov-19 ;;
     libclang-rt-19-dev) echo 'int main() {}' | clang++-19 -fsanitize=address,undefined -x c++ -o /dev/null - ;;
     libc++-19-dev | libc++abi-19-dev)
       printf '#include <string>\nint main() { throw std::string(1, 2); }' |

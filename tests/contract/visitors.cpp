@@ -448,6 +448,51 @@ TEST_CASE("a sign-out reaches the session that a sign-in has made meanwhile", "[
   CHECK(browser.user(*states).empty());
 }
 
+TEST_CASE("a sign-out of a client that is not known does nothing, but the browser is told to forget it", "[case73]") {
+  const auto states = contract::open();
+  Visitor visitor{*states, ""};
+  visitor.sign_out();
+  CHECK_FALSE(visitor.is_signed_in());
+  CHECK_THAT(*visitor.set_cookie(), ContainsSubstring("Max-Age=0"));
+  CHECK(states->list().empty());
+}
+
+TEST_CASE("who knows an old id only and signs in as the same user is let into the session that there is", "[case73]") {
+  const auto states = contract::open();
+  Browser browser;
+  browser.add(*states, 1);
+  Browser late{browser.cookies};
+  browser.sign_in(*states, "alice");
+  late.sign_in(*states, "alice");
+  CHECK(late.cookies == browser.cookies);
+  CHECK(late.items(*states) == Items{1});
+}
+
+TEST_CASE("a sign-in of a client whose record was renewed meanwhile is one", "[case73][case88]") {
+  const auto states = contract::open();
+  const atom::VisitorOptions options{.ttl = 3000ms};
+  Browser browser;
+  browser.add(*states, 1, options);
+  Visitor slow{*states, browser.cookies, options};
+  std::this_thread::sleep_for(350ms);
+  REQUIRE(Visitor(*states, browser.cookies, options).set_cookie());
+  slow.sign_in("alice");
+  CHECK(slow.user_id() == "alice");
+  CHECK(stored(*states, cart, user) == Items{1});
+}
+
+TEST_CASE("a sign-in of a client that has signed in elsewhere, without a grace, says so", "[case73]") {
+  const auto states = contract::open();
+  const atom::VisitorOptions options{.grace = 0ms};
+  Browser browser;
+  browser.add(*states, 1);
+  Visitor slow{*states, browser.cookies, options};
+  browser.sign_in(*states, "alice", options);
+  CHECK(code_thrown_by([&] { slow.sign_in("alice"); }) == StateErrorCode::session_ended);
+  CHECK_FALSE(slow.is_signed_in());
+  CHECK(browser.items(*states) == Items{1});
+}
+
 TEST_CASE("a client's record is renewed, which ends no request that is under way", "[case88]") {
   const auto states = contract::open();
   const atom::VisitorOptions options{.ttl = 3000ms};

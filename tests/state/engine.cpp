@@ -1,5 +1,6 @@
 // The engine, against a database that loses, delays, doubles, refuses and forgets.
 #include <atom/backend/memory.hpp>
+#include <atom/state/session.hpp>
 #include <atom/state/state_store.hpp>
 
 #include "support/allocations.hpp"
@@ -14,6 +15,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <climits>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -845,11 +847,80 @@ TEST_CASE("compare-and-swap that others always win ends at the deadline") {
   busy->others = &theirs;
   StateStore store(busy, {.deadline = 100ms});
   std::optional<StateError> error;
-  CHECK(takes(100ms, [&] { error = number(store).try_apply(current + 1).error(); }));
+  SECTION("of an equation") {
+    CHECK(takes(100ms, [&] { error = number(store).try_apply(current + 1).error(); }));
+  }
+  SECTION("of a function") {
+    CHECK(takes(100ms, [&] { error = number(store).try_update([](Number now) { return now + 1; }).error(); }));
+  }
   REQUIRE(error);
   CHECK(error->code() == StateErrorCode::conflict);
   CHECK(error->effect() == Effect::none);
   CHECK(error->retryable());
+}
+
+TEST_CASE("a backend that throws, or gives no reason, is asked again until the deadline") {
+  struct Broken final : support::PassingBackend {
+    Broken() : PassingBackend(std::make_shared<atom::Memory>()) {}
+    atom::BatchResult execute(const atom::Lane& lane, atom::BatchMode mode, std::span<const atom::Command> commands,
+                              std::span<atom::Outcome> outcomes, atom::Deadline deadline) override {
+      switch (times-- > 0 ? way : 0) {
+        case 1:
+          return {atom::BatchStatus::not_applied, std::nullopt};
+        case 2:
+          return {atom::BatchStatus::in_doubt, std::nullopt};
+        case 3:
+          throw std::runtime_error("broken");
+        case 4:
+          throw 7;
+        default:
+          return inner().execute(lane, mode, commands, outcomes, deadline);
+      }
+    }
+    int way = 0;
+    int times = 0;
+  };
+  const auto backend = std::make_shared<Broken>();
+  Events events;
+  StateStore store(backend, {.deadline = 100ms, .on_event = events.listener()});
+  State<Number> n = number(store);
+  static const atom::Atom<Number> atom{"engine.atom"};
+  Number wanted = 0;
+  for (backend->way = 1; backend->way <= 4; ++backend->way) {
+    INFO(backend->way);
+    backend->times = 2;
+    CHECK(n.apply(current + 1) == ++wanted);
+    backend->times = 2;
+    store.transact(Scope::global(), [&](atom::Session& session) { session.use(atom).update(wanted); });
+    CHECK(events.count(StateEvent::Kind::retry) == static_cast<std::size_t>(4 * wanted));
+  }
+  CHECK(store.use(atom, Scope::global()).load() == wanted);
+  backend->way = 1;
+  backend->times = INT_MAX;
+  const auto error = n.try_apply(current + 1).error();
+  CHECK(error.code() == StateErrorCode::unavailable);
+  CHECK_THAT(error.what(), support::ContainsSubstring("it gives no reason"));
+}
+
+TEST_CASE("a database that says again and again that it has lost something costs the deadline") {
+  struct Forgetful final : support::PassingBackend {
+    Forgetful() : PassingBackend(std::make_shared<atom::Memory>()) {}
+    atom::BatchResult execute(const atom::Lane&, atom::BatchMode, std::span<const atom::Command>,
+                              std::span<atom::Outcome>, atom::Deadline) override {
+      return {.status = atom::BatchStatus::gap};
+    }
+  };
+  StateStore store(std::make_shared<Forgetful>(), {.deadline = 100ms});
+  std::optional<StateError> error;
+  CHECK(takes(100ms, [&] { error = number(store).try_apply(current + 1).error(); }));
+  CHECK(error->retryable());
+  static const atom::Atom<Number> atom{"engine.forgotten"};
+  atom::Session session(store, Scope::global());
+  session.use(atom).update(1);
+  CHECK(takes(100ms, [&] { error = session.try_commit(); }));
+  CHECK(error->effect() == Effect::none);
+  CHECK(error->retryable());
+  session.discard();
 }
 
 TEST_CASE("a state that another store has ended is written as one that is not there") {
@@ -1218,7 +1289,7 @@ TEST_CASE("without asynchronous operations and without listeners there is no thr
 
 TEST_CASE("a batch of all or nothing is carried out once, whatever goes wrong") {
   const auto memory = std::make_shared<atom::Memory>();
-  const auto backend = std::make_shared<FaultyBackend>(memory);
+  const auto backend = std::make_shared<FaultyBackend>(memory, Faults{.slow_for = 300ms});
   Events events;
   atom::detail::StateCore core({.deadline = 5s, .on_event = events.listener()});
   atom::detail::StateEngine engine(core, backend);
@@ -1275,6 +1346,17 @@ TEST_CASE("a batch of all or nothing is carried out once, whatever goes wrong") 
     backend->deliver_late_ones();
     CHECK(a.load() == 2);
     CHECK(events.count(StateEvent::Kind::history_lost) == 0);
+  }
+  SECTION("one that waits for another does so until its deadline, and has no effect") {
+    backend->script({Fault::slow});
+    std::future<bool> slow = std::async(std::launch::async, [&] { return commit(0, one).has_value(); });
+    while (backend->batches() == 0) std::this_thread::yield();
+    const auto late = commit(std::nullopt, two, 1ms);
+    CHECK(slow.get());
+    REQUIRE_FALSE(late.has_value());
+    CHECK(late.error().code() == StateErrorCode::timed_out);
+    CHECK(late.error().effect() == Effect::none);
+    CHECK(a.load() == 1);
   }
   SECTION("what is lost is counted") {
     backend->keep();

@@ -364,6 +364,26 @@ TEST_CASE("What does not read as its type is an error of that atom's, and is not
   CHECK(Session(states, client).use(a).value() == 5);
 }
 
+TEST_CASE("What a session writes has the labels and the time to live that its state was declared with", "[case69]") {
+  StateStore states{std::make_shared<atom::Memory>()};
+  const auto declared =
+      states.get_state<Number>(0, {.key = std::string(a.key()), .scope = client, .labels = {"mine"}, .ttl = 300ms});
+  const auto write = [&] {
+    Session session{states, client};
+    session.use(a).update(session.use(a).value() + 1);
+    session.use(b).update(1);
+    session.commit();
+  };
+  write();
+  CHECK(declared.load() == 1);
+  CHECK(states.purge({"mine"}) == 1);
+  CHECK(declared.load() == 0);
+  write();
+  std::this_thread::sleep_for(400ms);
+  CHECK(declared.load() == 0);
+  CHECK(stored(states, b) == 1);
+}
+
 TEST_CASE("A handle of another type to the same state is not harmed by a commit", "[case58][case90]") {
   StateStore states{std::make_shared<atom::Memory>()};
   const auto other = states.get_state<std::string>("default", {.key = "session.a", .scope = client});
@@ -569,6 +589,71 @@ TEST_CASE("A sign-in that the database refuses has changed nothing", "[case73][c
   CHECK(visitor.session().use(a).value() == 1);
   visitor.sign_in("u");
   CHECK(stored(states, a, Scope::user("u")) == 1);
+}
+
+TEST_CASE("A visitor whose record cannot be renewed is one all the same, and the next request renews it", "[case79]") {
+  const Faulty faulty;
+  StateStore states{faulty.backend};
+  const atom::VisitorOptions options{.ttl = 3000ms};
+  atom::Visitor first{states, "", options};
+  first.transact([](Session& session) { session.use(a).update(1); });
+  const std::string cookie = *first.set_cookie();
+  std::this_thread::sleep_for(350ms);
+  faulty.backend->script({Fault::refused});
+  const atom::Visitor visitor{states, cookie.substr(0, cookie.find(';')), options};
+  CHECK_FALSE(visitor.set_cookie());
+  CHECK(visitor.session().use(a).value() == 1);
+  CHECK(atom::Visitor{states, cookie.substr(0, cookie.find(';')), options}.set_cookie());
+}
+
+TEST_CASE("A context that the database refuses makes nobody known", "[case70][case79]") {
+  const Faulty faulty;
+  StateStore states{faulty.backend};
+  atom::Visitor visitor{states, ""};
+  faulty.backend->script({Fault::refused});
+  CHECK(error_of([&] { visitor.context(); }).effect() == Effect::none);
+  CHECK_FALSE(visitor.set_cookie());
+  visitor.context();
+  CHECK(visitor.set_cookie());
+}
+
+TEST_CASE("A sign-out says whether the client is signed out, where the database fails", "[case73][case79]") {
+  struct Keeping final : support::PassingBackend {
+    explicit Keeping(std::shared_ptr<atom::Backend> inner) : PassingBackend(std::move(inner)) {}
+    atom::StateResult<std::vector<atom::FoundState>> erase_scope(const Scope&, atom::Deadline) override {
+      return StateError(StateErrorCode::refused, "no rights to delete");
+    }
+  };
+  const Faulty faulty;
+  StateStore states{std::make_shared<Keeping>(faulty.backend)};
+  atom::Visitor visitor{states, ""};
+  visitor.transact([](Session& session) { session.use(a).update(1); });
+  const std::string cookie = *visitor.set_cookie();
+  faulty.backend->script({Fault::refused});
+  CHECK(error_of([&] { visitor.sign_out(); }).effect() == Effect::none);
+  CHECK(*visitor.set_cookie() == cookie);
+  const StateError kept = error_of([&] { visitor.sign_out(); });
+  CHECK(kept.effect() == Effect::applied);
+  CHECK_THAT(kept.what(), ContainsSubstring("no rights to delete"));
+  CHECK_THAT(*visitor.set_cookie(), ContainsSubstring("Max-Age=0"));
+  CHECK(atom::Visitor(states, cookie.substr(0, cookie.find(';'))).session().use(a).value() == 0);
+}
+
+TEST_CASE("A sign-out of a client whose record is renewed meanwhile is one", "[case73]") {
+  const auto memory = std::make_shared<atom::Memory>();
+  const auto backend = std::make_shared<Watched>(memory);
+  StateStore states{backend}, others{memory};
+  const atom::VisitorOptions options{.ttl = 3000ms};
+  atom::Visitor visitor{states, "", options};
+  visitor.transact([](Session& session) { session.use(a).update(1); });
+  const std::string cookie = *visitor.set_cookie();
+  const std::string cookies = cookie.substr(0, cookie.find(';'));
+  std::this_thread::sleep_for(350ms);
+  backend->before_execute = [&, is_first = true]() mutable {
+    if (std::exchange(is_first, false)) CHECK(atom::Visitor(others, cookies, options).set_cookie());
+  };
+  visitor.sign_out();
+  CHECK(atom::Visitor(others, cookies, options).session().use(a).value() == 0);
 }
 
 TEST_CASE("A store that is closed takes no commits any more", "[case79]") {

@@ -268,6 +268,61 @@ TEST_CASE("an operation that nobody waits for is carried out all the same") {
   CHECK(number(store, "other").load() == 7);
 }
 
+TEST_CASE("a task takes the place of another, whose operation is carried out all the same") {
+  const auto backend = std::make_shared<Blocked>();
+  StateStore store(backend, {.deadline = 20s});
+  backend->block(true);
+  StateTask<Number> task = number(store).set_async(5);
+  task = number(store, "other").set_async(7);
+  CHECK_FALSE(task.is_ready());
+  backend->block(false);
+  CHECK(task.wait() > 0);
+  CHECK(number(store).load() == 5);
+  CHECK(number(store, "other").load() == 7);
+}
+
+TEST_CASE("an asynchronous read from a database that is away is made again, until the deadline") {
+  const auto memory = std::make_shared<atom::Memory>();
+  const auto backend = std::make_shared<FaultyBackend>(memory);
+  StateStore(memory).get_state<Number>(5, {.key = "n", .scope = Scope::global()}).set(5);
+  backend->set_down(true);
+  SECTION("it comes back") {
+    StateStore store(backend, {.deadline = 20s});
+    StateTask<Number> read = number(store).load_async();
+    REQUIRE(soon([&] { return store.stats().retries >= 2; }));
+    CHECK_FALSE(read.is_ready());
+    backend->set_down(false);
+    CHECK(read.wait() == 5);
+  }
+  SECTION("it stays away") {
+    StateStore store(backend, {.deadline = 100ms});
+    const StateResult<Number> read = number(store).try_load_async().wait();
+    REQUIRE_FALSE(read);
+    CHECK(read.error().effect() == Effect::none);
+    CHECK(read.error().retryable());
+  }
+}
+
+TEST_CASE("an asynchronous read that the database refuses, or that throws in it, ends at once") {
+  struct Broken final : support::PassingBackend {
+    Broken() : PassingBackend(std::make_shared<atom::Memory>()) {}
+    std::optional<StateError> read(std::span<const atom::StateName>, std::span<atom::Outcome>,
+                                   atom::Deadline) override {
+      if (throws) throw std::runtime_error("broken");
+      return StateError(StateErrorCode::refused, "no rights");
+    }
+    bool throws = false;
+  };
+  const auto backend = std::make_shared<Broken>();
+  StateStore store(backend, {.deadline = 20s});
+  const StateResult<Number> refused = number(store).try_load_async().wait();
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code() == StateErrorCode::refused);
+  backend->throws = true;
+  CHECK_THROWS_WITH(number(store).load_async().wait(), "broken");
+  CHECK(number(store).set_async(1).wait() > 0);
+}
+
 TEST_CASE("asynchronous operations on one state are carried out in their order") {
   const auto backend =
       std::make_shared<FaultyBackend>(std::make_shared<atom::Memory>(), support::Faults{.seed = 2}

@@ -334,6 +334,58 @@ TEST_CASE("dynamodb: a table of others is refused, and left as it is") {
   CHECK_FALSE(prepare("empty", false));
 }
 
+TEST_CASE("dynamodb: what the server says of a table must make sense, or nothing more is asked") {
+  const DynamoServer server;
+  Front front(server);
+  DynamoDb dynamodb(at(front.endpoint()));
+  const std::string described =
+      R"("AttributeDefinitions":[{"AttributeName":"p","AttributeType":"S"},{"AttributeName":"k","AttributeType":"S"}],)"
+      R"("KeySchema":[{"AttributeName":"p","KeyType":"HASH"},{"AttributeName":"k","KeyType":"RANGE"}])";
+  SECTION("a description that is none") {
+    for (const std::string nonsense :
+         {"", "hello", "[]", "{}", R"({"Table":7})", R"({"Table":{}})", R"({"Table":{"KeySchema":7}})",
+          R"({"Table":{"KeySchema":[]}})", R"({"Table":{"KeySchema":[],"AttributeDefinitions":7}})",
+          R"({"Table":{"KeySchema":[7],"AttributeDefinitions":[7]}})"}) {
+      INFO(nonsense);
+      front.script({{"DescribeTable", 200, nonsense}});
+      CHECK(dynamodb.prepare(true, soon()));
+      CHECK(front.operations() == std::vector<std::string>{"DescribeTable"});
+    }
+  }
+  SECTION("one that is not ready before the deadline") {
+    const std::string creating = R"({"Table":{"TableStatus":"CREATING",)" + described + "}}";
+    front.script(std::vector<Front::Answer>(1000, {"DescribeTable", 200, creating}));
+    const auto error = dynamodb.prepare(true, in(100ms));
+    REQUIRE(error);
+    CHECK(error->code() == StateErrorCode::timed_out);
+    CHECK(error->effect() == Effect::none);
+    CHECK(error->retryable());
+  }
+  SECTION("a right that is not given") {
+    for (const char* operation : {"CreateTable", "UpdateTimeToLive"}) {
+      INFO(operation);
+      front.script({{operation, 400, error_of("AccessDeniedException")}});
+      const auto error = dynamodb.prepare(true, soon());
+      REQUIRE(error);
+      CHECK(error->code() == StateErrorCode::refused);
+      CHECK(front.left() == 0);
+    }
+  }
+  SECTION("a list of what is in it that is none") {
+    REQUIRE(contains(
+        server.run("CreateTable", R"({"TableName":"states","BillingMode":"PAY_PER_REQUEST",)" + described + "}"),
+        "200 OK"));
+    for (const char* nonsense : {"", "{}", R"({"Items":7})"}) {
+      INFO(nonsense);
+      front.script({{"Scan", 200, nonsense}});
+      CHECK(dynamodb.prepare(true, soon()));
+      CHECK(front.left() == 0);
+    }
+  }
+  front.clear();
+  CHECK_FALSE(dynamodb.prepare(true, soon()));
+}
+
 TEST_CASE("dynamodb: before it is prepared it does nothing, and it has no feed") {
   DynamoDb dynamodb(at("http://127.0.0.1:1"));
   CHECK(try_read(dynamodb, "n", soon())->code() == StateErrorCode::closed);
@@ -455,6 +507,31 @@ TEST_CASE("dynamodb: a batch that comes to another process is not done again, an
     CHECK_FALSE(refused.error->retryable());
     CHECK(client.text(shop, "n") == "42");
   }
+}
+
+TEST_CASE("dynamodb: a number that the server would write otherwise is told as it was, also to who asks again") {
+  Database database;
+  database.client.run(Batch().write(shop, "n", "-0"));
+  const auto batch = [] { return std::move(Batch().apply(shop, "n", {}, current + 1)); };
+  const auto before = database.client.run(batch());
+  CHECK(before[0].value->text == "-0");
+  Database::Other other(database);
+  CHECK(other.client.send(batch()).status == BatchStatus::done);
+  support::check_same(other.client.outcomes, before);
+  CHECK(database.client.text(shop, "n") == "1");
+}
+
+TEST_CASE("dynamodb: where only a part of a scope could be ended, the error says so") {
+  Fronted database;
+  database.client_through.run(Batch().write(shop, "a", "1").write(shop, "b", "1").write(shop, "c", "1"));
+  database.front.script({{"UpdateItem", 400, error_of("AccessDeniedException")}});
+  const auto erased = database.through->erase_scope(shop, soon());
+  REQUIRE_FALSE(erased);
+  CHECK(erased.error().code() == StateErrorCode::refused);
+  CHECK(erased.error().effect() == Effect::unknown);
+  CHECK_THAT(erased.error().what(), ContainsSubstring("a part was ended"));
+  CHECK(database.through->list({.scope = &shop}, soon())->size() == 1);
+  CHECK(database.through->erase_scope(shop, soon())->size() == 1);
 }
 
 TEST_CASE("dynamodb: a value whose time is over is not there, and the next write makes a new one, with its labels") {

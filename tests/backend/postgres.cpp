@@ -611,6 +611,19 @@ TEST_CASE("postgres: an error of the server has had no effect, and says whether 
   CHECK(client.text(shop, "n") == "2");
 }
 
+TEST_CASE("postgres: where somebody has removed the tables, it says how to make them") {
+  Database database;
+  database.client.run(Batch().write(shop, "n", "1"));
+  database.run("drop schema " + database.schema + " cascade; create schema " + database.schema);
+  ++database.client.lane.sequence;
+  const BatchResult result = database.client.send(Batch().write(shop, "n", "2"));
+  CHECK(result.status == BatchStatus::not_applied);
+  REQUIRE(result.error);
+  CHECK(result.error->code() == StateErrorCode::refused);
+  CHECK_FALSE(result.error->retryable());
+  CHECK_THAT(result.error->what(), ContainsSubstring("make the tables"));
+}
+
 TEST_CASE("postgres: where the server ends a statement it had no effect") {
   Database database;
   const auto impatient = open({.url = url_of(database.schema, " -c statement_timeout=300")});

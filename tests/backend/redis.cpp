@@ -840,6 +840,27 @@ TEST_CASE("redis: a cluster, a replica and another layout are refused") {
   check_refused(server, "another version of this program keeps its states there (layout 9)");
 }
 
+TEST_CASE("redis: a server that is too old, a sentinel, and what does not say what it is are refused") {
+  std::string info;
+  const FakeServer fake([&](int peer) {
+    for (std::string request; !(request = support::read_some(peer)).empty();) {
+      support::write_all(peer, request.find("INFO") == request.npos
+                                   ? "+OK\r\n"
+                                   : "$" + std::to_string(info.size()) + "\r\n" + info + "\r\n");
+    }
+  });
+  const auto check = [&](const std::string& says, const std::string& why) {
+    info = "# Server\r\n" + says + "\r\n";
+    check_refused(RedisOptions{.url = fake.url()}, why);
+  };
+  check("redis_version:6.0.16", "it is Redis 6.0.16, and 6.2 or later is needed");
+  check("redis_version:2.8", "it is Redis 2.8, and 6.2 or later is needed");
+  check("redis_version:new", "it is Redis new, and 6.2 or later is needed");
+  check("redis_version:7.0.1\r\nredis_mode:sentinel", "it is a sentinel: name the server that it watches");
+  check("redis_version:7.0.1\r\nredis_mode:cluster", "a Redis Cluster is not supported yet");
+  check("redis_mode:standalone", "it does not say which version of Redis it is");
+}
+
 TEST_CASE("redis: a server that wants a password gets it, and no error tells it") {
   RedisServer server({"--requirepass", "secret word"});
   const std::string at = "@127.0.0.1:" + std::to_string(server.port());

@@ -113,8 +113,6 @@ class Promotion {
     count_ = pairs.size();
     return steps;
   }
-  /// Of the client's states in the last `steps`.
-  std::size_t count() const noexcept { return count_; }
 
   /// Again and again on what is there now, until the deadline.
   std::size_t run() {

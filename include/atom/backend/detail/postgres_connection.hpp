@@ -110,7 +110,6 @@ class PostgresParameters {
     all_.push_back(bytes.all());
   }
   void add(bool value) { all_.emplace_back(1, value ? '\1' : '\0'); }
-  void add(std::string_view text) { all_.emplace_back(text); }
   void add(const std::string& text) { all_.push_back(text); }
   void add(const PostgresArray& array) { all_.push_back(array.bytes()); }
   /// A uuid.

@@ -415,14 +415,11 @@ class SessionHook final : public Attachment {
     return Error("atom \"" + definition.key + "\" cannot be a state: it is derived, or " +
                  std::string(definition.type.name) + " has no codec, or its copies would share something");
   }
-  template <class Records>
-  static auto find_in(Records& records, std::string_view key) noexcept -> decltype(records.data()) {
+  Record* find(std::string_view key) noexcept {
     const auto found =
-        std::find_if(records.begin(), records.end(), [&](const Record& record) { return record.key == key; });
-    return found == records.end() ? nullptr : &*found;
+        std::find_if(records_.begin(), records_.end(), [&](const Record& record) { return record.key == key; });
+    return found == records_.end() ? nullptr : &*found;
   }
-  Record* find(std::string_view key) noexcept { return find_in(records_, key); }
-  const Record* find(std::string_view key) const noexcept { return find_in(records_, key); }
 
   const atom::Scope& scope_of(const Definition& definition) const {
     const auto placed = placed_.find(definition.key);

@@ -183,6 +183,41 @@ TEST_CASE("Options and factories of a family are those of each of its atoms") {
   CHECK(store.use(themes(1u)).is_client_writable());
 }
 
+TEST_CASE("What a client sends to an atom of a family passes before_update") {
+  const AtomFamily<int, int> even{"family.even_open",
+                                  0,
+                                  {.before_update =
+                                       [](int&& next, const int&) {
+                                         if (next < 0) throw std::runtime_error("negative");
+                                         return next / 2 * 2;
+                                       },
+                                   .client_writable = true}};
+  AtomStore store;
+  const bool is_live = GENERATE(false, true);
+  if (is_live) store.use(even(1)).update(2);
+  const auto hydrate = [&](int value) {
+    return store.hydrate(Snapshot{{"family.even_open/1", value}}, {.trust = atom::Trust::client});
+  };
+  CHECK(hydrate(5).ok());
+  CHECK(store.value(even(1)) == 4);
+  const auto refused = hydrate(-1);
+  CHECK(store.value(even(1)) == 4);
+  if (is_live) CHECK(refused.rejected.at(0).reason == "before_update refused it: negative");
+}
+
+TEST_CASE("A key of a report is its own, also where it is copied") {
+  std::vector<atom::ReportedKey> kept;
+  {
+    AtomStore store;
+    store.use(documents("a/b"));
+    const auto report = store.hydrate(Snapshot{{"family.doc/a%2Fb", "text"}, {"family.line/7", Line{}}});
+    for (const auto& key : report.applied) kept.push_back(key);
+    for (const auto& key : report.queued) kept.push_back(key);
+  }
+  CHECK(kept.at(0) == "family.doc/a%2Fb");
+  CHECK(kept.at(1) == "family.line/7");
+}
+
 TEST_CASE("A factory of a family that throws leaves no atom behind, and nothing else") {
   bool fails = true;
   const AtomFamily<int, std::string> fragile{"family.fragile with a key that is long", atom::Factory{[&] {

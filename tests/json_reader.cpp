@@ -550,6 +550,10 @@ TEST_CASE("What an error shows of a text is short and safe in a page") {
 struct Named {
   support::User user;
 };
+/// Is refused without a reason.
+struct Silent {
+  int number = 0;
+};
 
 }  // namespace
 }  // namespace json_reader_test
@@ -565,8 +569,18 @@ struct atom::codec<json_reader_test::Named> {
   }
 };
 
+template <>
+struct atom::codec<json_reader_test::Silent> {
+  static void write(auto& writer, const json_reader_test::Silent& silent) { writer.integer(silent.number); }
+  static bool read(atom::Reader&, json_reader_test::Silent&) { return false; }
+};
+
 namespace json_reader_test {
 namespace {
+
+TEST_CASE("A codec that refuses a value without a reason is named with its place") {
+  CHECK(error_of<std::vector<Silent>>("[1]") == "[0]: expected another value, found 1");
+}
 
 TEST_CASE("A codec that refuses what it has read names the whole value") {
   CHECK(from_json<Named>(R"({"name":"Ada","age":3})").value().user.age == 3);

@@ -7,7 +7,11 @@
 #include "support/catch.hpp"
 #include "support/misuse.hpp"
 
+#include <unistd.h>
+
 #include <atomic>
+#include <cstdio>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -142,6 +146,31 @@ TEST_CASE("A store that goes in its own listener is not looked at afterwards") {
   store->batch([&] { store->use(number).update(6); });
   CHECK(Listening::reports().empty());
 }
+
+#if ATOM_CHECKS
+TEST_CASE("Without a handler it is printed on stderr") {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::tmpfile(), &std::fclose);
+  REQUIRE(file);
+  const atom::MisuseHandler before = atom::set_misuse_handler(nullptr);
+  std::fflush(stderr);
+  const int was = ::dup(STDERR_FILENO);
+  ::dup2(::fileno(file.get()), STDERR_FILENO);
+  {
+    AtomStore store;
+    const StoreScope scope(store);
+    (void)number.value();
+  }
+  std::fflush(stderr);
+  ::dup2(was, STDERR_FILENO);
+  ::close(was);
+  atom::set_misuse_handler(before);
+  std::rewind(file.get());
+  char line[200] = "";
+  CHECK(std::fgets(line, sizeof line, file.get()));
+  CHECK(std::string_view(line).starts_with("atom: "));
+  CHECK_THAT(line, support::ContainsSubstring("misuse.number"));
+}
+#endif
 
 TEST_CASE("A handler may throw, out of what was misused; null prints again") {
   const atom::MisuseHandler before =

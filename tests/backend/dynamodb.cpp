@@ -874,7 +874,9 @@ TEST_CASE("dynamodb: what the server refuses for a while is sent again, and done
     CHECK_FALSE(try_read(*database.through, "n", soon()));
     CHECK(database.front.operations() == std::vector<std::string>(2, "BatchGetItem"));
   }
-  CHECK(database.client.text(shop, "n") == "5");
+  database.front.script({{"UpdateItem", 429, ""}});
+  database.client_through.run(Batch().apply(shop, "n", {}, current + 1));
+  CHECK(database.client.text(shop, "n") == "6");
 }
 
 TEST_CASE("dynamodb: an error of the server's after which it may be done is sent again, and done once") {

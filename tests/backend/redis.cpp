@@ -1242,6 +1242,25 @@ TEST_CASE("redis: an error in a script is known also as a server before 7.0 writ
   CHECK(atom::detail::redis_error(server, "@user_script: 9: -NOREPLICAS Not enough good replicas").retryable());
 }
 
+TEST_CASE("redis: what a server will not do is an error that says why, and of some whether it may be tried again") {
+  const atom::detail::RedisServer server{.host = "host"};
+  const auto check = [&](const std::string& text, const char* why, bool retryable) {
+    INFO(text);
+    const StateError error = atom::detail::redis_error(server, text);
+    CHECK(error.code() == StateErrorCode::refused);
+    CHECK(error.retryable() == retryable);
+    CHECK_THAT(error.what(), ContainsSubstring(why) && !ContainsSubstring("secret"));
+  };
+  check("MISCONF Redis is configured to save RDB snapshots", "it cannot save them to its disk", false);
+  check("READONLY You can't write against a read only replica.", "name the primary", true);
+  for (const char* of_a_cluster :
+       {"MOVED 3999 127.0.0.1:6381", "ASK 3999 127.0.0.1:6381", "CROSSSLOT Keys in request"}) {
+    check(of_a_cluster, "a Redis Cluster is not supported yet", false);
+  }
+  check("ERR unknown command `HGET`, with args beginning with: `secret`", "ERR unknown command", false);
+  CHECK(atom::detail::redis_error(server, "ERR what is it", atom::Effect::unknown).retryable());
+}
+
 TEST_CASE("redis: who announces more than a server ever answers gets no memory for it") {
   for (const std::string& answer : {"*2147483647\r\n"s, "*2\r\n$4\r\ndone\r\n*16777217\r\n$1\r\n1\r\n"s}) {
     INFO(answer);

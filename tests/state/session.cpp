@@ -384,6 +384,18 @@ TEST_CASE("What a session writes has the labels and the time to live that its st
   CHECK(stored(states, b) == 1);
 }
 
+TEST_CASE("An atom whose key cannot be that of a state is an error, and leaves the session as it was", "[case72]") {
+  static const atom::Atom<Number> control{"session.\n"}, endless{std::string(300, 'k')};
+  StateStore states{std::make_shared<atom::Memory>()};
+  Session session{states, client};
+  CHECK(error_of([&] { session.use(control); }).code() == StateErrorCode::invalid_name);
+  CHECK(error_of([&] { session.use(endless); }).code() == StateErrorCode::too_large);
+  CHECK(error_of([&] { session.load(a, control); }).code() == StateErrorCode::invalid_name);
+  session.use(a).update(1);
+  session.commit();
+  CHECK(stored(states, a) == 1);
+}
+
 TEST_CASE("A handle of another type to the same state is not harmed by a commit", "[case58][case90]") {
   StateStore states{std::make_shared<atom::Memory>()};
   const auto other = states.get_state<std::string>("default", {.key = "session.a", .scope = client});

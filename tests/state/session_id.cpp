@@ -52,6 +52,9 @@ TEST_CASE("The cookie of a session is read by no script, and sent to this site a
   CHECK(session_cookie(id) == "session=" + id.text() + "; Path=/; HttpOnly; SameSite=Lax; Secure");
   CHECK(session_cookie(id, {.name = "sid", .max_age = 24h, .secure = false}) ==
         "sid=" + id.text() + "; Path=/; HttpOnly; SameSite=Lax; Max-Age=86400");
+  CHECK(atom::expired_session_cookie() == "session=; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=0");
+  CHECK(atom::expired_session_cookie({.name = "sid", .secure = false}) ==
+        "sid=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0");
 }
 
 TEST_CASE("The id is found among other cookies") {

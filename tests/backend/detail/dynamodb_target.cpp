@@ -61,8 +61,8 @@ TEST_CASE("dynamodb target: a URL says which table it is, and perhaps where") {
   for (const char* bad :
        {"", "dynamodb:", "dynamodb:s", "dynamodb://", "dynamodb://?region=r", "redis://s", "dynamodb://s?&region=r",
         "dynamodb://s?region", "dynamodb://s?region=", "dynamodb://s?transactions=maybe", "dynamodb://s?key=secret",
-        "dynamodb://s s", "dynamodb://s?endpoint=%", "dynamodb://s?endpoint=%4g", "dynamodb://key:secret@s?region=r",
-        "dynamodb://secret@s", "dynamodb://\"secret\""}) {
+        "dynamodb://s s", "dynamodb://s\x7f", "dynamodb://s?endpoint=%", "dynamodb://s?endpoint=%4g",
+        "dynamodb://key:secret@s?region=r", "dynamodb://secret@s", "dynamodb://\"secret\""}) {
     INFO(bad);
     const auto url = parse_dynamodb_url(bad);
     REQUIRE_FALSE(url);

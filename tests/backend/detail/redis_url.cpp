@@ -75,6 +75,7 @@ TEST_CASE("redis url: what is none is refused with what is wrong, and is not rep
   check("redis://host/1?x=2", "the database in the URL is no number");
   check("redis://host /0", "a space or a control byte");
   check("redis://host\n", "a space or a control byte");
+  check("redis://host\x7f", "a space or a control byte");
   check(std::string_view("redis://ho\0st", 13), "a space or a control byte");
   check("unix://", "no path");
   check("unix:///", "no path");

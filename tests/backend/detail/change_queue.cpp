@@ -1,5 +1,6 @@
 #include <atom/backend/detail/change_queue.hpp>
 
+#include "support/allocations.hpp"
 #include "support/catch.hpp"
 
 #include <chrono>
@@ -53,6 +54,32 @@ TEST_CASE("change queue: if nobody takes them it keeps a bounded number, and tel
   CHECK_FALSE(queue.wait(heard, in(0s)));
   CHECK(heard.losses == 1);
   CHECK(heard.changes == std::vector<std::string>{"a 10000 1"});
+}
+
+TEST_CASE("change queue: where there is no memory for a change, those before it are lost with it, and that is told") {
+  ChangeQueue queue;
+  const StoredValue value{"7", 0};
+  queue.add({shop, "a"}, 1, &value);
+  {
+    const support::FailingAllocation next(1);
+    queue.add({shop, "a key that is too long to lie in the string itself"}, 2, &value);
+  }
+  Heard heard;
+  CHECK_FALSE(queue.wait(heard, in(0s)));
+  CHECK(heard.losses == 1);
+  CHECK(heard.changes.empty());
+}
+
+TEST_CASE("change queue: a waiting thread hears of a change when it is made") {
+  ChangeQueue queue;
+  Heard heard;
+  std::thread other([&] {
+    std::this_thread::sleep_for(20ms);
+    queue.add({shop, "a"}, 1, nullptr);
+  });
+  CHECK_FALSE(queue.wait(heard, in(1h)));
+  other.join();
+  CHECK(heard.changes == std::vector<std::string>{"a 1 ended"});
 }
 
 TEST_CASE("change queue: a waiting thread is woken, once for each time") {

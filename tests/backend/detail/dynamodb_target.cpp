@@ -58,11 +58,26 @@ TEST_CASE("dynamodb target: a URL says which table it is, and perhaps where") {
   CHECK(parsed("dynamodb://s?transactions=off&endpoint=http://127.0.0.1:8000&region=r") ==
         "s|r|http://127.0.0.1:8000|off");
   CHECK(parsed("dynamodb://s?endpoint=http%3a%2F%2flocalhost%3A8000&transactions=on") == "s||http://localhost:8000|on");
-  for (const char* bad :
-       {"", "dynamodb:", "dynamodb:s", "dynamodb://", "dynamodb://?region=r", "redis://s", "dynamodb://s?&region=r",
-        "dynamodb://s?region", "dynamodb://s?region=", "dynamodb://s?transactions=maybe", "dynamodb://s?key=secret",
-        "dynamodb://s s", "dynamodb://s\x7f", "dynamodb://s?endpoint=%", "dynamodb://s?endpoint=%4g",
-        "dynamodb://key:secret@s?region=r", "dynamodb://secret@s", "dynamodb://\"secret\""}) {
+  for (const char* bad : {"",
+                          "dynamodb:",
+                          "dynamodb:s",
+                          "dynamodb://",
+                          "dynamodb://?region=r",
+                          "redis://s",
+                          "dynamodb://s?&region=r",
+                          "dynamodb://s?region",
+                          "dynamodb://s?region=",
+                          "dynamodb://s?transactions=maybe",
+                          "dynamodb://s?key=secret",
+                          "dynamodb://s s",
+                          "dynamodb://s\x7f",
+                          "dynamodb://s?region=a b",
+                          "dynamodb://s?region=a\x7f",
+                          "dynamodb://s?endpoint=%",
+                          "dynamodb://s?endpoint=%4g",
+                          "dynamodb://key:secret@s?region=r",
+                          "dynamodb://secret@s",
+                          "dynamodb://\"secret\""}) {
     INFO(bad);
     const auto url = parse_dynamodb_url(bad);
     REQUIRE_FALSE(url);

@@ -71,6 +71,7 @@ TEST_CASE("redis url: what is none is refused with what is wrong, and is not rep
   check("redis://[::1]6379", "the port in the URL is no number");
   check("redis://[]", "no host");
   check("redis://host/one", "the database in the URL is no number");
+  check("redis://host/1000001", "the database in the URL is no number");
   check("redis://host/-1", "the database in the URL is no number");
   check("redis://host/1?x=2", "the database in the URL is no number");
   check("redis://host /0", "a space or a control byte");

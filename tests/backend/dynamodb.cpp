@@ -1122,7 +1122,9 @@ TEST_CASE("dynamodb: without credentials, or with some that cannot be, nothing i
 }
 
 TEST_CASE("dynamodb: plain text goes to no other machine unless that is allowed") {
-  DynamoDb refused(at("http://192.0.2.1:8000"));
+  DynamoDbOptions options = at("http://192.0.2.1:8000");
+  options.credentials = [] { return DynamoDbCredentials{"test", "test"}; };
+  DynamoDb refused(options);
   const Watch watch;
   const auto error = refused.prepare(true, in(5s));
   CHECK(watch.passed() < 2s);
@@ -1130,7 +1132,6 @@ TEST_CASE("dynamodb: plain text goes to no other machine unless that is allowed"
   CHECK(error->code() == StateErrorCode::refused);
   CHECK_FALSE(error->retryable());
   CHECK_THAT(error->what(), ContainsSubstring("use https://"));
-  DynamoDbOptions options = at("http://192.0.2.1:8000");
   options.plain_text = true;
   DynamoDb allowed(options);
   const auto unreachable = allowed.prepare(true, in(300ms));

@@ -46,6 +46,17 @@ TEST_CASE("the reason of a rejection names the types, never the value") {
   CHECK(report.rejected[0].reason == "expected int, found std::string");
 }
 
+TEST_CASE("an error in a text says where, what was expected and what was found") {
+  atom::DecodeError error{"", "int32", "\"x\""};
+  CHECK(error.message() == "expected int32, found \"x\"");
+  error.prepend("price");
+  error.prepend("[2]");
+  error.prepend("cart");
+  CHECK(error.path == "cart[2].price");
+  CHECK(error.message() == "cart[2].price: expected int32, found \"x\"");
+  CHECK(atom::DecodeError{"cart", "a list", ""}.message() == "cart: expected a list");
+}
+
 TEST_CASE("a message about an atom names its key") {
   atom::AtomStore store;
   auto& clone = store.use(secret);

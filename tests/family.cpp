@@ -256,6 +256,16 @@ TEST_CASE("A snapshot of atoms of families outlives the store, and goes into ano
   CHECK(store.snapshot({.queued = true}).size() == 3);
 }
 
+TEST_CASE("A report of hydration outlives the atoms of families that it names") {
+  AtomStore store;
+  store.use(documents("a/b"));
+  const atom::HydrateReport report = store.hydrate(Snapshot{{"family.doc/a%2Fb", "text"}});
+  const atom::HydrateReport copy = report;
+  store.destroy();
+  CHECK(texts(report.applied) == std::vector<std::string>{"family.doc/a%2Fb"});
+  CHECK(texts(copy.applied) == std::vector<std::string>{"family.doc/a%2Fb"});
+}
+
 TEST_CASE("A key of no family is unknown to hydrate, also where it begins as that of an atom does") {
   AtomStore store;
   const atom::Atom<int> plain{"family.plain"};

@@ -130,6 +130,7 @@ TEST_CASE("a newer value that is rejected leaves the older one, queued or live")
   store.hydrate(Snapshot{{"hydrate.count", 8}});
   const HydrateReport report = store.hydrate(Snapshot{{"hydrate.count", "nine"}});
   CHECK(report.rejected.size() == 1);
+  CHECK_FALSE(report.ok());
   CHECK(store.value(count) == 8);
   CHECK(store.use(count).value() == 8);
   CHECK(store.rejected().empty());

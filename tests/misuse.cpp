@@ -183,7 +183,7 @@ TEST_CASE("A handler may throw, out of what was misused; null prints again") {
 #endif
     CHECK(store.use(number).value() == 5);
   }
-  atom::set_misuse_handler(nullptr);
+  CHECK(atom::set_misuse_handler(nullptr) != before);
   CHECK(atom::set_misuse_handler(before) == before);
 }
 

@@ -254,6 +254,27 @@ TEST_CASE("who lost gets its turn, although another thread that has won each tim
   CHECK(n.load() == mine + others);
 }
 
+TEST_CASE("where a database tells nobody what changes, get is as far behind as the store is told, and no further") {
+  struct Silent final : support::PassingBackend {
+    using PassingBackend::PassingBackend;
+    std::unique_ptr<atom::Feed> open_feed() override { return nullptr; }
+  };
+  const auto memory = std::make_shared<atom::Memory>();
+  StateStore other(memory);
+  StateStore close(std::make_shared<Silent>(memory), {.staleness = 1ms});
+  StateStore far(std::make_shared<Silent>(memory), {.staleness = 1h});
+  number(other).set(1);
+  const State<Number> here = number(close);
+  const State<Number> there = number(far);
+  CHECK(here.get() == 1);
+  CHECK(there.get() == 1);
+  number(other).set(2);
+  std::this_thread::sleep_for(2ms);
+  CHECK(here.get() == 2);
+  CHECK(there.get() == 1);
+  CHECK(there.load() == 2);
+}
+
 TEST_CASE("states of a database that nobody holds do not pile up, and are there when they are asked for") {
   StateStore store(std::make_shared<atom::Memory>(), {.states_per_scope = 5000, .staleness = 1ms});
   constexpr Number count = 20'000;

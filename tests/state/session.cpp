@@ -511,9 +511,12 @@ TEST_CASE("A transaction with a deadline of its own ends there, however often ot
 }
 
 TEST_CASE("A commit whose effect is unknown says so, and is not run again", "[case79][case83]") {
-  const Fault fault = GENERATE(Fault::answer_lost, Fault::request_lost);
+  const Fault fault = GENERATE(Fault::answer_lost, Fault::request_lost, Fault::delayed);
   const Faulty faulty;
-  StateStore states{faulty.backend, {.deadline = 150ms}};
+  std::atomic<int> losses = 0;
+  StateStore states{faulty.backend, {.deadline = 150ms, .on_event = [&](const StateEvent& event) {
+                                       if (event.kind == StateEvent::Kind::history_lost) ++losses;
+                                     }}};
   faulty.backend->script({fault});
   for (int i = 0; i < 200; ++i) faulty.backend->script({Fault::request_lost});
   int runs = 0;
@@ -531,6 +534,9 @@ TEST_CASE("A commit whose effect is unknown says so, and is not run again", "[ca
   CHECK(stored(states, a) == written);
   states.transact(client, [](Session& session) { session.use(a).update(session.use(a).value() + 1); });
   CHECK(stored(states, a) == written + 1);
+  faulty.backend->deliver_late_ones();
+  CHECK(stored(states, a) == written + 1);
+  CHECK(losses == 0);
 }
 
 TEST_CASE("Sessions under a database that fails at random lose and double nothing", "[case81][case83]") {

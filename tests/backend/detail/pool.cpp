@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -39,6 +40,21 @@ TEST_CASE("pool: the one that was used last is lent first") {
   for (int i = 0; i < 3; ++i) pool.add(std::make_unique<int>(i));
   const int last = *pool.take(in(0ms));
   for (int i = 0; i < 3; ++i) CHECK(*pool.take(in(0ms)) == last);
+}
+
+TEST_CASE("pool: who waits for one gets it when it is given back, or when there is another one") {
+  IntPool pool;
+  const auto wait_while = [&](auto something_happens) {
+    bool got = false;
+    std::thread other([&] { got = static_cast<bool>(pool.take(in(1h))); });
+    std::this_thread::sleep_for(20ms);
+    something_happens();
+    other.join();
+    CHECK(got);
+  };
+  wait_while([&] { pool.add(std::make_unique<int>(1)); });
+  std::optional<IntPool::Lease> lease(pool.take(in(0ms)));
+  wait_while([&] { lease.reset(); });
 }
 
 TEST_CASE("pool: threads share what there is") {

@@ -33,8 +33,8 @@ COMPARED = re.compile(r" (?:==|!=|&&|\|\||=) ")
 CONDITION = re.compile(r"\b(?:if|while) \(")
 # On one line, and no declaration: a call, an assignment, an increment, a jump; or all that depends on an `if`.
 STATEMENT = re.compile(
-    r"(?m)^ +(?:[\w:.>*\[\]()-]+(?:<[\w:, ]*>)?\(.*\)|[\w.>*\[\]()-]+ [-+|&^]?= .*|(?:\+\+|--)[\w.>-]+|break|continue|return"
-    r"|(?:co_return |throw |delete |if \().*);$"
+    r"(?m)^ +(?:[\w:.>*\[\]()-]+(?:<[\w:, ]*>)?\(.*\)|[\w.>*\[\]()-]+ [-+|&^]?= .*|(?:\+\+|--)[\w.>-]+"
+    r"|break|continue|return|(?:co_return |throw |delete |if \().*);$"
 )
 AFTER = re.compile(r"(?:[;{}:)@]|\belse)\s*\Z")
 NO_STATEMENT = re.compile(r"= (?:default|delete)|^ *(?:static_assert|using|template)\b")

@@ -1,5 +1,6 @@
 #include <atom/detail/inline_vector.hpp>
 
+#include "support/allocations.hpp"
 #include "support/catch.hpp"
 #include "support/counted.hpp"
 
@@ -61,6 +62,15 @@ TEST_CASE("the first elements of an inline vector lie in the object itself") {
   vector.clear();
   vector.emplace_back(0);
   CHECK(lies_inside());
+}
+
+TEST_CASE("a copy of what fits into the object lies in the object") {
+  using V = Vector<struct CopyInside>;
+  const V vector = filled<V>(4);
+  const support::Allocations allocations;
+  const V copy = vector;
+  CHECK(allocations.count() == 0);
+  CHECK(copy.size() == 4);
 }
 
 TEST_CASE("an inline vector is copied element by element") {

@@ -66,6 +66,11 @@ TEST_CASE("An index is plain digits") {
   CHECK(index == 18446744073709551615u);
 }
 
+TEST_CASE("An index ends where its path does, whatever stands behind it") {
+  const std::vector<int> list{1, 2, 3};
+  CHECK(at<int>(list, std::string_view("12").substr(0, 1)) == &list[1]);
+}
+
 TEST_CASE("An index counts from zero to the last element, in sequences of every kind") {
   const std::vector<int> numbers{5, 6};
   CHECK(at<int>(numbers, "0") == &numbers[0]);

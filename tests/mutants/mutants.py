@@ -1839,6 +1839,13 @@ MUTANTS = [
         ["detail/text_path.cpp"],
     ),
     Mutant(
+        "what a text path leads to is not found",
+        "detail/text_path.hpp",
+        "if (place.type) found.refer_to(*place.type, place.object);",
+        "",
+        ["text_paths.cpp"],
+    ),
+    Mutant(
         "a text path goes on behind a dot at its end",
         "detail/text_path.hpp",
         "if (dot + 1 < path.size()) return",
@@ -2452,10 +2459,10 @@ MUTANTS = [
         ["backend/sqlite.cpp"],
     ),
     Mutant(
-        "a forked process takes its parent's locks away",
+        "a file that was moved away takes writes that are lost",
         "backend/detail/sqlite_connection.hpp",
-        "if (home_.is_here()) return;",
-        "return;",
+        "if (has_moved) throw refusal(",
+        "if (false) throw refusal(",
         ["backend/sqlite.cpp"],
     ),
     Mutant(
@@ -2669,7 +2676,7 @@ MUTANTS = [
         "backend/detail/postgres_statements.hpp",
         "when expected <> coalesce(version, 0) then 1",
         "when false then 1",
-        ["backend/postgres.cpp: postgres: where all commands*, postgres: many objects*"],
+        ["backend/postgres.cpp: postgres: a batch that comes again*"],
     ),
     Mutant(
         "in PostgreSQL a batch of all or nothing takes half an effect",
@@ -2719,7 +2726,7 @@ MUTANTS = [
         "backend/detail/postgres_error.hpp",
         "if (!may_hold_secret || first == message.npos) return std::string(message);",
         "return std::string(message);",
-        ["backend/postgres.cpp: postgres: a server that is not there*, postgres: a wrong password*"],
+        ["backend/postgres.cpp: postgres: what is wrong with a URL*, postgres: a server that is not there*"],
     ),
     Mutant(
         "a message of PostgreSQL's shows a value",

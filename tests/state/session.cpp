@@ -367,7 +367,7 @@ TEST_CASE("What does not read as its type is an error of that atom's, and is not
 TEST_CASE("What a session writes has the labels and the time to live that its state was declared with", "[case69]") {
   StateStore states{std::make_shared<atom::Memory>()};
   const auto declared =
-      states.get_state<Number>(0, {.key = std::string(a.key()), .scope = client, .labels = {"mine"}, .ttl = 300ms});
+      states.get_state<Number>(0, {.key = std::string(a.key()), .scope = client, .labels = {"mine"}, .ttl = 1000ms});
   const auto write = [&] {
     Session session{states, client};
     session.use(a).update(session.use(a).value() + 1);
@@ -379,7 +379,7 @@ TEST_CASE("What a session writes has the labels and the time to live that its st
   CHECK(states.purge({"mine"}) == 1);
   CHECK(declared.load() == 0);
   write();
-  std::this_thread::sleep_for(400ms);
+  std::this_thread::sleep_for(1100ms);
   CHECK(declared.load() == 0);
   CHECK(stored(states, b) == 1);
 }

@@ -33,4 +33,7 @@ EXPLAINED = {
     "state/detail/any_json.hpp": {
         ("bool boolean = false;", "bool boolean = true;"): "it is read before it is used",
     },
+    "state/detail/outcomes.hpp": {
+        ("if (shift > 63) good = false;", "if (shift > 64) good = false;"): "it goes up in steps of seven",
+    },
 }

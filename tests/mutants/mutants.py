@@ -1998,6 +1998,13 @@ MUTANTS = [
         ["state/detail/outcomes.cpp"],
     ),
     Mutant(
+        "what code of the user's throws does not come out of an operation",
+        "state/detail/operation.hpp",
+        "if (verdict_.thrown) std::rethrow_exception(verdict_.thrown);",
+        "",
+        ["state/engine.cpp"],
+    ),
+    Mutant(
         "an outcome that is kept forgets its error",
         "state/detail/outcomes.hpp",
         "(outcome.error ? has_error : 0)",

@@ -91,6 +91,19 @@ TEST_CASE("queues are joined and moved whole, and one that is long ends without 
   for (int i = 0; i < 200'000; ++i) third.push_back(operations.make());
 }
 
+TEST_CASE("a queue that is assigned has what the other one had, and goes on behind that") {
+  Operations operations;
+  const auto all = operations.make(3);
+  OperationQueue queue;
+  queue.push_back(operations.make());
+  OperationQueue other;
+  other.push_back(all[0]);
+  other.push_back(all[1]);
+  queue = std::move(other);
+  queue.push_back(all[2]);
+  CHECK(all_of(queue) == all);
+}
+
 TEST_CASE("an operation that is done waits in another queue without leaving the first") {
   Operations operations;
   const auto all = operations.make(2);

@@ -39,7 +39,7 @@ STATEMENT = re.compile(
 AFTER = re.compile(r"(?:[;{}:)@]|\belse)\s*\Z")
 NO_STATEMENT = re.compile(r"= (?:default|delete)|^ *(?:static_assert|using|template)\b")
 APART = re.compile(
-    r'(?P<gone>//[^\n]*|^#(?:[^\n]*\\\n)*[^\n]*|^ *template <.*|static_assert\([^;]*;|\w[\w.>-]*reserve\([^;]*;'
+    r'(?P<gone>//[^\n]*|^#(?:[^\n]*\\\n)*[^\n]*|^ *template <.*|static_assert\([^;]*;|^ *concept [^;]*;|\w[\w.>-]*reserve\([^;]*;'
     r'|\bif constexpr \(.*|\brequires .*|\bnoexcept\(.*?\)|operator(?:[^\w\s(]+|\(\)))'
     r'|(?P<kept>R"(?P<mark>\w*)\((?:.|\n)*?\)(?P=mark)"|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)+\')',
     re.MULTILINE,

@@ -57,6 +57,12 @@ TEST_CASE("The cookie of a session is read by no script, and sent to this site a
         "sid=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0");
 }
 
+TEST_CASE("A cookie that ends has the name and the path of the one that it takes away, and is as secure") {
+  CHECK(atom::expired_session_cookie() == "session=; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=0");
+  CHECK(atom::expired_session_cookie({.name = "sid", .max_age = 24h, .secure = false}) ==
+        "sid=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0");
+}
+
 TEST_CASE("The id is found among other cookies") {
   const SessionId id = SessionId::random();
   const std::string ours = "session=" + id.text();

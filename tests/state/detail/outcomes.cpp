@@ -43,5 +43,16 @@ TEST_CASE("outcomes: they come back from their bytes, and bytes that were cut of
   CHECK_FALSE(unpack_outcomes(std::string(40, '\xff'), read));
 }
 
+TEST_CASE("outcomes: numbers of any size come back") {
+  for (const std::int64_t number : {0, 1, 127, 128, 129, 255, 256, 16'383, 16'384, 2'097'152}) {
+    CAPTURE(number);
+    const std::vector<Outcome> all{{.version = number, .value = StoredValue{"x", static_cast<int>(number)}}};
+    std::vector<Outcome> read(1);
+    REQUIRE(unpack_outcomes(pack_outcomes(all), read));
+    CHECK(read[0].version == number);
+    CHECK(read[0].value->format == number);
+  }
+}
+
 }  // namespace
 }  // namespace outcomes_test

@@ -36,4 +36,10 @@ EXPLAINED = {
     "state/detail/outcomes.hpp": {
         ("if (shift > 63) good = false;", "if (shift > 64) good = false;"): "it goes up in steps of seven",
     },
+    "state/detail/unit_lane.hpp": {
+        (
+            "for (unsigned failures = 1;; ++failures) {",
+            "for (unsigned failures = 1;; --failures) {",
+        ): "from the third attempt on it waits as long as it ever does, where it would wait longer each time",
+    },
 }

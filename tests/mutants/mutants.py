@@ -2173,7 +2173,7 @@ MUTANTS = [
         "state/detail/unit.hpp",
         "if (!failure || !failure->conflict || is_exact(steps_[*failure->conflict])) return failure;",
         "if (true) return failure;",
-        ["contract/sessions.cpp"],
+        ["state/session.cpp"],
     ),
     Mutant(
         "a batch of all or nothing may be larger than its database takes",

@@ -2265,7 +2265,7 @@ MUTANTS = [
         "state/detail/cache.hpp",
         "is_more = part->size() == range.limit;",
         "is_more = false;",
-        ["contract/events.cpp memory_database"],
+        ["state/event_stream.cpp"],
     ),
     Mutant(
         "what does not read as its type is not reported",
@@ -2790,13 +2790,6 @@ MUTANTS = [
         "if (mark == detail::postgres_mark) continue;",
         "continue;",
         ["backend/postgres.cpp: postgres: tables that are another's*"],
-    ),
-    Mutant(
-        "two batches wait for each other's rows in PostgreSQL",
-        "backend/postgres.hpp",
-        "return comes_before(commands[a].name, commands[b].name);",
-        "return a < b;",
-        ["backend/postgres.cpp: postgres: many objects*", "contract/sessions.cpp postgres"],
     ),
     Mutant(
         "a label is part of what PostgreSQL reads",

@@ -2937,7 +2937,7 @@ MUTANTS = [
         "backend/detail/dynamodb_lists.hpp",
         "if (!last || found.size() >= limit) return;",
         "return;",
-        ["backend/dynamodb.cpp: dynamodb: a scope is listed*, dynamodb: lanes that nobody*", "contract/lists.cpp dynamodb"],
+        ["backend/dynamodb.cpp: dynamodb: more than an answer holds*"],
     ),
     Mutant(
         "a state without the label is purged, if something leads there",
@@ -2977,8 +2977,8 @@ MUTANTS = [
     Mutant(
         "several states are all or nothing without transactions",
         "backend/dynamodb.hpp",
-        "if (mode == BatchMode::all_or_nothing && commands.size() > 1 && !options_.transactions) {",
-        "if (false) {",
+        ".all_or_nothing = options_.transactions}",
+        ".all_or_nothing = true}",
         ["backend/dynamodb.cpp: dynamodb: without transactions*"],
     ),
     Mutant(

@@ -84,7 +84,8 @@ inline const std::vector<Scaling>& scalings() {
        "listeners",
        {1, 10, 100, 1000, 10'000},
        {
-           {"set", "states/listeners/{}/set", linear, 2},
+           // Each lies by itself, beyond the caches where there are many.
+           {"set", "states/listeners/{}/set", linear, 4},
            {"on_change, end", "states/listeners/{}/on_change", constant, 2},
        }},
       {"States in memory",

@@ -1571,6 +1571,13 @@ MUTANTS = [
     ),
     # ---- streams of events
     Mutant(
+        "an id of an event has several texts",
+        "state/detail/watched_scope.hpp",
+        " || id.find_first_not_of(digits) != id.npos",
+        "",
+        ["state/event_stream.cpp"],
+    ),
+    Mutant(
         "what is told late is shown though something newer is known",
         "state/detail/watched_scope.hpp",
         "if (is_closed_ || (state && state->version >= version)) return;",

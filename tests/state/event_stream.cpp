@@ -312,8 +312,12 @@ TEST_CASE("an id that is none, or of other keys, gets all there is") {
   number(states, "b").set(2);
   EventStream all = states.events(scope);
   const std::string id = Page().read(all.take()).last_id;
-  for (const std::string& bad :
-       std::vector<std::string>{"", "x", id + "0", std::string(1'000'000, 'a'), "\n\n", id.substr(1)}) {
+  std::vector<std::string> none{"", "x", id + "0", std::string(1'000'000, 'a'), "\n\n", id.substr(1)};
+  for (std::size_t i = 0; i < id.size(); ++i) {  // in capitals, it is the same number
+    const auto letter = std::string_view("abcdef").find(id[i]);
+    if (letter != std::string_view::npos) none.push_back(id.substr(0, i) + "ABCDEF"[letter] + id.substr(i + 1));
+  }
+  for (const std::string& bad : none) {
     EventStream stream = states.events(scope, {.last_event_id = bad});
     CHECK(values_of(stream).size() == 2);
   }

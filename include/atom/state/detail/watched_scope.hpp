@@ -26,7 +26,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -396,17 +395,18 @@ class WatchedScope {
   static std::uint64_t part_of_sum(const State& state) noexcept {
     return mix(mix(static_cast<std::uint64_t>(state.version)) + hash_text(state.key));
   }
-  /// As an id, for which other numbers have other ones.
+  static constexpr std::string_view digits = "0123456789abcdef";
+  /// As an id. Each number has one, and no other text passes for it.
   static std::string id_of(std::uint64_t number) {
     std::string id(16, '0');
-    for (std::size_t i = id.size(); i-- > 0; number >>= 4) id[i] = "0123456789abcdef"[number & 15];
+    for (std::size_t i = id.size(); i-- > 0; number >>= 4) id[i] = digits[number & 15];
     return id;
   }
   /// Nothing, if it is no id.
   static std::optional<std::uint64_t> number_of(std::string_view id) noexcept {
+    if (id.size() != 16 || id.find_first_not_of(digits) != id.npos) return std::nullopt;
     std::uint64_t number = 0;
-    const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), number, 16);
-    if (id.size() != 16 || error != std::errc() || end != id.data() + id.size()) return std::nullopt;
+    std::from_chars(id.data(), id.data() + id.size(), number, 16);
     return number;
   }
   /// Who is to be woken by a change, without the lock.

@@ -300,6 +300,7 @@ TEST_CASE("More than the backend takes in one batch is an error, and nothing is 
 }
 
 TEST_CASE("An atom that cannot be stored is the request's alone, and says so where it is placed", "[case90]") {
+  const support::ListeningToMisuse quiet;  // of what the next case is about
   StateStore states{std::make_shared<Watched>()};
   Session session{states, client};
   session.use(plain).update(NoCodec{3});
@@ -655,6 +656,21 @@ TEST_CASE("A sign-out says whether the client is signed out, where the database 
   CHECK_THAT(kept.what(), ContainsSubstring("no rights to delete"));
   CHECK_THAT(*visitor.set_cookie(), ContainsSubstring("Max-Age=0"));
   CHECK(atom::Visitor(states, cookie.substr(0, cookie.find(';'))).session().use(a).value() == 0);
+}
+
+TEST_CASE("What a sign-out deletes is waited for no longer than the visitor's deadline", "[case73][case79]") {
+  struct Stuck final : support::PassingBackend {
+    using PassingBackend::PassingBackend;
+    atom::StateResult<std::vector<atom::FoundState>> erase_scope(const Scope&, atom::Deadline) override {
+      return StateError(StateErrorCode::unavailable, "nobody is there", Effect::none, true);
+    }
+  };
+  StateStore states{std::make_shared<Stuck>(std::make_shared<atom::Memory>()), {.deadline = 30s}};
+  atom::Visitor visitor{states, "", {.deadline = 300ms}};
+  visitor.transact([](Session& session) { session.use(a).update(1); });
+  const auto begin = std::chrono::steady_clock::now();
+  CHECK(error_of([&] { visitor.sign_out(); }).effect() == Effect::applied);
+  CHECK(std::chrono::steady_clock::now() - begin < 15s);
 }
 
 TEST_CASE("A sign-out of a client whose record is renewed meanwhile is one", "[case73]") {

@@ -37,7 +37,6 @@
 #include <atom/state/state_store.hpp>
 #include <atom/state/task.hpp>
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -180,6 +179,7 @@ class Visitor {
   /// malformed or over, it is a new client. Reads the database where there is one; throws StateError if it cannot.
   explicit Visitor(StateStore& states, std::string_view cookies, VisitorOptions options = {})
       : states_(states), options_(std::move(options)), until_(detail::deadline_after(options_.deadline)) {
+    const detail::DeadlineBound bound(until_);
     if (const auto id = session_id_from(cookies, options_.cookie.name)) find(*id);
     if (!guard_) guard_ = newcomer();  // not before: randomness takes longer than all the rest
   }
@@ -226,14 +226,15 @@ class Visitor {
   /// For what is no atom: `states.in(visitor.context())`. Makes the client known, so that what is written for it can be
   /// reached again. Such writes are not compared with anything. Throws StateError.
   RequestContext context() {
+    const detail::DeadlineBound bound(until_);
     while (guard_->version() == 0) {
       detail::UnitStep step = guard_->step();
-      auto failure = detail::Unit(core(), {&step, 1}, deadline()).commit();
+      auto failure = detail::Unit(core(), {&step, 1}, core().deadline()).commit();
       if (!failure) {
         guard_->committed(step);
       } else if (!failure->conflict) {
         throw std::move(failure->error);
-      } else if (auto ended = guard_->overtaken(core(), deadline())) {
+      } else if (auto ended = guard_->overtaken(core(), core().deadline())) {
         throw *std::move(ended);
       }
     }
@@ -275,7 +276,6 @@ class Visitor {
   static constexpr unsigned most_moves = 4;  // that an old id may be behind
 
   detail::StateCore& core() const noexcept { return states_.core_; }
-  detail::Deadline deadline() const noexcept { return std::min(core().deadline(), until_); }
   static std::int64_t now() { return Record::now(); }
   RequestContext known() const { return {.client_id = guard_->id.text(), .user_id = user_id()}; }
   std::shared_ptr<Guard> guard(const SessionId& id, Scope scope, Record record, std::int64_t version) const {
@@ -289,7 +289,7 @@ class Visitor {
   void find(SessionId id) {
     for (unsigned moves = 0; moves <= most_moves; ++moves) {
       Scope scope = id.scope();
-      const detail::SeenState seen = Guard::look(core(), scope, deadline()).value();
+      const detail::SeenState seen = Guard::look(core(), scope, core().deadline()).value();
       const auto* const record = static_cast<const Record*>(seen.value.get());
       if (!record) return;
       if (record->moved_to.empty()) {
@@ -308,7 +308,7 @@ class Visitor {
   void renew() {
     const std::int64_t age = now() - guard_->record.renewed;
     if (age < options_.ttl.count() / 10) return;
-    if (!rewrite(&Record::renewed, now(), deadline())) return;
+    if (!rewrite(&Record::renewed, now(), core().deadline())) return;
     is_to_be_told_ = true;  // the browser counts the age of its cookie, too
   }
   /// Lets this client's commits wait, as they overtake the sign-in. If it fails, the next attempt finds out why.
@@ -324,7 +324,7 @@ class Visitor {
   }
   /// The client's record has been written since the request began. Whether that was the very sign-in that is wanted.
   bool has_become(std::string_view user_id) {
-    if (!guard_->overtaken(core(), deadline())) return false;
+    if (!guard_->overtaken(core(), core().deadline())) return false;
     const std::shared_ptr<Guard> before = guard_;
     find(before->id);
     if (guard_ == before || this->user_id() != user_id) {
@@ -350,7 +350,8 @@ inline void Visitor::sign_in(std::string_view user_id, const Merge& merge) {
     if (length == 0) throw StateError(StateErrorCode::invalid_name, "the id of a user is not UTF-8");
     rest.remove_prefix(length);
   }
-  const Deadline deadline = this->deadline();
+  const detail::DeadlineBound bound(until_);
+  const Deadline deadline = core().deadline();
   const PromoteOptions promote;
   for (unsigned failures = 1;; ++failures) {
     if (is_behind_) {
@@ -400,7 +401,8 @@ inline void Visitor::sign_in(std::string_view user_id, const Merge& merge) {
 }
 
 inline void Visitor::sign_out() {
-  const Deadline deadline = this->deadline();
+  const detail::DeadlineBound bound(until_);
+  const Deadline deadline = core().deadline();
   std::optional<SessionId> id = guard_->id;
   std::vector<Scope> scopes;
   for (unsigned failures = 1, moves = 0; id && moves <= most_moves;) {

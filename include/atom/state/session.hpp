@@ -15,6 +15,7 @@
 #include <atom/state/detail/core.hpp>
 #include <atom/state/detail/job.hpp>
 #include <atom/state/detail/session_hook.hpp>
+#include <atom/state/detail/session_job.hpp>
 #include <atom/state/detail/unit.hpp>
 #include <atom/state/equation.hpp>
 #include <atom/state/error.hpp>
@@ -70,7 +71,7 @@ class [[nodiscard]] SessionTask {
     return job->suspend(coroutine);
   }
   R await_resume() {
-    auto error = job_ ? job_->take(*hook_) : std::nullopt;
+    auto error = job_ ? job_->hand_over_to(*hook_) : std::nullopt;
     if constexpr (!std::is_void_v<R>) {
       return error;
     } else if (error) {

@@ -26,7 +26,7 @@
 #include <atom/state/detail/ask.hpp>
 #include <atom/state/detail/cache.hpp>
 #include <atom/state/detail/core.hpp>
-#include <atom/state/detail/session_hook.hpp>
+#include <atom/state/detail/session_job.hpp>
 #include <atom/state/detail/unit.hpp>
 #include <atom/state/engine.hpp>
 #include <atom/state/error.hpp>

@@ -9,10 +9,8 @@
 #include <atom/snapshot.hpp>
 #include <atom/state/any_equation.hpp>
 #include <atom/state/backend.hpp>
-#include <atom/state/detail/ask.hpp>
-#include <atom/state/detail/cache.hpp>
 #include <atom/state/detail/core.hpp>
-#include <atom/state/detail/job.hpp>
+#include <atom/state/detail/session_job.hpp>
 #include <atom/state/detail/unit.hpp>
 #include <atom/state/engine.hpp>
 #include <atom/state/error.hpp>
@@ -29,7 +27,6 @@
 #include <memory>
 #include <memory_resource>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -54,131 +51,8 @@ struct SessionOptions {
 
 namespace detail {
 
-/// A state with which each commit of a session is compared, so that it may not commit any more. Shared with what makes
-/// sessions; any thread may call it.
-class SessionGuard {
- public:
-  virtual ~SessionGuard() = default;
-  /// What each batch has besides: a check, or a write that makes it.
-  virtual UnitStep step() const = 0;
-  virtual bool is(const atom::Scope& scope, std::string_view key) const = 0;
-  /// Somebody has written it. Nothing: the session may commit all the same, and `step` says how.
-  virtual std::optional<StateError> overtaken(StateCore& core, Deadline deadline) = 0;
-  virtual void committed(const UnitStep& step) noexcept = 0;
-};
-
-class SessionHook;
-
-/// Work for a session. All that it needs is its own, so it may outlive the session.
-class SessionJob : public Job {
- public:
-  /// When it is done, and the session is there: what came of it is the session's. Throws what code of the user's has
-  /// thrown.
-  virtual std::optional<StateError> take(SessionHook& hook) = 0;
-};
-
-class CommitJob final : public SessionJob {
- public:
-  /// A state that the session has looked at.
-  struct Known {
-    atom::Scope scope;
-    std::string key;
-    const TypeOps* type;
-    SeenState fresh = {};
-  };
-  CommitJob(StateCore& core, std::vector<UnitStep> steps, std::shared_ptr<SessionGuard> guard, Deadline deadline)
-      : core_(core), count_(steps.size()), steps_(std::move(steps)), guard_(std::move(guard)), deadline_(deadline) {}
-
-  /// In case of a conflict: these are to be read again. Before it runs.
-  void look_again_at(std::vector<Known> known) { known_ = std::move(known); }
-
-  // Once it is done:
-
-  inline std::optional<StateError> take(SessionHook& hook) override;
-  const std::optional<StateError>& error() const noexcept { return error_; }
-  /// Of a conflict: what was to be read again. Empty: it was not.
-  const std::vector<Known>& fresh() const noexcept { return known_; }
-  std::span<const UnitStep> steps() const noexcept { return {steps_.data(), count_}; }
-
- private:
-  void work() override {
-    for (unsigned failures = 1;; ++failures) {
-      steps_.resize(count_, UnitStep{UnitStep::Kind::check, atom::Scope::global(), {}});
-      if (guard_) steps_.push_back(guard_->step());
-      const std::optional<UnitFailure> failure = Unit(core_, steps_, deadline_).commit();
-      if (!failure) {
-        if (guard_) guard_->committed(steps_.back());
-        return known_.clear();
-      }
-      error_ = failure->error;
-      if (failure->conflict == count_) {
-        if (auto ended = guard_->overtaken(core_, deadline_)) {
-          error_ = std::move(ended);
-        } else if (pause_before(core_, failures, deadline_)) {
-          error_.reset();
-          continue;
-        }
-        return known_.clear();
-      }
-      if (!failure->conflict) return known_.clear();
-      if (auto unread = look_again()) {
-        error_ = std::move(unread);
-        known_.clear();
-      }
-      return;
-    }
-  }
-  std::optional<StateError> look_again() {
-    std::vector<Outcome> outcomes(known_.size());
-    if (core_.engine) {
-      std::vector<StateName> names;
-      names.reserve(known_.size());
-      for (const Known& known : known_) names.push_back({known.scope, known.key});
-      if (auto error = read_states(core_, names, outcomes, deadline_)) return error;
-    }
-    for (std::size_t i = 0; i < known_.size(); ++i) {
-      Known& known = known_[i];
-      StateResult<SeenState> seen = core_.engine ? read_outcome(core_, known.scope, known.key, *known.type, outcomes[i])
-                                                 : look_at(core_, known.scope, known.key, *known.type);
-      if (!seen) return seen.error();
-      known.fresh = *std::move(seen);
-    }
-    return std::nullopt;
-  }
-
-  StateCore& core_;
-  const std::size_t count_;
-  std::vector<UnitStep> steps_;  // and last the guard's
-  const std::shared_ptr<SessionGuard> guard_;
-  const Deadline deadline_;
-  std::vector<Known> known_;
-  std::optional<StateError> error_;
-};
-
-/// Reads what will be used.
-class LoadJob final : public SessionJob {
- public:
-  using Names = std::vector<std::pair<atom::Scope, std::string>>;
-  LoadJob(StateCore& core, Names names, Deadline deadline)
-      : core_(core), names_(std::move(names)), outcomes_(names_.size()), deadline_(deadline) {}
-  inline std::optional<StateError> take(SessionHook& hook) override;
-
- private:
-  void work() override {
-    std::vector<StateName> names;
-    for (const auto& [scope, key] : names_) names.push_back({scope, key});
-    error_ = read_states(core_, names, outcomes_, deadline_);
-  }
-
-  StateCore& core_;
-  Names names_;
-  std::vector<Outcome> outcomes_;
-  const Deadline deadline_;
-  std::optional<StateError> error_;
-};
-
 /// It lives in the store, and as long: atoms refer to the values that were loaded.
-class SessionHook final : public Attachment {
+class SessionHook final : public Attachment, public JobOwner {
  public:
   using Name = std::pair<atom::Scope, std::string>;
 
@@ -242,10 +116,16 @@ class SessionHook final : public Attachment {
     names = all_to_read(std::move(names));
     return names.empty() ? nullptr : std::make_shared<LoadJob>(core_, std::move(names), deadline());
   }
-  void was_read(LoadJob::Names names, std::vector<Outcome> outcomes) {
-    for (std::size_t i = 0; i < names.size(); ++i) read_.insert_or_assign(std::move(names[i]), std::move(outcomes[i]));
+  std::optional<StateError> take(LoadJob& job) override {
+    job.check();
+    if (job.error()) return job.error();
+    LoadJob::Names& names = job.names();
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      read_.insert_or_assign(std::move(names[i]), std::move(job.outcomes()[i]));
+    }
     has_read_ = true;
     expected_.clear();
+    return std::nullopt;
   }
   void atoms_gone() noexcept override {
     records_.clear();
@@ -318,7 +198,7 @@ class SessionHook final : public Attachment {
     return job;
   }
   /// What came of it. Throws what code of the user's has thrown; then nothing was written.
-  std::optional<StateError> take(CommitJob& job) {
+  std::optional<StateError> take(CommitJob& job) override {
     if (pending_.get() != &job) return job.error();  // it was taken over before
     const std::shared_ptr<CommitJob> keep = std::exchange(pending_, nullptr);
     try {
@@ -475,7 +355,7 @@ class SessionHook final : public Attachment {
     if (!read_.contains(name)) {
       const auto job = std::make_shared<LoadJob>(core_, all_to_read({name}), deadline());
       job->wait({});
-      if (auto error = job->take(*this)) throw *std::move(error);
+      if (auto error = take(*job)) throw *std::move(error);
     }
     const auto found = read_.find(name);
     Outcome outcome = std::move(found->second);
@@ -588,15 +468,6 @@ class SessionHook final : public Attachment {
   Deadline until_;
   std::shared_ptr<CommitJob> pending_;  // under way, or done and not taken over
 };
-
-inline std::optional<StateError> CommitJob::take(SessionHook& hook) {
-  return hook.take(*this);
-}
-inline std::optional<StateError> LoadJob::take(SessionHook& hook) {
-  check();
-  if (!error_) hook.was_read(std::move(names_), std::move(outcomes_));
-  return error_;
-}
 
 }  // namespace detail
 }  // namespace atom::inline v0_1

@@ -38,6 +38,10 @@ std::unique_ptr<atom::StateStore> reopen(atom::StoreOptions options = {});
 /// What a store has behind it, in which nothing is, for one of the test's own making; null, unless `persistent()`.
 std::shared_ptr<atom::Backend> open_backend();
 
+/// Of what a test repeats in the hope to meet a rare moment: so many; where ATOM_SOAK is set four times as many, else
+/// with a server a quarter.
+int rounds(int count);
+
 // ---- What the tests share
 
 /// Waits until it is so, far longer than that takes. Whether it is.

@@ -18,6 +18,7 @@ class InDynamoDb final : public Kind {
     return std::make_shared<atom::DynamoDb>(atom::DynamoDbOptions{
         .table = "test" + std::to_string(tables_), .region = "eu-central-1", .endpoint = server_.endpoint()});
   }
+  bool is_server() const override { return true; }
 
  private:
   support::DynamoServer server_;

@@ -55,6 +55,10 @@ std::unique_ptr<atom::StateStore> open(atom::StoreOptions options) {
 bool persistent() {
   return kind().backend() != nullptr;
 }
+int rounds(int count) {
+  if (std::getenv("ATOM_SOAK")) return 4 * count;
+  return kind().is_server() ? count / 4 : count;
+}
 std::unique_ptr<atom::StateStore> reopen(atom::StoreOptions options) {
   return store_on(kind().backend(), std::move(options));
 }

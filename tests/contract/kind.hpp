@@ -15,6 +15,8 @@ class Kind {
   /// What another store has behind it, as another process has it; null: nothing, each store keeps its own. Only after
   /// `renew`.
   virtual std::shared_ptr<atom::Backend> backend() = 0;
+  /// Whether each operation takes a round trip.
+  virtual bool is_server() const { return false; }
 };
 
 void add_kind(const char* name, std::unique_ptr<Kind> (*make)());

@@ -20,6 +20,7 @@ class InPostgres final : public Kind {
   std::shared_ptr<atom::Backend> backend() override {
     return std::make_shared<atom::Postgres>(server_.url("options='-c search_path=" + schema_ + "'"));
   }
+  bool is_server() const override { return true; }
 
  private:
   support::PostgresServer server_{{"fsync=off"}};

@@ -18,6 +18,7 @@ class InRedis final : public Kind {
     return std::make_shared<atom::Redis>(
         atom::RedisOptions{.url = server_.url(), .name = "test" + std::to_string(names_)});
   }
+  bool is_server() const override { return true; }
 
  private:
   support::RedisServer server_;

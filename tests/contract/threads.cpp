@@ -8,7 +8,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <iterator>
 #include <memory>
 #include <mutex>
@@ -26,6 +25,7 @@ using atom::State;
 using atom::StateSubscription;
 using contract::check_counting;
 using contract::number;
+using contract::rounds;
 using support::in_threads;
 
 using Values = std::vector<std::int64_t>;
@@ -45,7 +45,7 @@ TEST_CASE("of many updates each caller gets its own result", "[case82][case86]")
 
 TEST_CASE("of many who write if nobody has written, one does each time", "[case82][case86]") {
   const auto states = contract::open();
-  check_counting({states.get()}, 500, [](State<std::int64_t>& state) {
+  check_counting({states.get()}, rounds(500), [](State<std::int64_t>& state) {
     for (;;) {
       const atom::Versioned<std::int64_t> now = state.load_versioned();
       if (state.set_if(now.value + 1, now.version)) return now.value + 1;
@@ -110,7 +110,7 @@ TEST_CASE("nobody sees half of a value", "[case78]") {
   in_threads(4, [&](std::size_t thread) {
     State<Text> state = text();
     if (thread < 2) {
-      for (std::int64_t i = 0; i < 2000; ++i) state.set(Text(8, i * 2 + static_cast<std::int64_t>(thread)));
+      for (std::int64_t i = 0; i < rounds(2000); ++i) state.set(Text(8, i * 2 + static_cast<std::int64_t>(thread)));
       --writing;
     } else {
       while (writing > 0) {
@@ -129,7 +129,7 @@ TEST_CASE("a reader never goes back in time", "[case78][case89]") {
   in_threads(3, [&](std::size_t thread) {
     State<std::int64_t> state = number(*states);
     if (thread == 0) {
-      for (std::int64_t i = 1; i <= 3000; ++i) state.set(i);
+      for (std::int64_t i = 1; i <= rounds(3000); ++i) state.set(i);
       writing = false;
       return;
     }
@@ -160,7 +160,7 @@ TEST_CASE("states that come and go in many threads are each one state", "[case66
   std::atomic<std::int64_t> wrong{0};
   in_threads(4, [&](std::size_t thread) {
     std::mt19937 random(static_cast<unsigned>(thread));
-    for (int i = 0; i < 1500; ++i) {
+    for (int i = 0; i < rounds(1500); ++i) {
       const Scope scope = Scope::client(std::to_string(random() % 4));
       const std::string key = std::to_string(random() % 4);
       const atom::StateOptions options{.key = key, .scope = scope, .labels = {"label" + key}};
@@ -309,20 +309,16 @@ bool is_linearizable(const support::Calls& calls) {
   return contract::persistent() ? support::is_linearizable<support::CombinedState>(calls)
                                 : support::is_linearizable(calls);
 }
-/// Histories of so many states; where ATOM_SOAK is set, four times as many.
-int histories(int count) {
-  return std::getenv("ATOM_SOAK") ? 4 * count : count;
-}
 /// Another one each time, but for the histories that do not fit, which are seen with their seed.
 std::uint64_t fresh_seed() {
   return std::random_device()();
 }
 
 template <class Prepare>
-void has_linearizable_histories(int rounds, Prepare prepare) {
+void has_linearizable_histories(int count, Prepare prepare) {
   const auto states = contract::open();
   const std::uint64_t seed = fresh_seed();
-  for (int round = 0; round < rounds; ++round) {
+  for (int round = 0; round < count; ++round) {
     Recorded recorded{number(*states, "history " + std::to_string(round))};
     [[maybe_unused]] const auto kept = prepare(recorded.state);
     const std::uint64_t its_seed = seed + static_cast<std::uint64_t>(round);
@@ -333,17 +329,17 @@ void has_linearizable_histories(int rounds, Prepare prepare) {
 }
 
 TEST_CASE("what threads see of one state can be explained by one order", "[case78][case82]") {
-  has_linearizable_histories(histories(250), [](const State<std::int64_t>&) { return 0; });
+  has_linearizable_histories(rounds(250), [](const State<std::int64_t>&) { return 0; });
 }
 
 TEST_CASE("the same of a state that is heard", "[case78][case82]") {
-  has_linearizable_histories(histories(125), [](State<std::int64_t>& state) { return state.on_change([] {}); });
+  has_linearizable_histories(rounds(125), [](State<std::int64_t>& state) { return state.on_change([] {}); });
 }
 
 TEST_CASE("the same of a state with a time to live", "[case78][case88]") {
   const auto states = contract::open();
   const std::uint64_t seed = fresh_seed();
-  for (int round = 0; round < histories(125); ++round) {
+  for (int round = 0; round < rounds(125); ++round) {
     Recorded recorded{states->get_state<std::int64_t>(
         0, {.key = std::to_string(round), .scope = Scope::global(), .ttl = std::chrono::hours(1), .sliding = true})};
     const std::uint64_t its_seed = seed + static_cast<std::uint64_t>(round);

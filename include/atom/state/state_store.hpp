@@ -291,6 +291,7 @@ class StateStore {
   /// other.
   template <class Who, class F, class Options>
   auto transact_async(Who who, F fn, Options options) {
+    const detail::DeadlineBound bound(detail::deadline_after(options.deadline));  // which begins now
     return async([this, who = std::move(who), fn = std::move(fn), options = std::move(options)]() mutable {
       return transact(who, fn, options);
     });

@@ -37,6 +37,7 @@
 #include <atom/state/state_store.hpp>
 #include <atom/state/task.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -56,8 +57,8 @@ struct VisitorOptions {
   std::chrono::milliseconds ttl = std::chrono::hours(24 * 30);
   /// How long the old id leads to the new session after `sign_in`.
   std::chrono::milliseconds grace = std::chrono::seconds(30);
-  /// So long after it was made neither it nor its sessions wait for a database any more; 0: as long as
-  /// `StoreOptions::deadline` says, each time anew, which is never exceeded.
+  /// So long after it was made, or asked of `find_async`, neither it nor its sessions wait for a database any more; 0:
+  /// as long as `StoreOptions::deadline` says, each time anew, which is never exceeded.
   std::chrono::milliseconds deadline = {};
 };
 
@@ -179,9 +180,7 @@ class Visitor {
   /// malformed or over, it is a new client. Reads the database where there is one; throws StateError if it cannot.
   explicit Visitor(StateStore& states, std::string_view cookies, VisitorOptions options = {})
       : states_(states), options_(std::move(options)), until_(detail::deadline_after(options_.deadline)) {
-    const detail::DeadlineBound bound(until_);
-    if (const auto id = session_id_from(cookies, options_.cookie.name)) find(*id);
-    if (!guard_) guard_ = newcomer();  // not before: randomness takes longer than all the rest
+    begin(cookies);
   }
   /// The same without blocking this thread: `const auto visitor = co_await atom::Visitor::find_async(states, cookies)`.
   static StateTask<std::unique_ptr<Visitor>> find_async(StateStore& states, std::string cookies) {
@@ -189,8 +188,10 @@ class Visitor {
   }
   static StateTask<std::unique_ptr<Visitor>> find_async(StateStore& states, std::string cookies,
                                                         VisitorOptions options) {
-    return states.async([&states, cookies = std::move(cookies), options = std::move(options)] {
-      return std::make_unique<Visitor>(states, cookies, options);
+    const Deadline until = detail::deadline_after(options.deadline);  // from now on, not from when there is a thread
+    const detail::DeadlineBound bound(until);
+    return states.async([&states, cookies = std::move(cookies), until, options = std::move(options)]() mutable {
+      return std::unique_ptr<Visitor>(new Visitor(states, cookies, until, std::move(options)));
     });
   }
   Visitor(const Visitor&) = delete;
@@ -216,6 +217,7 @@ class Visitor {
   /// there until it is done, and is left alone meanwhile.
   template <class F>
   auto transact_async(F fn, SessionOptions options) const {
+    const detail::DeadlineBound bound(std::min(until_, detail::deadline_after(options.deadline)));
     return states_.async(
         [this, fn = std::move(fn), options = std::move(options)]() mutable { return transact(fn, options); });
   }
@@ -256,9 +258,11 @@ class Visitor {
   /// The same without blocking this thread. The visitor must be there until it is done, and is left alone meanwhile.
   StateTask<void> sign_in_async(std::string user_id) { return sign_in_async(std::move(user_id), Merge()); }
   StateTask<void> sign_in_async(std::string user_id, Merge merge) {
+    const detail::DeadlineBound bound(until_);
     return states_.async([this, user_id = std::move(user_id), merge = std::move(merge)] { sign_in(user_id, merge); });
   }
   StateTask<void> sign_out_async() {
+    const detail::DeadlineBound bound(until_);
     return states_.async([this] { sign_out(); });
   }
 
@@ -274,6 +278,16 @@ class Visitor {
   using Guard = detail::VisitorGuard;
   using Record = detail::VisitorRecord;
   static constexpr unsigned most_moves = 4;  // that an old id may be behind
+
+  Visitor(StateStore& states, std::string_view cookies, Deadline until, VisitorOptions options)
+      : states_(states), options_(std::move(options)), until_(until) {
+    begin(cookies);
+  }
+  void begin(std::string_view cookies) {
+    const detail::DeadlineBound bound(until_);
+    if (const auto id = session_id_from(cookies, options_.cookie.name)) find(*id);
+    if (!guard_) guard_ = newcomer();  // not before: randomness takes longer than all the rest
+  }
 
   detail::StateCore& core() const noexcept { return states_.core_; }
   static std::int64_t now() { return Record::now(); }

@@ -1,15 +1,22 @@
 #include <atom/state/detail/job.hpp>
 
+#include <atom/atom.hpp>
 #include <atom/backend/memory.hpp>
+#include <atom/state/error.hpp>
+#include <atom/state/session.hpp>
 #include <atom/state/state_store.hpp>
+#include <atom/state/visitor.hpp>
 
 #include "support/catch.hpp"
 
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <future>
 #include <memory>
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace job_test {
@@ -38,6 +45,106 @@ TEST_CASE("Work that blocks is done by as many threads at once as the store is t
     }
     CHECK(most == at_once);
   }
+}
+
+/// A store whose only thread is busy until this ends.
+struct Busy {
+  explicit Busy(std::chrono::milliseconds deadline)
+      : states(std::make_shared<atom::Memory>(), {.deadline = deadline, .threads = 1}) {}
+  ~Busy() { release(); }
+  void release() {
+    if (!released.exchange(true)) free.set_value();
+  }
+  atom::StateStore states;
+  std::promise<void> free;
+  std::atomic<bool> released = false;
+  atom::StateTask<void> busy = states.async([this] { free.get_future().wait(); });
+};
+/// The error of something that has not begun, which nobody waits for in a thread: that would begin it.
+template <class Task>
+atom::StateError error_in_time(Task task) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!task.is_ready()) {
+    if (std::chrono::steady_clock::now() > end)
+      return {atom::StateErrorCode::refused, "late", atom::Effect::unknown, false};
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  try {
+    static_cast<void>(task.wait());
+  } catch (const atom::StateError& error) {
+    return error;
+  }
+  return {atom::StateErrorCode::refused, "nothing failed", atom::Effect::unknown, false};
+}
+void check_has_not_begun(const atom::StateError& error) {
+  CHECK(error.code() == atom::StateErrorCode::timed_out);
+  CHECK(error.effect() == atom::Effect::none);
+  CHECK(error.retryable());
+  CHECK(std::string(error.what()).find("before it began") != std::string::npos);
+}
+
+const atom::Atom<int> number_atom{"job.number", 0};
+
+TEST_CASE("What has not begun at its deadline is an error then, though no thread is free", "[case93]") {
+  Busy store(std::chrono::milliseconds(50));
+  bool has_begun = false;
+  std::vector<atom::StateTask<void>> late;
+  for (int i = 0; i < 20; ++i) late.push_back(store.states.async([&] { has_begun = true; }));
+  for (atom::StateTask<void>& task : late) check_has_not_begun(error_in_time(std::move(task)));
+  check_has_not_begun(error_in_time(store.states.list_async()));
+  CHECK_FALSE(store.busy.is_ready());
+  CHECK_FALSE(has_begun);
+  store.release();
+  store.busy.wait();
+  CHECK(store.states.async([] { return 7; }).wait() == 7);
+}
+
+TEST_CASE("What ends first is an error first, though it came last", "[case93]") {
+  Busy store(std::chrono::minutes(5));
+  auto patient = store.states.async([] { return 7; });
+  atom::Session session(store.states, atom::Scope::global(), {.deadline = std::chrono::milliseconds(30)});
+  session.use(number_atom).update(1);
+  const auto error = [&] {
+    auto commit = session.try_commit_async();
+    while (!commit.is_ready()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return commit.wait();
+  }();
+  REQUIRE(error);
+  check_has_not_begun(*error);
+  CHECK(session.has_changes());
+  CHECK_FALSE(store.busy.is_ready());
+  CHECK_FALSE(patient.is_ready());
+  store.release();
+  CHECK(patient.wait() == 7);
+}
+
+TEST_CASE("The own deadline of a visitor, a session or a transaction begins when it is asked for", "[case93]") {
+  using std::chrono::milliseconds;
+  Busy store(std::chrono::minutes(5));
+  atom::Session loading(store.states, atom::Scope::global(), {.deadline = milliseconds(30)});
+  check_has_not_begun(error_in_time(loading.load_async(number_atom)));
+  check_has_not_begun(error_in_time(atom::Visitor::find_async(store.states, "", {.deadline = milliseconds(30)})));
+  const auto add = [](atom::Session& session) { session.use(number_atom).update(1); };
+  check_has_not_begun(error_in_time(
+      store.states.transact_async(atom::Scope::global(), add, atom::SessionOptions{.deadline = milliseconds(30)})));
+  const atom::Visitor visitor(store.states, "", {.deadline = milliseconds(200)});
+  check_has_not_begun(error_in_time(visitor.transact_async(add)));
+  CHECK_FALSE(store.busy.is_ready());
+}
+
+TEST_CASE("What a visitor has waited for a thread counts for its own deadline", "[case93]") {
+  Busy store(std::chrono::minutes(5));
+  const auto over = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+  auto finding = atom::Visitor::find_async(store.states, "", {.deadline = std::chrono::seconds(2)});
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  store.release();
+  const auto visitor = finding.wait();
+  atom::Session session = visitor->session();
+  session.use(number_atom).update(1);
+  std::this_thread::sleep_until(over);
+  const auto error = session.try_commit();
+  REQUIRE(error);
+  CHECK(error->code() == atom::StateErrorCode::timed_out);
 }
 
 }  // namespace

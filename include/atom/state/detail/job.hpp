@@ -7,6 +7,7 @@
 #include <atom/state/detail/home_process.hpp>
 #include <atom/state/error.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <coroutine>
@@ -30,10 +31,13 @@ using Executor = std::function<void(std::function<void()>)>;
 /// Shared by who waits and who works: either may be through with it first.
 class Job : public std::enable_shared_from_this<Job> {
  public:
-  Job() = default;
+  explicit Job(Deadline deadline) noexcept : deadline_(deadline) {}
   Job(const Job&) = delete;
   Job& operator=(const Job&) = delete;
   virtual ~Job() = default;
+
+  /// Until then it has begun, or comes to nothing.
+  Deadline deadline() const noexcept { return deadline_; }
 
   /// Does it, unless somebody does or has done it.
   void run(const Executor& executor) noexcept {
@@ -43,7 +47,13 @@ class Job : public std::enable_shared_from_this<Job> {
       stage_ = Stage::runs;
     }
     try {
-      work();
+      if (std::chrono::steady_clock::now() < deadline_) {
+        work();
+      } else {
+        is_late({StateErrorCode::timed_out,
+                 "the deadline was over before it began: the threads of the store were busy, or no time was left",
+                 Effect::none, true});
+      }
     } catch (...) {
       thrown_ = std::current_exception();
     }
@@ -86,6 +96,8 @@ class Job : public std::enable_shared_from_this<Job> {
 
  protected:
   virtual void work() = 0;
+  /// Instead, where its deadline is over.
+  virtual void is_late(StateError error) = 0;
 
  private:
   enum class Stage { waits, runs, done };
@@ -103,6 +115,7 @@ class Job : public std::enable_shared_from_this<Job> {
     go_on();
   }
 
+  const Deadline deadline_;
   mutable std::mutex mutex_;
   std::condition_variable done_;
   Stage stage_ = Stage::waits;
@@ -114,6 +127,7 @@ class Job : public std::enable_shared_from_this<Job> {
 template <class R>
 class ResultJob : public Job {
  public:
+  using Job::Job;
   /// Once it is done, and once.
   R take() {
     check();
@@ -136,24 +150,25 @@ class ResultJob : public Job {
 template <class F>
 class FunctionJob final : public ResultJob<std::invoke_result_t<F&>> {
  public:
-  FunctionJob(F function, Deadline deadline) : function_(std::move(function)), deadline_(deadline) {}
+  FunctionJob(F function, Deadline deadline)
+      : ResultJob<std::invoke_result_t<F&>>(deadline), function_(std::move(function)) {}
 
  private:
   void work() override {
     F function = std::move(*function_);
     function_.reset();  // what it holds goes with the work
-    if (std::chrono::steady_clock::now() >= deadline_) {
-      throw StateError(StateErrorCode::timed_out,
-                       "the threads of the store were busy until the deadline: it has not begun", Effect::none, true);
-    }
-    const DeadlineBound bound(deadline_);
+    const DeadlineBound bound(this->deadline());
     this->set_to_result_of(function);
   }
+  void is_late(StateError error) override {
+    function_.reset();
+    throw error;
+  }
   std::optional<F> function_;
-  const Deadline deadline_;
 };
 
-/// Does jobs in threads of its own: a few, each of which begins when a job comes and none is idle.
+/// Does jobs in threads of its own: a few, each of which begins when a job comes and none is idle. Where all are busy,
+/// one more looks after deadlines: a job that has not begun at its own has nothing to do but to say so.
 class JobThreads {
  public:
   JobThreads(const Executor& executor, std::size_t most)
@@ -170,8 +185,10 @@ class JobThreads {
       const std::lock_guard lock(row_->mutex);
       row_->ends = true;
       row_->changed.notify_all();
+      row_->too_late.notify_one();
     }
     for (std::thread& thread : row_->threads) thread.join();
+    if (row_->clock.joinable()) row_->clock.join();
   }
 
   void add(std::shared_ptr<Job> job) {
@@ -179,16 +196,8 @@ class JobThreads {
     const std::lock_guard lock(row_->mutex);
     row_->jobs.push_back(std::move(job));
     // (At the end, a coroutine that a job resumes may add another: its thread does that as well.)
-    if (row_->idle < row_->jobs.size() && row_->threads.size() < most_ && !row_->ends) {
-      try {
-        row_->threads.emplace_back([this] { run(); });
-      } catch (...) {
-        if (row_->threads.empty()) {
-          row_->jobs.pop_back();
-          throw;
-        }
-      }
-    }
+    const bool is_short = row_->idle < row_->jobs.size() && !row_->ends;
+    if (is_short && !begin_thread()) wait_for_thread(row_->jobs.back()->deadline());
     row_->changed.notify_one();
   }
   const Executor& executor() const noexcept { return executor_; }
@@ -201,7 +210,32 @@ class JobThreads {
     std::size_t idle = 0;  // threads that wait for one
     bool ends = false;
     std::vector<std::thread> threads;
+    std::thread clock;
+    std::condition_variable too_late;
+    Deadline alarm = Deadline::max();  // when the clock looks next
   };
+  /// One more, or false: there are enough, or no more can be had.
+  bool begin_thread() {
+    if (row_->threads.size() >= most_) return false;
+    try {
+      row_->threads.emplace_back([this] { run(); });
+      return true;
+    } catch (...) {
+      if (!row_->threads.empty()) return false;
+      row_->jobs.pop_back();
+      throw;
+    }
+  }
+  void wait_for_thread(Deadline deadline) noexcept {
+    if (!row_->clock.joinable()) {
+      try {
+        row_->clock = std::thread([this] { watch(); });
+      } catch (...) {  // then it is said when a thread is free
+      }
+    } else if (deadline < row_->alarm) {
+      row_->too_late.notify_one();
+    }
+  }
   void run() noexcept {
     Row& row = *row_;
     std::unique_lock lock(row.mutex);
@@ -215,6 +249,29 @@ class JobThreads {
       lock.unlock();
       job->run(executor_);
       job = nullptr;  // what it holds ends without the lock
+      lock.lock();
+    }
+  }
+
+  /// Until there is an end.
+  void watch() noexcept {
+    Row& row = *row_;
+    std::unique_lock lock(row.mutex);
+    while (!row.ends) {
+      const Deadline now = std::chrono::steady_clock::now();
+      const auto late = std::find_if(row.jobs.begin(), row.jobs.end(),
+                                     [&](const std::shared_ptr<Job>& job) { return job->deadline() <= now; });
+      if (late == row.jobs.end()) {
+        row.alarm = Deadline::max();
+        for (const auto& job : row.jobs) row.alarm = std::min(row.alarm, job->deadline());
+        row.too_late.wait_until(lock, row.alarm);
+        continue;
+      }
+      std::shared_ptr<Job> job = std::move(*late);
+      row.jobs.erase(late);
+      lock.unlock();
+      job->run(executor_);
+      job = nullptr;
       lock.lock();
     }
   }

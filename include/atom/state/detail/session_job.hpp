@@ -53,7 +53,15 @@ class JobOwner {
 /// Work for a session. All that it needs is its own, so it may outlive the session.
 class SessionJob : public Job {
  public:
+  using Job::Job;
   virtual std::optional<StateError> hand_over_to(JobOwner& session) = 0;
+  /// Once it is done.
+  const std::optional<StateError>& error() const noexcept { return error_; }
+
+ protected:
+  void is_late(StateError error) override { error_ = std::move(error); }
+
+  std::optional<StateError> error_;
 };
 
 class CommitJob final : public SessionJob {
@@ -66,7 +74,11 @@ class CommitJob final : public SessionJob {
     SeenState fresh = {};
   };
   CommitJob(StateCore& core, std::vector<UnitStep> steps, std::shared_ptr<SessionGuard> guard, Deadline deadline)
-      : core_(core), count_(steps.size()), steps_(std::move(steps)), guard_(std::move(guard)), deadline_(deadline) {}
+      : SessionJob(deadline),
+        core_(core),
+        count_(steps.size()),
+        steps_(std::move(steps)),
+        guard_(std::move(guard)) {}
 
   /// In case of a conflict: these are to be read again. Before it runs.
   void look_again_at(std::vector<Known> known) { known_ = std::move(known); }
@@ -74,7 +86,6 @@ class CommitJob final : public SessionJob {
   // Once it is done:
 
   std::optional<StateError> hand_over_to(JobOwner& session) override { return session.take(*this); }
-  const std::optional<StateError>& error() const noexcept { return error_; }
   /// Of a conflict: what was to be read again. Empty: it was not.
   const std::vector<Known>& fresh() const noexcept { return known_; }
   std::span<const UnitStep> steps() const noexcept { return {steps_.data(), count_}; }
@@ -84,16 +95,16 @@ class CommitJob final : public SessionJob {
     for (unsigned failures = 1;; ++failures) {
       steps_.resize(count_, UnitStep{UnitStep::Kind::check, atom::Scope::global(), {}});
       if (guard_) steps_.push_back(guard_->step());
-      const std::optional<UnitFailure> failure = Unit(core_, steps_, deadline_).commit();
+      const std::optional<UnitFailure> failure = Unit(core_, steps_, deadline()).commit();
       if (!failure) {
         if (guard_) guard_->committed(steps_.back());
         return known_.clear();
       }
       error_ = failure->error;
       if (failure->conflict == count_) {
-        if (auto ended = guard_->overtaken(core_, deadline_)) {
+        if (auto ended = guard_->overtaken(core_, deadline())) {
           error_ = std::move(ended);
-        } else if (pause_before(core_, failures, deadline_)) {
+        } else if (pause_before(core_, failures, deadline())) {
           error_.reset();
           continue;
         }
@@ -107,13 +118,17 @@ class CommitJob final : public SessionJob {
       return;
     }
   }
+  void is_late(StateError error) override {
+    SessionJob::is_late(std::move(error));
+    known_.clear();
+  }
   std::optional<StateError> look_again() {
     std::vector<Outcome> outcomes(known_.size());
     if (core_.engine) {
       std::vector<StateName> names;
       names.reserve(known_.size());
       for (const Known& known : known_) names.push_back({known.scope, known.key});
-      if (auto error = read_states(core_, names, outcomes, deadline_)) return error;
+      if (auto error = read_states(core_, names, outcomes, deadline())) return error;
     }
     for (std::size_t i = 0; i < known_.size(); ++i) {
       Known& known = known_[i];
@@ -129,9 +144,7 @@ class CommitJob final : public SessionJob {
   const std::size_t count_;
   std::vector<UnitStep> steps_;  // and last the guard's
   const std::shared_ptr<SessionGuard> guard_;
-  const Deadline deadline_;
   std::vector<Known> known_;
-  std::optional<StateError> error_;
 };
 
 /// Reads what will be used.
@@ -139,12 +152,11 @@ class LoadJob final : public SessionJob {
  public:
   using Names = std::vector<std::pair<atom::Scope, std::string>>;
   LoadJob(StateCore& core, Names names, Deadline deadline)
-      : core_(core), names_(std::move(names)), outcomes_(names_.size()), deadline_(deadline) {}
+      : SessionJob(deadline), core_(core), names_(std::move(names)), outcomes_(names_.size()) {}
 
   // Once it is done:
 
   std::optional<StateError> hand_over_to(JobOwner& session) override { return session.take(*this); }
-  const std::optional<StateError>& error() const noexcept { return error_; }
   Names& names() noexcept { return names_; }
   /// Of each name.
   std::vector<Outcome>& outcomes() noexcept { return outcomes_; }
@@ -153,14 +165,12 @@ class LoadJob final : public SessionJob {
   void work() override {
     std::vector<StateName> names;
     for (const auto& [scope, key] : names_) names.push_back({scope, key});
-    error_ = read_states(core_, names, outcomes_, deadline_);
+    error_ = read_states(core_, names, outcomes_, deadline());
   }
 
   StateCore& core_;
   Names names_;
   std::vector<Outcome> outcomes_;
-  const Deadline deadline_;
-  std::optional<StateError> error_;
 };
 
 }  // namespace detail

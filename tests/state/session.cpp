@@ -3,6 +3,7 @@
 #include <atom/state/session.hpp>
 
 #include <atom/backend/memory.hpp>
+#include <atom/family.hpp>
 #include <atom/fields.hpp>
 #include <atom/state/promote.hpp>
 #include <atom/state/visitor.hpp>
@@ -255,6 +256,7 @@ TEST_CASE("Atoms that are loaded together take one round trip, and none at their
 // ---- Limits
 
 TEST_CASE("A backend without all or nothing takes sessions of one state, and says so at the second", "[case90]") {
+  const support::ListeningToMisuse quiet;
   const auto backend = std::make_shared<Watched>();
   backend->all_or_nothing = false;
   StateStore states{backend};
@@ -331,6 +333,36 @@ TEST_CASE("A value that a database does not keep for want of a codec is reported
     CHECK_THAT(report, ContainsSubstring("NoCodec has no codec; describe it with atom_fields()"));
   }
   CHECK(support::ListeningToMisuse::reports().size() == support::if_checked({"one"}).size());
+}
+
+TEST_CASE("A change that a database does not keep for want of a codec is told where it is committed", "[case90]") {
+  static const atom::Atom<NoCodec> made{"session.made there", atom::Factory{[] { return NoCodec(); }}};
+  static const atom::AtomFamily<int, NoCodec> rows{"session.row"};
+  const support::ListeningToMisuse quiet;
+  std::vector<std::string> lost;
+  StateStore states{std::make_shared<Watched>(), {.on_event = [&](const atom::StateEvent& event) {
+                      CHECK(event.kind == atom::StateEvent::Kind::dropped);
+                      lost.push_back(event.message);
+                    }}};
+  {
+    Session session{states, client};
+    session.use(plain);  // as it was
+    session.use(made).update(NoCodec{4});
+    session.use(a).update(1);
+    session.commit();
+    CHECK(lost.empty());
+    session.use(plain).update(NoCodec{3});
+    session.use(rows(7)).update(NoCodec{3});
+    session.commit();
+  }
+  REQUIRE(lost.size() == 2);
+  CHECK_THAT(lost[1], ContainsSubstring("\"session.row/7\""));
+  CHECK_THAT(lost[0], ContainsSubstring("\"session.plain\" is used in a session, which does not keep it: "));
+  states.transact(client, [](Session& session) { session.use(plain).update(NoCodec{3}); });
+  CHECK(lost.size() == 3);
+  Session forgotten{states, client};  // is not committed
+  forgotten.use(plain).update(NoCodec{3});
+  CHECK(lost.size() == 3);
 }
 
 // ---- What is stored does not read

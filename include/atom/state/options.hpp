@@ -42,7 +42,7 @@ struct StateEvent {
     retry,           ///< The database did not answer, or not as it should; it is asked again.
     in_doubt,        ///< Writes were given up at their deadline that may have taken effect. It is found out later.
     history_lost,    ///< The database has lost writes that it had acknowledged.
-    dropped,         ///< A session has ended with changes that were not committed.
+    dropped,         ///< A session has ended with changes that were not committed, or one whose type has no codec.
     feed_down,       ///< Changes by others are not told for a while; what was missed is caught up with.
     undecodable,     ///< What is stored does not read as the type of the state, or as anything an event stream can show
                      ///< (or its codec has thrown): it is left alone, and not shown.

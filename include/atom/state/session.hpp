@@ -99,7 +99,8 @@ class [[nodiscard]] SessionTask {
 /// value, which stays as it is.
 ///
 /// An atom whose type cannot be stored is a plain one, of this request alone: one that has no copies, or with a
-/// database no codec. Where a value with copies has none by mistake, a debug build says so (misuse.hpp).
+/// database no codec. Where a value with copies has none by mistake, a debug build says so (misuse.hpp), and a commit
+/// after it has changed tells `StoreOptions::on_event`.
 class Session : public AtomStore {
  public:
   explicit Session(StateStore& states, Scope scope, SessionOptions options = {})

@@ -88,7 +88,7 @@ class SessionHook final : public Attachment, public JobOwner {
   void before_use(const Definition& definition) override {
     if (!is_state(definition)) {
       if (placed_.contains(definition.key)) throw no_state(definition);
-      check_kept(definition);
+      if (seems_kept(definition)) not_kept(definition);
       return;
     }
     const Record& record = known(definition);
@@ -130,6 +130,7 @@ class SessionHook final : public Attachment, public JobOwner {
   void atoms_gone() noexcept override {
     records_.clear();
     placed_.clear();
+    not_kept_.clear();
     read_.clear();
     has_read_ = false;
   }
@@ -165,6 +166,7 @@ class SessionHook final : public Attachment, public JobOwner {
       pending_->wait(core_.options.executor);
       if (auto error = take(*pending_)) throw *std::move(error);
     }
+    report_not_kept();
     std::vector<UnitStep> steps;
     std::vector<AtomBase*> written;
     for (const Record& record : records_) {
@@ -282,14 +284,26 @@ class SessionHook final : public Attachment, public JobOwner {
     return !core_.engine || (definition.type.write && definition.type.read);  // else it has no codec
   }
   /// A value with copies is kept in memory, so that without a codec it would go unnoticed that a database does not.
-  void check_kept([[maybe_unused]] const Definition& definition) const {
+  bool seems_kept(const Definition& definition) const noexcept {
+    return core_.engine && definition.type.shareable && !definition.derived && definition.default_value;
+  }
+  void not_kept(const Definition& definition) {
 #if ATOM_CHECKS
-    if (!core_.engine || !definition.type.shareable || definition.derived || !definition.default_value) return;
-    report_misuse("atom \"" + definition.key +
-                  "\" is used in a session, which does not keep it: " + std::string(definition.type.name) +
-                  " has no codec; describe it with atom_fields(), or specialise atom::codec. (One that is of the "
-                  "request alone is declared with a Factory.)");
+    report_misuse(why_not_kept(definition.key, definition.type));
 #endif
+    not_kept_.emplace_back(definition.key, &definition.declared().type);
+  }
+  static std::string why_not_kept(const std::string& key, const TypeOps& type) {
+    return "atom \"" + key + "\" is used in a session, which does not keep it: " + std::string(type.name) +
+           " has no codec; describe it with atom_fields(), or specialise atom::codec. (One that is of the request "
+           "alone is declared with a Factory.)";
+  }
+  /// Who commits believes that it is written.
+  void report_not_kept() const {
+    for (const auto& [key, type] : not_kept_) {
+      const AtomBase* const clone = store_.get(key);
+      if (clone && clone->is_modified()) core_.report(StateEvent::Kind::dropped, nullptr, why_not_kept(key, *type));
+    }
   }
   static Error no_state(const Definition& definition) {
     return Error("atom \"" + definition.key + "\" cannot be a state: it is derived, or " +
@@ -459,9 +473,10 @@ class SessionHook final : public Attachment, public JobOwner {
   const std::shared_ptr<SessionGuard> guard_;
   std::map<std::string, atom::Scope, std::less<>> placed_;
   std::vector<Record> records_;
-  std::vector<SharedValue> kept_;  // what atoms may refer to
-  std::map<Name, Outcome> read_;   // before it was asked for
-  std::vector<Name> expected_;     // to be read with the first one
+  std::vector<SharedValue> kept_;                                 // what atoms may refer to
+  std::vector<std::pair<std::string, const TypeOps*>> not_kept_;  // atoms whose types have no codec
+  std::map<Name, Outcome> read_;                                  // before it was asked for
+  std::vector<Name> expected_;                                    // to be read with the first one
   bool has_read_ = false;
   bool refreshes_ = true;
   bool is_discarded_ = false;

@@ -1216,6 +1216,27 @@ MUTANTS = [
         ["state/task.cpp"],
     ),
     Mutant(
+        "a thread must not block any more when something inside it may again",
+        "state/must_not_block.hpp",
+        "~MustNotBlock() { --depth(); }",
+        "~MustNotBlock() { depth() = 0; }",
+        ["state/must_not_block.cpp"],
+    ),
+    Mutant(
+        "nobody is told of a list for which a loop waits",
+        "state/detail/ask.hpp",
+        "  about_to_block();\n",
+        "",
+        ["state/must_not_block.cpp"],
+    ),
+    Mutant(
+        "nobody is told of an operation for which a loop waits",
+        "state/engine.hpp",
+        "  if (!operation->is_done()) about_to_block();\n",
+        "",
+        ["state/must_not_block.cpp"],
+    ),
+    Mutant(
         "what waits for a thread waits longer than its deadline",
         "state/detail/job.hpp",
         "if (is_short && !begin_thread()) wait_for_thread(row_->jobs.back()->deadline());",

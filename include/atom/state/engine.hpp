@@ -25,6 +25,7 @@
 #include <atom/state/detail/unit_lane.hpp>
 #include <atom/state/detail/watched_scope.hpp>
 #include <atom/state/error.hpp>
+#include <atom/state/must_not_block.hpp>
 #include <atom/state/options.hpp>
 
 #include <algorithm>
@@ -78,6 +79,7 @@ class StateEngine {
   /// others were not carried out. What is cached is the caller's business.
   StateResult<std::vector<Outcome>> commit(std::span<const Command> commands, Deadline deadline) {
     if (auto refused = refusal()) return *std::move(refused);
+    about_to_block();
     Aftermath after;
     auto result = units_.commit(commands, deadline, after.events);
     finish(after);
@@ -89,6 +91,7 @@ class StateEngine {
                                     Deadline deadline) {
     if (staleness.count() > 0 && is_fresh(*node, staleness, asks)) return std::nullopt;
     if (auto refused = refusal()) return refused;
+    about_to_block();
     return cache_.refresh(node, asks, deadline);
   }
   /// Whether that need not ask the database.
@@ -97,6 +100,7 @@ class StateEngine {
   }
   /// Sees to it that who watches has what the database has, no older than `staleness`.
   std::optional<StateError> refresh(WatchedScope& watched, std::chrono::milliseconds staleness, Deadline deadline) {
+    about_to_block();
     for (unsigned failures = 1;; ++failures) {
       if (auto refused = refusal()) return refused;
       std::optional<StateError> error = cache_.list(watched, staleness, deadline);
@@ -295,6 +299,7 @@ class StateEngine {
 
 inline void StateEngine::wait(const OperationPointer& operation) {
   if (is_foreign()) return refuse(*operation, *refusal());
+  if (!operation->is_done()) about_to_block();
   Lock lock(row_->mutex);
   while (operation->stage_ != Stage::done) {
     if (row_->is_led) {

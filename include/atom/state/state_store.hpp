@@ -14,6 +14,7 @@
 #include <atom/state/detail/core.hpp>
 #include <atom/state/detail/job.hpp>
 #include <atom/state/engine.hpp>
+#include <atom/state/must_not_block.hpp>
 #include <atom/state/options.hpp>
 #include <atom/state/scope.hpp>
 #include <atom/state/state.hpp>

@@ -7,6 +7,7 @@
 #include <atom/state/detail/core.hpp>
 #include <atom/state/engine.hpp>
 #include <atom/state/error.hpp>
+#include <atom/state/must_not_block.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -36,6 +37,7 @@ std::invoke_result_t<F, Backend&, const Arguments&..., Deadline> ask(const State
     const StateError& why = *refused;
     return why;
   }
+  about_to_block();
   for (unsigned failures = 1;; ++failures) {
     auto answer = std::invoke(function, core.engine->backend(), arguments..., deadline);
     const StateError* const error = error_of(answer);

@@ -6,6 +6,7 @@
 #include <atom/state/detail/core.hpp>
 #include <atom/state/detail/home_process.hpp>
 #include <atom/state/error.hpp>
+#include <atom/state/must_not_block.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -67,8 +68,9 @@ class Job : public std::enable_shared_from_this<Job> {
     if (is_awaited) resume(executor);
   }
   /// Returns when it is done.
-  void wait(const Executor& executor) noexcept {
+  void wait(const Executor& executor) {
     run(executor);
+    if (!is_done()) about_to_block();
     std::unique_lock lock(mutex_);
     done_.wait(lock, [this] { return stage_ == Stage::done; });
   }

@@ -1611,6 +1611,27 @@ MUTANTS = [
         ["state/engine.cpp"],
     ),
     Mutant(
+        "a feed that is down is told each time that it is asked",
+        "state/detail/follower.hpp",
+        "if (lasted < outage.told_after) return;",
+        "",
+        ["state/engine.cpp"],
+    ),
+    Mutant(
+        "a feed that is up again is not told",
+        "state/detail/follower.hpp",
+        "is_up(outage);",
+        "outage = {};",
+        ["state/engine.cpp"],
+    ),
+    Mutant(
+        "each time that a database is asked again is told",
+        "state/detail/lane.hpp",
+        "if (!std::has_single_bit(failures)) return;",
+        "",
+        ["state/engine.cpp"],
+    ),
+    Mutant(
         "a change that is told without its value is not read",
         "state/detail/follower.hpp",
         "if (node->has(StateNode::heard) && read({&node, 1})) is_behind_.store(true);",

@@ -76,6 +76,15 @@ class Events {
     return static_cast<std::size_t>(
         std::count_if(all_.begin(), all_.end(), [&](const StateEvent& event) { return event.kind == kind; }));
   }
+  /// The texts of that kind, in their order.
+  std::vector<std::string> messages(StateEvent::Kind kind) const {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> messages;
+    for (const StateEvent& event : all_) {
+      if (event.kind == kind) messages.push_back(event.message);
+    }
+    return messages;
+  }
   std::uint64_t lost() const {
     const std::lock_guard lock(mutex_);
     return std::accumulate(all_.begin(), all_.end(), std::uint64_t{0},
@@ -1330,7 +1339,8 @@ TEST_CASE("a batch of all or nothing is carried out once, whatever goes wrong") 
   SECTION("it is tried again") {
     backend->script({Fault::request_lost, Fault::answer_lost, Fault::refused_for_now, Fault::duplicated});
     REQUIRE(commit(0, one).has_value());
-    CHECK(events.count(StateEvent::Kind::retry) == 3);
+    CHECK(engine.stats().retries == 3);
+    CHECK(events.count(StateEvent::Kind::retry) == 2);  // the first and the second
     backend->deliver_late_ones();
     CHECK(a.load() == 1);
   }
@@ -1522,7 +1532,9 @@ TEST_CASE("after a gap in what it is told a store reads what somebody listens to
   SECTION("that an error makes") {
     feed->tell([](atom::FeedSink&) { return StateError(StateErrorCode::unavailable, "feed", Effect::none, true); });
     CHECK(soon([&] { return heard == 5; }));
-    CHECK(soon([&] { return events.count(StateEvent::Kind::feed_down) == 1; }));
+    CHECK(soon([&] { return events.count(StateEvent::Kind::feed_up) == 1; }));
+    CHECK(events.messages(StateEvent::Kind::feed_down) ==
+          std::vector<std::string>{"the feed of changes is down: feed"});
   }
   SECTION("also if that has to be tried again") {
     feed->reads_fail = true;
@@ -1535,6 +1547,102 @@ TEST_CASE("after a gap in what it is told a store reads what somebody listens to
     CHECK(soon([&] { return heard == 5; }));
   }
   CHECK(soon([&] { return quiet.get() == 2; }));
+}
+
+/// A database whose feed fails as long as that is wanted.
+struct FailingFeed final : support::PassingBackend {
+  FailingFeed() : PassingBackend(std::make_shared<atom::Memory>()) {}
+  std::unique_ptr<atom::Feed> open_feed() override {
+    struct Failing final : atom::Feed {
+      explicit Failing(FailingFeed& feed) : all(feed), told(feed.inner().open_feed()) {}
+      std::optional<StateError> poll(atom::FeedSink& sink, atom::Deadline deadline) override {
+        ++all.polls;
+        if (all.fails) return StateError(StateErrorCode::unavailable, "no connection", Effect::none, true);
+        return told->poll(sink, deadline);
+      }
+      void wake() noexcept override { told->wake(); }
+      FailingFeed& all;
+      const std::unique_ptr<atom::Feed> told;
+    };
+    return std::make_unique<Failing>(*this);
+  }
+  std::atomic<bool> fails{true};
+  std::atomic<int> polls{0};
+};
+
+TEST_CASE("a feed that is down is told when that begins, seldom while it lasts, and once when it is up again") {
+  const auto backend = std::make_shared<FailingFeed>();
+  Events events;
+  StateStore store(backend, {.on_event = events.listener()});
+  State<Number> n = number(store);
+  std::atomic<Number> heard{0};
+  const auto hears = n.on_change([&](Number now) { heard = now; });
+  while (backend->polls < 12) std::this_thread::sleep_for(1ms);
+  const std::vector<std::string> down = events.messages(StateEvent::Kind::feed_down);
+  REQUIRE_FALSE(down.empty());
+  CHECK(down.size() <= 6);
+  CHECK(down[0] == "the feed of changes is down: no connection");
+  for (std::size_t i = 1; i < down.size(); ++i) {
+    CHECK_THAT(down[i], support::ContainsSubstring("is down, for ") && support::ContainsSubstring(" s: no connection"));
+  }
+  CHECK(events.count(StateEvent::Kind::feed_up) == 0);
+  backend->fails = false;
+  REQUIRE(soon([&] { return events.count(StateEvent::Kind::feed_up) > 0; }));
+  CHECK_THAT(events.messages(StateEvent::Kind::feed_up)[0], support::ContainsSubstring("is up again"));
+  number(store, "another").set(1);
+  n.set(5);
+  CHECK(soon([&] { return heard == 5; }));
+  CHECK(events.count(StateEvent::Kind::feed_up) == 1);
+}
+
+TEST_CASE("a feed that is down when its store is closed is not told to be up") {
+  const auto backend = std::make_shared<FailingFeed>();
+  Events events;
+  {
+    StateStore store(backend, {.on_event = events.listener()});
+    const auto hears = number(store).on_change([](Number) {});
+    REQUIRE(soon([&] { return events.count(StateEvent::Kind::feed_down) > 0; }));
+    backend->fails = GENERATE(true, false);
+  }
+  CHECK(events.count(StateEvent::Kind::feed_up) <= (backend->fails ? 0u : 1u));
+}
+
+TEST_CASE("a database that is down is told by few events, however often it is asked again") {
+  const auto backend = std::make_shared<FaultyBackend>(std::make_shared<atom::Memory>());
+  Events events;
+  StateStore store(backend, {.deadline = 50ms, .on_event = events.listener()});
+  static const atom::Atom<Number> atom{"engine.asked.again"};
+  State<Number> n = number(store);
+  atom::Session session(store, Scope::global());
+  session.use(atom).update(1);
+  backend->set_down(true);
+  while (store.stats().retries < 32) CHECK_FALSE(n.try_apply(current + 1).has_value());
+  const std::size_t by_states = events.count(StateEvent::Kind::retry);
+  CHECK(by_states >= 6);  // 1, 2, 4, 8, 16, 32
+  CHECK(by_states <= 8);
+  CHECK_THAT(events.messages(StateEvent::Kind::retry)[3],
+             support::ContainsSubstring("asked again, after 8 failures in a row: "));
+  const std::uint64_t before = store.stats().retries;
+  while (store.stats().retries < before + 32) CHECK(session.try_commit());
+  session.discard();
+  CHECK(events.count(StateEvent::Kind::retry) - by_states >= 6);
+  CHECK(events.count(StateEvent::Kind::retry) - by_states <= 8);
+}
+
+TEST_CASE("pauses grow up to the longest") {
+  const auto longest_of = [](unsigned failures) {
+    std::chrono::microseconds longest{0};
+    for (int i = 0; i < 1000; ++i) longest = std::max(longest, atom::detail::pause_after(failures, 1s));
+    return longest;
+  };
+  for (const unsigned failures : {1u, 5u, 9u}) {
+    CHECK(longest_of(failures) <= 1ms * (1 << failures));
+    CHECK(longest_of(failures) > 1ms * (1 << failures) / 2);
+  }
+  for (const unsigned failures : {10u, 31u, 32u, 1'000'000u}) {
+    CHECK(longest_of(failures) <= 1s);
+    CHECK(longest_of(failures) > 500ms);
+  }
 }
 
 TEST_CASE("a change without a value is read where somebody listens, and else when it is asked for") {

@@ -648,7 +648,7 @@ inline void StateEngine::fail(std::optional<StateError> error, Aftermath& after)
   ++row_->failures;
   row_->next_attempt = Clock::now() + delay_after(row_->failures, core_.options.deadline);
   calls_.count_retry();
-  after.events.add(StateEvent::Kind::retry, error ? error->what() : "");
+  after.events.add_retry(row_->failures, error);
   row_->last_error = std::move(error);
 }
 

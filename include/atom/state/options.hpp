@@ -39,11 +39,14 @@ struct StateOptions {
 struct StateEvent {
   enum class Kind : std::uint8_t {
     listener_threw,  ///< A function given to `on_change` has thrown; the change stands.
-    retry,           ///< The database did not answer, or not as it should; it is asked again.
+    retry,           ///< The database did not answer, or not as it should; it is asked again. Of many in a row the
+                     ///< first is told, and then each time they have become twice as many; `stats()` counts all.
     in_doubt,        ///< Writes were given up at their deadline that may have taken effect. It is found out later.
     history_lost,    ///< The database has lost writes that it had acknowledged.
     dropped,         ///< A session has ended with changes that were not committed, or one whose type has no codec.
-    feed_down,       ///< Changes by others are not told for a while; what was missed is caught up with.
+    feed_down,       ///< Changes by others are not told for a while; what was missed is caught up with. It is told when
+                     ///< that begins, after a second, and then each time it has lasted twice as long.
+    feed_up,         ///< They are told again.
     undecodable,     ///< What is stored does not read as the type of the state, or as anything an event stream can show
                      ///< (or its codec has thrown): it is left alone, and not shown.
   };

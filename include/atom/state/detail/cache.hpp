@@ -29,14 +29,19 @@
 namespace atom::inline v0_1::detail {
 
 /// How long to wait before something is tried again that has failed so many times in a row: by chance, up to twice as
-/// long each time. Never so long that giving up, as the next attempt would be too late, comes much before the deadline.
-inline std::chrono::microseconds delay_after(unsigned failures, std::chrono::microseconds deadline) {
+/// long each time, and at most `longest`.
+inline std::chrono::microseconds pause_after(unsigned failures, std::chrono::microseconds longest) {
   thread_local std::minstd_rand chance(
       static_cast<unsigned>(std::hash<std::thread::id>()(std::this_thread::get_id()) ^
                             static_cast<std::size_t>(std::chrono::steady_clock::now().time_since_epoch().count())));
-  const std::int64_t most = std::min<std::int64_t>(
-      {200'000, std::int64_t{1000} << std::min(failures, 8u), std::max<std::int64_t>(deadline.count() / 16, 1)});
+  const std::int64_t most = std::min<std::int64_t>(longest.count(), std::int64_t{1000} << std::min(failures, 20u));
   return std::chrono::microseconds(std::uniform_int_distribution<std::int64_t>(0, most)(chance));
+}
+/// The same for what has a deadline: never so long that giving up, as the next attempt would be too late, comes much
+/// before it.
+inline std::chrono::microseconds delay_after(unsigned failures, std::chrono::microseconds deadline) {
+  return pause_after(failures, std::clamp<std::chrono::microseconds>(deadline / 16, std::chrono::microseconds(1),
+                                                                     std::chrono::milliseconds(200)));
 }
 /// Waits a while, by chance, longer each time; false: it would be over only after the deadline.
 inline bool pause_before(const StateCore& core, unsigned failures, Deadline deadline) {

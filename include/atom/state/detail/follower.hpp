@@ -8,6 +8,7 @@
 #include <atom/state/detail/node.hpp>
 #include <atom/state/detail/watched_scope.hpp>
 #include <atom/state/error.hpp>
+#include <atom/state/options.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -21,6 +22,7 @@
 #include <new>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -102,7 +104,8 @@ class StateFollower final : public FeedSink {
     }
   }
   void follow() noexcept {
-    for (unsigned failures = 0; !ends_.load();) {
+    Outage outage;
+    while (!ends_.load()) {
       std::optional<StateError> error = attempt([&] { return feed_ ? feed_->poll(*this, soon()) : look(); });
       if (error) is_behind_.store(true);  // what came meanwhile may be missed
       if (is_behind_.exchange(false)) {
@@ -110,12 +113,48 @@ class StateFollower final : public FeedSink {
         if (why) is_behind_.store(true);
         if (!error) error = why;
       }
-      failures = error ? failures + 1 : 0;
-      if (!error) continue;
-      core_.report(StateEvent::Kind::feed_down, nullptr, error->what());
+      if (!error) {
+        is_up(outage);
+        continue;
+      }
+      is_down(outage, *error);
       std::unique_lock lock(mutex_);
-      changed_.wait_for(lock, delay_after(failures, core_.options.deadline), [&] { return ends_.load(); });
+      changed_.wait_for(lock, pause_after(outage.failures, longest_pause), [&] { return ends_.load(); });
     }
+  }
+  /// Since when, and how often, it has failed in a row.
+  struct Outage {
+    unsigned failures = 0;
+    Deadline began{};
+    std::chrono::seconds told_after{};  // how long it lasts when it is told the next time
+  };
+  /// Tells it at once, after a second, and then each time it has lasted twice as long.
+  void is_down(Outage& outage, const StateError& why) const noexcept {
+    if (outage.failures++ == 0) outage.began = std::chrono::steady_clock::now();
+    const std::chrono::seconds lasted = seconds_since(outage.began);
+    if (lasted < outage.told_after) return;
+    outage.told_after = std::max(2 * lasted, std::chrono::seconds(1));
+    tell(StateEvent::Kind::feed_down, [&] { return "is down" + in_words(", for ", lasted) + ": " + reason(why); });
+  }
+  void is_up(Outage& outage) const noexcept {
+    if (outage.failures == 0) return;
+    const std::chrono::seconds lasted = seconds_since(std::exchange(outage, {}).began);
+    if (ends_.load()) return;  // it was woken for that
+    tell(StateEvent::Kind::feed_up,
+         [&] { return "is up again" + in_words(", after ", lasted) + ": what was missed is caught up with"; });
+  }
+  template <class Text>
+  void tell(StateEvent::Kind kind, Text text) const noexcept {
+    try {
+      core_.report(kind, nullptr, "the feed of changes " + text());
+    } catch (...) {  // no memory: it is not told
+    }
+  }
+  static std::string in_words(const char* before, std::chrono::seconds time) {
+    return time.count() > 0 ? before + std::to_string(time.count()) + " s" : std::string();
+  }
+  static std::chrono::seconds seconds_since(Deadline began) noexcept {
+    return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - began);
   }
   template <class Work>
   static std::optional<StateError> attempt(Work work) noexcept {
@@ -165,6 +204,9 @@ class StateFollower final : public FeedSink {
     const auto most = std::chrono::milliseconds(500);
     return std::chrono::steady_clock::now() + std::min(most, core_.options.deadline);
   }
+
+  /// So that what is down for long is asked seldom, and yet is heard soon when it is back.
+  static constexpr std::chrono::seconds longest_pause{1};
 
   StateCore& core_;
   StateCache& cache_;

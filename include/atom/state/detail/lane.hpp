@@ -10,12 +10,14 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <optional>
 #include <random>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -67,6 +69,17 @@ struct LaneEvents {
   void add(StateEvent::Kind kind, const char* message, std::uint64_t lost = 0) noexcept {
     try {
       all.push_back({.kind = kind, .message = message, .lost = lost});
+    } catch (...) {  // no memory: it is not told
+    }
+  }
+  /// Of many in a row the first is told, and then each time they have become twice as many.
+  void add_retry(unsigned failures, const std::optional<StateError>& why) noexcept {
+    if (!std::has_single_bit(failures)) return;
+    try {
+      std::string message = "the database is asked again";
+      if (failures > 1) message += ", after " + std::to_string(failures) + " failures in a row";
+      if (why) message += ": " + reason(*why);
+      add(StateEvent::Kind::retry, message.c_str());
     } catch (...) {  // no memory: it is not told
     }
   }

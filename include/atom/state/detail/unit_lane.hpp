@@ -102,7 +102,10 @@ class UnitLane {
                                  bool& is_in_doubt, LaneEvents& events) {
     for (unsigned failures = 1;; ++failures) {
       BatchResult result = calls_.execute(lane_.lane(), BatchMode::all_or_nothing, commands, outcomes, deadline);
-      if (result.status == BatchStatus::done) return std::nullopt;
+      if (result.status == BatchStatus::done) {
+        failures_ = 0;
+        return std::nullopt;
+      }
       if (result.status == BatchStatus::gap && !lane_.lane().after_loss) {
         events.add_loss(lane_.lose(result.last_known));
         continue;
@@ -113,7 +116,7 @@ class UnitLane {
       }
       if (result.status == BatchStatus::not_applied && !result.error->retryable()) return result.error;
       calls_.count_retry();
-      events.add(StateEvent::Kind::retry, result.error->what());
+      events.add_retry(++failures_, result.error);
       const Deadline next = Clock::now() + delay_after(failures, usual_deadline_);
       if (next >= deadline) return result.error;
       std::this_thread::sleep_until(next);
@@ -132,6 +135,7 @@ class UnitLane {
   std::mutex mutex_;
   std::condition_variable is_free_;
   bool is_taken_ = false;
+  unsigned failures_ = 0;  // in a row, also of several batches
   NumberedLane lane_{1};
   std::vector<std::pair<atom::Scope, std::string>> in_doubt_;  // the states of the last batch
 };

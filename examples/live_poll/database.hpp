@@ -29,9 +29,10 @@ namespace live_poll {
 /// Throws StateError: where the URL is none of these, or there is no such database.
 inline std::unique_ptr<atom::StateStore> open_states(std::string_view url) {
   using namespace std::chrono_literals;
-  const atom::StoreOptions options{.staleness = 500ms, .on_event = [](const atom::StateEvent& event) {
-                                     std::cerr << "live_poll: " + event.message + '\n' << std::flush;
-                                   }};
+  const atom::StoreOptions options{
+      .staleness = 500ms, .on_event = [](const atom::StateEvent& event) {
+        std::cerr << "live_poll: " + std::string(to_string(event.kind)) + ": " + event.message + '\n' << std::flush;
+      }};
   if (url == "memory:") return std::make_unique<atom::StateStore>(options);  // no database, not even a simple one
   return std::make_unique<atom::StateStore>(atom::open_backend<atom::Memory
 #ifdef LIVE_POLL_HAS_SQLITE

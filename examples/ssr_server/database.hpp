@@ -28,7 +28,7 @@ inline constexpr bool has_sqlite = false;
 /// undo the last writes, and they take a fraction of the time. Throws StateError.
 inline atom::StateStore open_states(const std::string& file, [[maybe_unused]] bool durable = true) {
   const atom::StoreOptions options{.on_event = [](const atom::StateEvent& event) {
-    std::cerr << "ssr_server: " + event.message + '\n' << std::flush;
+    std::cerr << "ssr_server: " + std::string(to_string(event.kind)) + ": " + event.message + '\n' << std::flush;
   }};
 #ifdef SHOP_HAS_SQLITE
   if (!file.empty()) {

@@ -59,6 +59,30 @@ struct StateEvent {
   std::uint64_t lost = 0;
 };
 
+/// Its name, as a log or a metric may show it: "feed_down".
+constexpr std::string_view to_string(StateEvent::Kind kind) noexcept {
+  using enum StateEvent::Kind;
+  switch (kind) {
+    case listener_threw:
+      return "listener_threw";
+    case retry:
+      return "retry";
+    case in_doubt:
+      return "in_doubt";
+    case history_lost:
+      return "history_lost";
+    case dropped:
+      return "dropped";
+    case feed_down:
+      return "feed_down";
+    case feed_up:
+      return "feed_up";
+    case undecodable:
+      return "undecodable";
+  }
+  return "";
+}
+
 struct StoreOptions {
   /// More states in one scope are an error: who names them may come from outside.
   std::size_t states_per_scope = 100'000;

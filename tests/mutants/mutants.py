@@ -1995,6 +1995,13 @@ MUTANTS = [
         ["state/error.cpp"],
     ),
     Mutant(
+        "an error has the status of another one",
+        "state/error.hpp",
+        "    case not_finite:\n      return 422;",
+        "    case not_finite:\n      return 500;",
+        ["state/error.cpp"],
+    ),
+    Mutant(
         "what an error says of its effect is none always",
         "state/error.hpp",
         "effect_(effect),",

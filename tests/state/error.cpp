@@ -3,6 +3,7 @@
 #include "support/catch.hpp"
 
 #include <cstddef>
+#include <map>
 #include <set>
 #include <string>
 
@@ -38,6 +39,28 @@ TEST_CASE("state error: each code has words of its own") {
   for (int code = 0; code < count; ++code) all.emplace(to_string(static_cast<StateErrorCode>(code)));
   CHECK(all.size() == static_cast<std::size_t>(count));
   CHECK(all.count("") == 0);
+}
+
+// That README's table says the same, tests/readme/check sees.
+TEST_CASE("state error: each code has the status of an answer") {
+  using enum StateErrorCode;
+  const std::map<int, std::set<StateErrorCode>> wanted{
+      {400, {invalid_name}},
+      {401, {no_context}},
+      {409, {conflict, session_ended}},
+      {413, {too_large}},
+      {422, {overflow, division_by_zero, not_finite}},
+      {500, {type_mismatch, undecodable, refused, history_lost}},
+      {503, {unavailable, timed_out, closed}},
+  };
+  std::size_t count = 0;
+  for (const auto& [status, codes] : wanted) {
+    for (const StateErrorCode code : codes) {
+      CHECK(http_status(code) == status);
+      ++count;
+    }
+  }
+  CHECK(count == static_cast<std::size_t>(session_ended) + 1);
 }
 
 }  // namespace

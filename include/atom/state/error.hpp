@@ -88,6 +88,37 @@ constexpr std::string_view to_string(StateErrorCode code) noexcept {
   return "";
 }
 
+/// The status that a web server may answer with: 503 is one to try again, 500 what whoever runs it must mend. Of
+/// `invalid_name` and `too_large` it is meant for what a request has brought: what the program chose itself is a 500.
+constexpr int http_status(StateErrorCode code) noexcept {
+  using enum StateErrorCode;
+  switch (code) {
+    case invalid_name:
+      return 400;
+    case no_context:
+      return 401;
+    case conflict:
+    case session_ended:
+      return 409;
+    case too_large:
+      return 413;
+    case overflow:
+    case division_by_zero:
+    case not_finite:
+      return 422;
+    case unavailable:
+    case timed_out:
+    case closed:
+      return 503;
+    case type_mismatch:
+    case undecodable:
+    case refused:
+    case history_lost:
+      break;
+  }
+  return 500;
+}
+
 /// A failed operation on a state: thrown, or returned by the functions that begin with `try_`.
 class ATOM_API StateError : public Error {
  public:

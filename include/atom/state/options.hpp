@@ -1,4 +1,4 @@
-// What a store of states can be told, and what it tells.
+// What a store of states and its sessions can be told, and what it tells.
 #pragma once
 
 #include <atom/config.hpp>
@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <memory_resource>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -98,6 +99,22 @@ struct StoreOptions {
   /// Where coroutines go on that waited for a state: called with what is to be run. By default, in the thread that did
   /// the waiting.
   std::function<void(std::function<void()>)> executor = {};
+};
+
+/// Of one request: see session.hpp.
+struct SessionOptions {
+  /// What sessions of this route used last time is read at once at the first use: a name of the program's, such as
+  /// "/cart", not a path with an id in it. Without one, each atom is read when it is first used.
+  std::string route = {};
+  /// Time to live of the states that it writes in its own scope and below, and in those of clients and users, from the
+  /// last commit; 0: for ever. What it writes elsewhere is not its own to end. (In memory a state that is there keeps
+  /// the one that it was made with.)
+  std::chrono::milliseconds ttl = {};
+  /// So long after it was made nothing of it waits for a database any more; 0: as long as `StoreOptions::deadline`
+  /// says, each time anew, which is never exceeded.
+  std::chrono::milliseconds deadline = {};
+  /// Where its memory beyond its own comes from; null: the default resource.
+  std::pmr::memory_resource* memory = nullptr;
 };
 
 /// Counted since the store was opened.

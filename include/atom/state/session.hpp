@@ -19,6 +19,7 @@
 #include <atom/state/detail/unit.hpp>
 #include <atom/state/equation.hpp>
 #include <atom/state/error.hpp>
+#include <atom/state/options.hpp>
 #include <atom/state/scope.hpp>
 #include <atom/state/state_store.hpp>
 #include <atom/store.hpp>

@@ -42,7 +42,6 @@ class Merge;                // is in <atom/state/promote.hpp>
 class Session;              // is in <atom/state/session.hpp>
 struct EventStreamOptions;  // is in <atom/state/event_stream.hpp>
 struct PromoteOptions;      // is in <atom/state/promote.hpp>
-struct SessionOptions;      // is in <atom/state/session.hpp>
 
 /// A state whose type is not known: what a list is made of.
 class AnyState {
@@ -216,13 +215,13 @@ class StateStore {
   /// so again with fresh values, after a pause that grows, until the deadline. So `fn` may run more than once; what it
   /// throws comes out, and nothing is written. Returns what it returned. Throws StateError: conflict if others wrote
   /// each time; whatever else a commit, or a first use in `fn`, throws. Nothing blocks others meanwhile.
-  template <class F, class Options = SessionOptions>
-  auto transact(const Scope& scope, F&& fn, const Options& options = {}) {
+  template <class F>
+  auto transact(const Scope& scope, F&& fn, const SessionOptions& options = {}) {
     return transact_session(*this, scope, fn, options);  // needs #include <atom/state/session.hpp>
   }
   /// The same for whoever makes the request: the user's scope, where there is one, else the client's.
-  template <class F, class Options = SessionOptions>
-  auto transact(const RequestContext& context, F&& fn, const Options& options = {}) {
+  template <class F>
+  auto transact(const RequestContext& context, F&& fn, const SessionOptions& options = {}) {
     return transact_session(*this, context, fn, options);  // needs #include <atom/state/session.hpp>
   }
 
@@ -290,16 +289,16 @@ class StateStore {
   }
   /// `who` is a scope or a RequestContext. `fn(session)` is called in a thread of the store's, one call after the
   /// other.
-  template <class Who, class F, class Options>
-  auto transact_async(Who who, F fn, Options options) {
+  template <class Who, class F>
+  auto transact_async(Who who, F fn, SessionOptions options) {
     const detail::DeadlineBound bound(detail::deadline_after(options.deadline));  // which begins now
     return async([this, who = std::move(who), fn = std::move(fn), options = std::move(options)]() mutable {
       return transact(who, fn, options);
     });
   }
-  template <class Who, class F, class Options = SessionOptions>
+  template <class Who, class F>
   auto transact_async(Who who, F fn) {
-    return transact_async(std::move(who), std::move(fn), Options());
+    return transact_async(std::move(who), std::move(fn), SessionOptions());
   }
   template <class M, class Options>
   StateTask<std::size_t> promote_async(Scope client, Scope user, M merge, Options options) {

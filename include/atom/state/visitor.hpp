@@ -30,6 +30,7 @@
 #include <atom/state/detail/unit.hpp>
 #include <atom/state/engine.hpp>
 #include <atom/state/error.hpp>
+#include <atom/state/options.hpp>
 #include <atom/state/promote.hpp>
 #include <atom/state/scope.hpp>
 #include <atom/state/session.hpp>

@@ -19,7 +19,6 @@
 #include <atom/store.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -32,24 +31,7 @@
 #include <utility>
 #include <vector>
 
-namespace atom::inline v0_1 {
-
-struct SessionOptions {
-  /// What sessions of this route used last time is read at once at the first use: a name of the program's, such as
-  /// "/cart", not a path with an id in it. Without one, each atom is read when it is first used.
-  std::string route = {};
-  /// Time to live of the states that it writes in its own scope and below, and in those of clients and users, from the
-  /// last commit; 0: for ever. What it writes elsewhere is not its own to end. (In memory a state that is there keeps
-  /// the one that it was made with.)
-  std::chrono::milliseconds ttl = {};
-  /// So long after it was made nothing of it waits for a database any more; 0: as long as `StoreOptions::deadline`
-  /// says, each time anew, which is never exceeded.
-  std::chrono::milliseconds deadline = {};
-  /// Where its memory beyond its own comes from; null: the default resource.
-  std::pmr::memory_resource* memory = nullptr;
-};
-
-namespace detail {
+namespace atom::inline v0_1::detail {
 
 /// It lives in the store, and as long: atoms refer to the values that were loaded.
 class SessionHook final : public Attachment, public JobOwner {
@@ -484,5 +466,4 @@ class SessionHook final : public Attachment, public JobOwner {
   std::shared_ptr<CommitJob> pending_;  // under way, or done and not taken over
 };
 
-}  // namespace detail
-}  // namespace atom::inline v0_1
+}  // namespace atom::inline v0_1::detail

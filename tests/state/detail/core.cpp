@@ -270,5 +270,17 @@ TEST_CASE("of a value that ended later than it is known, older ones do not come 
   CHECK(node->version() == 0);
 }
 
+TEST_CASE("What is known of routes is bounded: neither too many of them, nor too many atoms of one") {
+  using Used = atom::detail::Routes::Used;
+  atom::detail::Routes routes;
+  routes.remember("/many", std::vector<Used>(1000, Used{std::nullopt, "a"}));
+  CHECK(routes.used_by("/many").size() == 64);
+  for (int i = 0; i < 2000; ++i) routes.remember("/" + std::to_string(i), {{std::nullopt, "a"}});
+  CHECK(routes.used_by("/998").size() == 1);
+  CHECK(routes.used_by("/999").empty());
+  routes.remember("/998", {{std::nullopt, "b"}, {std::nullopt, "c"}});  // one that is known is learnt anew
+  CHECK(routes.used_by("/998").size() == 2);
+}
+
 }  // namespace
 }  // namespace state_core_test

@@ -2175,6 +2175,20 @@ MUTANTS = [
         ["contract/sessions.cpp"],
     ),
     Mutant(
+        "a second thread in a session is not noticed while the first one waits for the database",
+        "state/detail/session_hook.hpp",
+        "  std::optional<StateError> commit() {\n    const ThreadCheck check(store_.delivery_, nullptr);\n",
+        "  std::optional<StateError> commit() {\n",
+        ["state/session.cpp"],
+    ),
+    Mutant(
+        "a second thread that takes over a commit is not noticed",
+        "state/detail/session_hook.hpp",
+        "take(CommitJob& job) override {\n    const ThreadCheck check(store_.delivery_, nullptr);\n",
+        "take(CommitJob& job) override {\n",
+        ["state/session.cpp"],
+    ),
+    Mutant(
         "a session writes over what others have written since it read",
         "state/detail/session_hook.hpp",
         "step.expected = record.version;",

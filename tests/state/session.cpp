@@ -189,6 +189,94 @@ TEST_CASE("A route is learnt from sessions that only read, and not across client
   CHECK(backend->names_read == 1);
 }
 
+/// Runs `other` in another thread while this one is inside a batch of the session.
+template <class Other>
+void while_inside(Session& session, Other other) {
+  session.batch([&] { std::thread(other).join(); });
+}
+
+TEST_CASE("Two threads inside one session are reported, whatever the second one does") {
+  const support::ListeningToMisuse listening;
+  StateStore states{std::make_shared<atom::Memory>()};
+  Session session{states, client};
+  session.use(a);
+  while_inside(session, [&] { CHECK_FALSE(session.has_changes()); });
+  while_inside(session, [&] { CHECK_FALSE(session.try_commit()); });
+  while_inside(session, [&] { CHECK_FALSE(session.try_commit_async().wait()); });
+  while_inside(session, [&] { session.load(b); });
+  const std::string twice = "a store is used by two threads at once";
+  CHECK(listening.reports() == support::if_checked({twice, twice, twice, twice}));
+}
+
+TEST_CASE("A second thread that is at an atom of a session is reported with the atom") {
+  const support::ListeningToMisuse listening;
+  StateStore states{std::make_shared<atom::Memory>()};
+  Session session{states, client};
+  session.use(a);
+  while_inside(session, [&] { CHECK(session.version(a) == 0); });
+  while_inside(session, [&] { session.apply(b, atom::current + 1); });
+  session.discard();
+  const std::string near = "a store is used by two threads at once, near its atom ";
+  CHECK(listening.reports() == support::if_checked({near + "\"session.a\"", near + "\"session.b\""}));
+}
+
+TEST_CASE("A second thread that takes over what a session has written or read is reported") {
+  const support::ListeningToMisuse listening;
+  StateStore states{std::make_shared<atom::Memory>()};
+  Session session{states, client};
+  session.use(a).update(1);
+  auto commit = session.try_commit_async();
+  while_inside(session, [&] { CHECK_FALSE(commit.wait()); });
+  auto load = session.try_load_async(b);
+  while_inside(session, [&] { CHECK_FALSE(load.wait()); });
+  const std::string twice = "a store is used by two threads at once";
+  CHECK(listening.reports() == support::if_checked({twice, twice}));
+}
+
+TEST_CASE("A second thread is reported while a session waits for the database") {
+  struct Calls final : support::PassingBackend {
+    using PassingBackend::PassingBackend;
+    atom::BatchResult execute(const atom::Lane& lane, atom::BatchMode mode, std::span<const atom::Command> commands,
+                              std::span<atom::Outcome> outcomes, atom::Deadline deadline) override {
+      meanwhile();
+      return inner().execute(lane, mode, commands, outcomes, deadline);
+    }
+    std::optional<StateError> read(std::span<const atom::StateName> names, std::span<atom::Outcome> outcomes,
+                                   atom::Deadline deadline) override {
+      meanwhile();
+      return inner().read(names, outcomes, deadline);
+    }
+    std::function<void()> meanwhile = [] {};
+  };
+  const support::ListeningToMisuse listening;
+  const auto backend = std::make_shared<Calls>(std::make_shared<atom::Memory>());
+  StateStore states{backend};
+  Session session{states, client};
+  backend->meanwhile = [&] { std::thread([&] { (void)session.has_changes(); }).join(); };
+  session.load(a);
+  session.use(a).update(1);
+  session.commit();
+  const std::string twice = "a store is used by two threads at once";
+  CHECK(listening.reports() == support::if_checked({twice, twice}));
+}
+
+TEST_CASE("A session that goes from thread to thread is no misuse") {
+  const support::ListeningToMisuse listening;
+  StateStore states{std::make_shared<atom::Memory>()};
+  Session session{states, client};
+  for (Number i = 1; i <= 3; ++i) {
+    std::thread([&] {
+      session.load(a, b);
+      session.use(a).update(i);
+      session.apply(c, Scope::global(), atom::current + 1);
+      CHECK(session.has_changes());
+      auto commit = session.try_commit_async();
+      std::thread([&] { CHECK_FALSE(commit.wait()); }).join();
+    }).join();
+  }
+  CHECK(listening.reports().empty());
+}
+
 TEST_CASE("Without a route each atom is read when it is first used, and only then", "[case90]") {
   const auto backend = std::make_shared<Watched>();
   StateStore states{backend};

@@ -1,5 +1,6 @@
 // Notices two threads inside one store, where ATOM_CHECKS is set (misuse.hpp). Not all of them: what is checked is
-// `use`, whatever runs code of the user's, and whether another thread is there when an atom is written.
+// `use`, whatever runs code of the user's, what a session does, and whether another thread is there when an atom is
+// written.
 #pragma once
 
 #include <atom/config.hpp>

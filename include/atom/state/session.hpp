@@ -146,7 +146,7 @@ class Session : public AtomStore {
   /// first use has none. Throws StateError if the database cannot be read.
   template <std::derived_from<AtomBase>... A>
   void load(const A&... atoms) {
-    SessionTask<void>(hook_, hook_.prepare_load({&atoms...})).wait();
+    hook_.load({&atoms...});
   }
   /// The same without blocking this thread: `co_await session.load_async(cart_atom, user_atom)`.
   template <std::derived_from<AtomBase>... A>

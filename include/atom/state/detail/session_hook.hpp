@@ -5,6 +5,7 @@
 #include <atom/config.hpp>
 #include <atom/detail/attachment.hpp>
 #include <atom/detail/definition.hpp>
+#include <atom/detail/thread_check.hpp>
 #include <atom/misuse.hpp>
 #include <atom/snapshot.hpp>
 #include <atom/state/any_equation.hpp>
@@ -33,7 +34,8 @@
 
 namespace atom::inline v0_1::detail {
 
-/// It lives in the store, and as long: atoms refer to the values that were loaded.
+/// It lives in the store, and as long: atoms refer to the values that were loaded. Of threads it is checked what the
+/// store does not see: reading, committing, and what came of them, also while it waits for the database.
 class SessionHook final : public Attachment, public JobOwner {
  public:
   using Name = std::pair<atom::Scope, std::string>;
@@ -53,6 +55,7 @@ class SessionHook final : public Attachment, public JobOwner {
 
   /// Says in which scope an atom lives, before its first use. Throws Error if that is another one than before.
   void place(std::string_view key, const AnyScope& any) {
+    const ThreadCheck check(store_.delivery_, nullptr);
     const atom::Scope scope = any.resolve(context_).value();
     const Record* const record = find(key);
     const auto placed = placed_.find(key);
@@ -80,11 +83,13 @@ class SessionHook final : public Attachment, public JobOwner {
   /// Of the atom's state, as it was looked at.
   std::int64_t version(const AtomBase& atom) {
     const Definition& definition = *atom.definition_;
+    const ThreadCheck check(store_.delivery_, &definition);
     if (!is_state(definition)) throw no_state(definition);
     return known(definition).version;
   }
   /// The job that reads these at once, or null where there is nothing to read.
   std::shared_ptr<LoadJob> prepare_load(std::initializer_list<const AtomBase*> atoms) {
+    const ThreadCheck check(store_.delivery_, nullptr);
     if (!core_.engine) return nullptr;
     LoadJob::Names names;
     for (const AtomBase* const atom : atoms) {
@@ -98,7 +103,15 @@ class SessionHook final : public Attachment, public JobOwner {
     names = all_to_read(std::move(names));
     return names.empty() ? nullptr : std::make_shared<LoadJob>(core_, std::move(names), deadline());
   }
+  void load(std::initializer_list<const AtomBase*> atoms) {
+    const ThreadCheck check(store_.delivery_, nullptr);
+    const std::shared_ptr<LoadJob> job = prepare_load(atoms);
+    if (!job) return;
+    job->wait(core_.options.executor);
+    if (auto error = take(*job)) throw *std::move(error);
+  }
   std::optional<StateError> take(LoadJob& job) override {
+    const ThreadCheck check(store_.delivery_, nullptr);
     job.check();
     if (job.error()) return job.error();
     LoadJob::Names& names = job.names();
@@ -125,6 +138,7 @@ class SessionHook final : public Attachment, public JobOwner {
   /// An equation that runs at the commit.
   void apply(const AtomBase& atom, std::shared_ptr<const AnyEquation> equation) {
     const Definition& definition = *atom.definition_;
+    const ThreadCheck check(store_.delivery_, &definition);
     if (!is_state(definition)) throw no_state(definition);
     Record* record = find(definition.key);
     if (!record) record = &add(definition);
@@ -132,6 +146,7 @@ class SessionHook final : public Attachment, public JobOwner {
   }
 
   bool has_changes() const {
+    const ThreadCheck check(store_.delivery_, nullptr);
     return std::any_of(records_.begin(), records_.end(),
                        [&](const Record& record) { return !record.equations.empty() || changed(record) != nullptr; });
   }
@@ -141,12 +156,13 @@ class SessionHook final : public Attachment, public JobOwner {
   /// The job, or null where there is nothing to do. What went wrong with the one before, of which nobody has heard, is
   /// thrown.
   std::shared_ptr<CommitJob> prepare() {
+    const ThreadCheck check(store_.delivery_, nullptr);
     if (store_.delivery_.transaction) {
       throw Error("the session is committed inside a transaction, which could not put back what is written");
     }
-    if (pending_) {
-      pending_->wait(core_.options.executor);
-      if (auto error = take(*pending_)) throw *std::move(error);
+    if (const std::shared_ptr<CommitJob> before = pending_) {
+      before->wait(core_.options.executor);
+      if (auto error = take(*before)) throw *std::move(error);
     }
     report_not_kept();
     std::vector<UnitStep> steps;
@@ -183,6 +199,7 @@ class SessionHook final : public Attachment, public JobOwner {
   }
   /// What came of it. Throws what code of the user's has thrown; then nothing was written.
   std::optional<StateError> take(CommitJob& job) override {
+    const ThreadCheck check(store_.delivery_, nullptr);
     if (pending_.get() != &job) return job.error();  // it was taken over before
     const std::shared_ptr<CommitJob> keep = std::exchange(pending_, nullptr);
     try {
@@ -201,6 +218,7 @@ class SessionHook final : public Attachment, public JobOwner {
     return job.error();
   }
   std::optional<StateError> commit() {
+    const ThreadCheck check(store_.delivery_, nullptr);
     std::shared_ptr<CommitJob> job;
     try {
       job = prepare();

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <future>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -125,6 +126,21 @@ TEST_CASE("a visitor's transaction does not block, either", "[case70][case90][ca
   CHECK(visitor.transact_async(add, {.route = "/add"}).wait() == 2);
   const std::string cookie = *visitor.set_cookie();
   CHECK(Visitor(*states, cookie).session().use(count).value() == 2);
+}
+
+TEST_CASE("a visitor may go before its transaction is done", "[case70][case90][case93]") {
+  const auto states = contract::open();
+  auto visitor = std::make_unique<Visitor>(*states, "");
+  std::promise<void> has_gone;
+  if (!contract::persistent()) has_gone.set_value();  // it is done at once
+  auto task = visitor->transact_async([&, gone = has_gone.get_future().share()](Session& session) {
+    gone.wait();
+    session.use(count).update(1);
+    return session.scope();
+  });
+  visitor = nullptr;
+  if (contract::persistent()) has_gone.set_value();
+  CHECK(states->use(count, task.wait()).load() == 1);
 }
 
 TEST_CASE("of transactions that do not block, by many threads, none is lost", "[case81][case93]") {

@@ -202,25 +202,26 @@ class Visitor {
   const std::string& user_id() const noexcept { return guard_->record.user; }
   bool is_signed_in() const noexcept { return !user_id().empty(); }
   /// The user's scope, or else the client's.
-  Scope scope() const { return is_signed_in() ? Scope::user(user_id()) : guard_->scope; }
+  Scope scope() const { return scope_of(*guard_); }
 
   /// A session of the user's atoms, or else of the client's; `use(atom, Scope::client())` is the client's in any case.
   /// After `sign_in` or `sign_out` an older one cannot be committed any more.
-  Session session(SessionOptions options = {}) const {
-    return Session(states_, scope(), known(), std::move(options), guard_, until_);
-  }
+  Session session(SessionOptions options = {}) const { return session_of(states_, guard_, until_, std::move(options)); }
   /// As `StateStore::transact`, with such sessions.
   template <class F>
   auto transact(F&& fn, const SessionOptions& options = {}) const {
     return states_.run_transaction([&] { return session(options); }, fn);
   }
-  /// The same without blocking this thread: `fn(session)` is called in a thread of the store's. The visitor must be
-  /// there until it is done, and is left alone meanwhile.
+  /// The same without blocking this thread: `fn(session)` is called in a thread of the store's. The visitor may go
+  /// meanwhile; what `fn` refers to must be there until it is done.
   template <class F>
   auto transact_async(F fn, SessionOptions options) const {
-    const detail::DeadlineBound bound(std::min(until_, detail::deadline_after(options.deadline)));
+    const Deadline until = std::min(until_, detail::deadline_after(options.deadline));
+    const detail::DeadlineBound bound(until);
     return states_.async(
-        [this, fn = std::move(fn), options = std::move(options)]() mutable { return transact(fn, options); });
+        [&states = states_, guard = guard_, until, fn = std::move(fn), options = std::move(options)]() mutable {
+          return states.run_transaction([&] { return session_of(states, guard, until, options); }, fn);
+        });
   }
   template <class F>
   auto transact_async(F fn) const {
@@ -241,7 +242,7 @@ class Visitor {
         throw *std::move(ended);
       }
     }
-    return known();
+    return known(*guard_);
   }
 
   /// This client is this user from now on, under a new id. Where it was nobody's, its states become the user's, as
@@ -290,9 +291,19 @@ class Visitor {
     if (!guard_) guard_ = newcomer();  // not before: randomness takes longer than all the rest
   }
 
+  static Session session_of(StateStore& states, const std::shared_ptr<Guard>& guard, detail::Deadline until,
+                            SessionOptions options) {
+    return Session(states, scope_of(*guard), known(*guard), std::move(options), guard, until);
+  }
+  static Scope scope_of(const Guard& guard) {
+    return guard.record.user.empty() ? guard.scope : Scope::user(guard.record.user);
+  }
+  static RequestContext known(const Guard& guard) {
+    return {.client_id = guard.id.text(), .user_id = guard.record.user};
+  }
+
   detail::StateCore& core() const noexcept { return states_.core_; }
   static std::int64_t now() { return Record::now(); }
-  RequestContext known() const { return {.client_id = guard_->id.text(), .user_id = user_id()}; }
   std::shared_ptr<Guard> guard(const SessionId& id, Scope scope, Record record, std::int64_t version) const {
     return std::make_shared<Guard>(id, std::move(scope), std::move(record), version, options_.ttl);
   }

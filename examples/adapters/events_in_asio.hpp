@@ -14,17 +14,28 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/system/error_code.hpp>
+#include <boost/system/system_error.hpp>
 
 #include <chrono>
 #include <memory>
 #include <string>
 
 /// What `EventStream::wait` gives, which is a comment where nothing has come for so long. The coroutine runs in one
-/// thread, or on a strand.
+/// thread, or on a strand. One that is cancelled meanwhile goes on at once, with boost::asio::error::operation_aborted;
+/// its next call gives what has come since. The context may be destroyed meanwhile, before the stream is.
 inline boost::asio::awaitable<std::string> next_in_asio(atom::EventStream& events, std::chrono::milliseconds within) {
+  struct Bell {
+    boost::asio::steady_timer timer;
+    bool has_rung = false;
+    void ring() {
+      has_rung = true;
+      timer.cancel();
+    }
+  };
   const auto executor = co_await boost::asio::this_coro::executor;
-  const auto timer = std::make_shared<boost::asio::steady_timer>(executor, within);
-  events.on_ready([timer, executor] { boost::asio::post(executor, [timer] { timer->cancel(); }); });
+  const auto bell = std::make_shared<Bell>(Bell{boost::asio::steady_timer(executor, within)});
+  events.on_ready([bell, executor] { boost::asio::post(executor, [bell] { bell->ring(); }); });
   struct Quiet {  // the stream may be there longer than what runs this
     atom::EventStream& events;
     ~Quiet() {
@@ -34,7 +45,8 @@ inline boost::asio::awaitable<std::string> next_in_asio(atom::EventStream& event
   std::string text = events.take();
   if (text.empty() && !events.ended()) {
     boost::system::error_code woken;
-    co_await timer->async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, woken));
+    co_await bell->timer.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, woken));
+    if (woken && !bell->has_rung) throw boost::system::system_error(woken);
     text = events.take();
   }
   if (text.empty() && !events.ended()) text = ":\n\n";

@@ -1,6 +1,7 @@
 // States, sessions and event streams in coroutines of Boost.Asio. A server on one thread whose database is stuck, as a
 // process that holds the lock of the file is stopped: whoever needs the database gets an error at the deadline, and
-// nobody else waits.
+// nobody else waits. Who is cancelled does not wait either, and an event loop that ends takes nothing with it that is
+// still needed.
 #include <atom/backend/sqlite.hpp>
 #include <atom/state/event_stream.hpp>
 #include <atom/state/session.hpp>
@@ -16,21 +17,33 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
+#include <boost/asio/version.hpp>
 #include <boost/asio/write.hpp>
+#if BOOST_ASIO_VERSION >= 101900  // before, Asio cancels no single operation
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#endif
 
 #include <sqlite3.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
 #include <future>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -41,6 +54,7 @@
 #include "../../examples/adapters/state_in_asio.hpp"
 #include "support/backend_client.hpp"
 #include "support/catch.hpp"
+#include "support/threads.hpp"
 
 namespace sqlite_asio_test {
 namespace {
@@ -230,6 +244,205 @@ TEST_CASE("events are awaited in a coroutine of Boost.Asio, which is woken by th
   context.run();
   closer.join();
   CHECK(all.get() == std::vector<std::string>{""});
+}
+
+atom::State<Number> number_of(atom::StateStore& store) {
+  return store.get_state<Number>(0, {.key = "n", .scope = atom::Scope::global()});
+}
+
+#if BOOST_ASIO_VERSION >= 101900
+
+using asio::experimental::awaitable_operators::operator||;
+
+/// Whether the operation was faster than so many microseconds.
+asio::awaitable<bool> add_within(atom::State<Number> number, std::chrono::microseconds time) {
+  asio::steady_timer timer(co_await asio::this_coro::executor, time);
+  const auto first = co_await (in_asio(number.apply_async(atom::current + 1)) || timer.async_wait(use_awaitable));
+  co_return first.index() == 0;
+}
+
+/// Of a coroutine that is cancelled when it has waited for a while: whether it went on at once, with that error.
+template <class Coroutine>
+bool is_cancelled(asio::io_context& context, Coroutine coroutine) {
+  asio::cancellation_signal signal;
+  std::exception_ptr thrown;
+  Clock::time_point ends;
+  const auto strand = asio::make_strand(context);
+  asio::co_spawn(strand, std::move(coroutine), asio::bind_cancellation_slot(signal.slot(), [&](std::exception_ptr e) {
+                   thrown = e;
+                   ends = Clock::now();
+                 }));
+  asio::steady_timer timer(strand, 50ms);
+  Clock::time_point cancelled;
+  timer.async_wait([&](boost::system::error_code) {
+    cancelled = Clock::now();
+    signal.emit(asio::cancellation_type::terminal);
+  });
+  context.restart();
+  context.run();
+  if (!thrown || ends - cancelled > deadline / 4) return false;
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const boost::system::system_error& error) {
+    return error.code() == asio::error::operation_aborted;
+  }
+}
+
+TEST_CASE("who waits for a state in Boost.Asio and is cancelled goes on at once, and the operation goes on",
+          "[case93]") {
+  const support::TemporaryFolder folder;
+  const std::string path = folder / "app.db";
+  atom::StateStore store{atom::Sqlite{path}, {.deadline = deadline}};
+  const auto number = number_of(store);
+  auto stuck = std::make_unique<Stuck>(path);
+  REQUIRE(stuck->is_stopped());
+  asio::io_context context;
+  const Clock::time_point begins = Clock::now();
+  auto is_done = asio::co_spawn(context, add_within(number, 50ms), asio::use_future);
+  context.run();
+  CHECK_FALSE(is_done.get());
+  CHECK(Clock::now() - begins < deadline / 2);  // the context waits for nothing that nobody waits for
+  stuck = nullptr;
+  while (number.load() == 0 && Clock::now() - begins < 30s) std::this_thread::sleep_for(1ms);
+  CHECK(number.load() == 1);
+}
+
+TEST_CASE("who is cancelled in Boost.Asio gets the error that Asio's own operations give", "[case93]") {
+  const support::TemporaryFolder folder;
+  const std::string path = folder / "app.db";
+  atom::StateStore store{atom::Sqlite{path}, {.deadline = deadline}};
+  auto number = number_of(store);
+  atom::EventStream events = store.events(atom::Scope{"poll"}, {});
+  events.take();
+  asio::io_context context;
+  CHECK(is_cancelled(context, [&]() -> asio::awaitable<void> { co_await next_in_asio(events, 1min); }));
+  const Stuck stuck(path);
+  REQUIRE(stuck.is_stopped());
+  CHECK(is_cancelled(context,
+                     [&]() -> asio::awaitable<void> { co_await in_asio(number.apply_async(atom::current + 1)); }));
+  CHECK(is_cancelled(context, [&]() -> asio::awaitable<void> {
+    atom::Session session{store, atom::Scope::client("4f2a")};
+    session.use(pens_atom, atom::Scope::client("4f2a")).update(1);
+    co_await in_asio(session.commit_async());
+  }));
+  CHECK(is_cancelled(context, [&]() -> asio::awaitable<void> {
+    const atom::Visitor visitor(store, "");
+    co_await in_asio(visitor.transact_async([](atom::Session& session) { session.use(pens_atom).update(1); }));
+  }));
+}
+
+TEST_CASE("an event that comes to a page whose wait was cancelled is there at its next one", "[case93]") {
+  atom::StateStore store;
+  const atom::Scope poll{"poll"};
+  atom::EventStream events = store.events(poll, {});
+  events.take();
+  asio::io_context context;
+  REQUIRE(is_cancelled(context, [&]() -> asio::awaitable<void> { co_await next_in_asio(events, 1min); }));
+  store.get_state<Number>(0, {.key = "n", .scope = poll}).set(7);
+  auto text = asio::co_spawn(context, next_in_asio(events, 1min), asio::use_future);
+  context.restart();
+  context.run();
+  CHECK_THAT(text.get(), support::ContainsSubstring("\"n\":7"));
+}
+
+TEST_CASE("a commit of a session that was cancelled in Boost.Asio is heard of by the next one", "[case90][case93]") {
+  const support::TemporaryFolder folder;
+  const std::string path = folder / "app.db";
+  atom::StateStore store{atom::Sqlite{path}, {.deadline = deadline}};
+  atom::Session session{store, atom::Scope::client("4f2a")};
+  session.use(pens_atom).update(1);
+  asio::io_context context;
+  {
+    const Stuck stuck(path);
+    REQUIRE(stuck.is_stopped());
+    REQUIRE(is_cancelled(context, [&]() -> asio::awaitable<void> { co_await in_asio(session.commit_async()); }));
+  }
+  session.commit();
+  CHECK_FALSE(session.has_changes());
+  CHECK(atom::Session(store, atom::Scope::client("4f2a")).use(pens_atom).value() == 1);
+}
+
+TEST_CASE("of an operation and its cancellation, one resumes the coroutine, whichever of many threads they are in",
+          "[case93]") {
+  const support::TemporaryFolder folder;
+  atom::StateStore store{atom::Sqlite{folder / "app.db"}};
+  const auto number = number_of(store);
+  constexpr Number coroutines = 2000;
+  std::atomic<Number> first{0}, second{0};
+  asio::io_context context;
+  for (Number i = 0; i < coroutines; ++i) {
+    asio::co_spawn(asio::make_strand(context), add_within(number, std::chrono::microseconds(i * 37 % 4001)),
+                   [&](const std::exception_ptr& thrown, bool is_done) {
+                     if (!thrown) ++(is_done ? first : second);
+                   });
+  }
+  support::in_threads(4, [&](std::size_t) { context.run(); });
+  CHECK(first + second == coroutines);
+  CHECK(store.close(30s));
+  atom::StateStore again{atom::Sqlite{folder / "app.db"}};
+  CHECK(number_of(again).load() == coroutines);
+}
+
+#endif
+
+TEST_CASE("an event loop that is stopped and destroyed waits for what is in a database, and drops who waits for it",
+          "[case90][case93]") {
+  const support::TemporaryFolder folder;
+  const std::string path = folder / "app.db";
+  std::atomic<int> calls{0};
+  bool goes_on = false;
+  atom::StoreOptions options{.deadline = deadline / 4};
+  std::mutex mutex;
+  std::vector<std::function<void()>> late;
+  const bool is_late = GENERATE(false, true);  // the store's word that it is done comes when nobody is there any more
+  if (is_late) {
+    options.executor = [&](std::function<void()> go_on) {
+      const std::lock_guard lock(mutex);
+      late.push_back(std::move(go_on));
+    };
+  }
+  atom::StateStore store{atom::Sqlite{path}, options};
+  const Stuck stuck(path);
+  REQUIRE(stuck.is_stopped());
+  std::optional<asio::io_context> context(std::in_place);
+  const auto visit = [&]() -> asio::awaitable<void> {
+    std::string here = "what a function refers to";
+    auto visitor = std::make_unique<atom::Visitor>(store, "");
+    auto change = [&here, &calls](atom::Session& session) {
+      ++calls;
+      session.use(pens_atom).update(static_cast<Number>(here.size()));
+    };
+    co_await in_asio(visitor->transact_async(std::move(change)));
+    goes_on = true;
+  };
+  const auto commit = [&]() -> asio::awaitable<void> {
+    atom::Session session{store, atom::Scope::client("4f2a")};
+    session.apply(pens_atom, atom::current + 1);
+    co_await in_asio(session.commit_async());
+    goes_on = true;
+  };
+  const auto add = [&]() -> asio::awaitable<void> {
+    co_await in_asio(number_of(store).apply_async(atom::current + 1));
+    goes_on = true;
+  };
+  asio::co_spawn(*context, visit, asio::detached);
+  asio::co_spawn(*context, commit, asio::detached);
+  asio::co_spawn(*context, add, asio::detached);
+  std::atomic<bool> all_wait{false};
+  asio::post(*context, [&] { all_wait = true; });
+  std::thread loop([&] { context->run(); });
+  while (calls == 0 || !all_wait) std::this_thread::sleep_for(1ms);
+  store.close(1ms);
+  context->stop();
+  loop.join();
+  context.reset();
+  const auto come = [&] {
+    const std::lock_guard lock(mutex);
+    return late.size();
+  };
+  while (is_late && come() < 3) std::this_thread::sleep_for(1ms);
+  for (const auto& go_on : late) go_on();
+  CHECK_FALSE(goes_on);
 }
 
 }  // namespace

@@ -313,7 +313,8 @@ class StateStore {
   // ---- The end, and what goes on
 
   /// Ends all event streams. With a database: ends what waits for it, so long at most, and refuses whatever would ask
-  /// it from now on. Whether nothing was left. In memory nothing is refused.
+  /// it from now on. Whether nothing was left: what is inside a call of the database's client library ends at its own
+  /// deadline, and with it who waits for that. In memory nothing is refused.
   bool close(std::chrono::milliseconds within) {
     core_.end_watching();
     return !engine_ || engine_->close(std::chrono::steady_clock::now() + within);

@@ -445,5 +445,28 @@ TEST_CASE("an event loop that is stopped and destroyed waits for what is in a da
   CHECK_FALSE(goes_on);
 }
 
+TEST_CASE("an event loop is stopped and destroyed just as operations end", "[case93]") {
+  const support::TemporaryFolder folder;
+  atom::StateStore store{atom::Sqlite{folder / "app.db"}};
+  const atom::StateOptions n{.key = "n", .scope = atom::Scope::global()};
+  const auto add_twice = [&]() -> asio::awaitable<void> {
+    co_await in_asio(number_of(store).apply_async(atom::current + 1));
+    co_await in_asio(store.has_state_async(n));
+    co_await in_asio(number_of(store).apply_async(atom::current + 1));
+  };
+  constexpr int rounds = 200;
+  for (int round = 0; round < rounds; ++round) {
+    asio::io_context context;
+    for (int i = 0; i < 8; ++i) asio::co_spawn(asio::make_strand(context), add_twice, asio::detached);
+    std::thread one([&] { context.run(); });
+    std::thread other([&] { context.run(); });
+    std::this_thread::sleep_for(std::chrono::microseconds(round * 97 % 2003));
+    context.stop();
+    one.join();
+    other.join();
+  }
+  CHECK(number_of(store).load() <= 2 * 8 * rounds);
+}
+
 }  // namespace
 }  // namespace sqlite_asio_test

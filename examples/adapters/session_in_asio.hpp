@@ -22,13 +22,6 @@ struct Note {
 };
 inline const atom::Atom<std::string> note_atom{"note"};
 
-inline http::status status_of(atom::StateErrorCode code) {
-  using enum atom::StateErrorCode;
-  if (code == unavailable || code == timed_out || code == closed) return http::status::service_unavailable;
-  if (code == too_large) return http::status::payload_too_large;
-  return code == conflict || code == session_ended ? http::status::conflict : http::status::internal_server_error;
-}
-
 inline boost::asio::awaitable<Response> handle(atom::StateStore& states, Request request) {
   Response response(http::status::ok, request.version());
   try {
@@ -53,7 +46,7 @@ inline boost::asio::awaitable<Response> handle(atom::StateStore& states, Request
     response.body() = atom::to_json(Note{session.use(note_atom).value(), session.version(note_atom)});
   } catch (const atom::StateError& error) {
     std::cerr << error.what() << '\n';
-    response.result(status_of(error.code()));
+    response.result(http::status(atom::http_status(error.code())));
     if (error.retryable()) response.set(http::field::retry_after, "1");
   }
   co_return response;

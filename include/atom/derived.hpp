@@ -190,7 +190,7 @@ class DerivedBase : public AtomBase {
     }
     return false;
   }
-  void recompute() {
+  ATOM_INLINE void recompute() {
     if (error_) {
       error_ = nullptr;
       ++version_;  // even with the same value, it is news to who got the exception

@@ -14,7 +14,9 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 
 namespace must_not_block_test {
@@ -109,6 +111,27 @@ TEST_CASE("Other threads may wait, and this one after it, and in memory nothing 
   CHECK_FALSE(MustNotBlock::here());
   CHECK(reported([&] { state.load(); }) == 0);
 }
+
+#if ATOM_CHECKS
+TEST_CASE("What a handler of misuse throws comes before anything is written", "[case79][case90]") {
+  StateStore states{std::make_shared<atom::Memory>()};
+  auto state = states.get_state(0, number_options);
+  Session session{states, Scope::client("a")};
+  session.use(number_atom).update(1);
+  const auto before = atom::set_misuse_handler([](std::string_view) { throw std::runtime_error("misuse"); });
+  {
+    const MustNotBlock here;
+    CHECK_THROWS_WITH(state.apply(atom::current + 1), "misuse");
+    CHECK_THROWS_WITH(state.set(7), "misuse");
+    CHECK_THROWS_WITH(session.commit(), "misuse");
+  }
+  atom::set_misuse_handler(before);
+  CHECK(state.apply(atom::current + 10) == 10);
+  CHECK(states.list(Scope::client("a")).empty());
+  session.commit();
+  CHECK(states.list(Scope::client("a")).size() == 1);
+}
+#endif
 
 }  // namespace
 }  // namespace must_not_block_test

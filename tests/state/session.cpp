@@ -442,6 +442,8 @@ TEST_CASE("A change that a database does not keep for want of a codec is told wh
     session.use(plain).update(NoCodec{3});
     session.use(rows(7)).update(NoCodec{3});
     session.commit();
+    session.use(a).update(2);
+    session.commit();  // and not once more
   }
   REQUIRE(lost.size() == 2);
   CHECK_THAT(lost[1], ContainsSubstring("\"session.row/7\""));

@@ -67,6 +67,7 @@ class StateEngine {
 
   /// Carries it out, or fails at its deadline. This thread may have to do it for others meanwhile.
   void run(const OperationPointer& operation) {
+    about_to_block();
     if (admit(operation, false)) wait(operation);
   }
   /// The same without waiting: a thread of the engine's sees to it. A coroutine that waits for it goes on when it is
@@ -299,7 +300,6 @@ class StateEngine {
 
 inline void StateEngine::wait(const OperationPointer& operation) {
   if (is_foreign()) return refuse(*operation, *refusal());
-  if (!operation->is_done()) about_to_block();
   Lock lock(row_->mutex);
   while (operation->stage_ != Stage::done) {
     if (row_->is_led) {
@@ -493,7 +493,12 @@ inline bool StateEngine::read(Lock& lock, Aftermath& after, Deadline limit) noex
   }
   again.append(std::move(row.reads));
   row.reads = std::move(again);
-  if (is_again) fail(std::move(error), after);
+  if (is_again) {
+    fail(std::move(error), after);
+  } else if (!error && !thrown && !row.batch && row.waiting.empty()) {  // of what has failed nothing is left
+    row.failures = 0;
+    row.last_error.reset();
+  }
   return !is_again;
 }
 

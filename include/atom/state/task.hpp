@@ -11,6 +11,7 @@
 #include <atom/state/detail/operation.hpp>
 #include <atom/state/engine.hpp>
 #include <atom/state/error.hpp>
+#include <atom/state/must_not_block.hpp>
 
 #include <coroutine>
 #include <exception>
@@ -75,6 +76,7 @@ class [[nodiscard]] StateTask {
     if (job_) {
       job_->wait(*executor_);
     } else {
+      detail::about_to_block();
       pending_.engine->wait(pending_.operation);
     }
     return take();

@@ -2,6 +2,7 @@
 
 #include <atom/atom.hpp>
 #include <atom/backend/memory.hpp>
+#include <atom/state/equation.hpp>
 #include <atom/state/error.hpp>
 #include <atom/state/session.hpp>
 #include <atom/state/state_store.hpp>
@@ -11,7 +12,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <coroutine>
 #include <cstddef>
+#include <exception>
+#include <functional>
 #include <future>
 #include <memory>
 #include <string>
@@ -103,7 +107,7 @@ TEST_CASE("What ends first is an error first, though it came last", "[case93]") 
   Busy store(std::chrono::minutes(5));
   auto patient = store.states.async([] { return 7; });
   atom::Session session(store.states, atom::Scope::global(), {.deadline = std::chrono::milliseconds(30)});
-  session.use(number_atom).update(1);
+  session.apply(number_atom, atom::current + 1);
   const auto error = [&] {
     auto commit = session.try_commit_async();
     while (!commit.is_ready()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -145,6 +149,61 @@ TEST_CASE("What a visitor has waited for a thread counts for its own deadline", 
   const auto error = session.try_commit();
   REQUIRE(error);
   CHECK(error->code() == atom::StateErrorCode::timed_out);
+}
+
+/// Two pieces of work, one after the other.
+struct Detached {
+  struct promise_type {
+    Detached get_return_object() noexcept { return {}; }
+    std::suspend_never initial_suspend() noexcept { return {}; }
+    std::suspend_never final_suspend() noexcept { return {}; }
+    void return_void() noexcept {}
+    void unhandled_exception() noexcept { std::terminate(); }
+  };
+};
+Detached do_two(atom::StateStore& states, std::atomic<int>& done, std::function<void()> between) {
+  auto nothing = [] {};
+  for (int i = 0; i < 2; ++i) {
+    auto task = states.async(nothing);
+    try {
+      co_await task;
+    } catch (const atom::StateError&) {  // the first one has not begun
+    }
+    ++done;
+    if (i == 0) between();
+  }
+}
+
+TEST_CASE("A coroutine that went on at its deadline goes on to its end while the store ends", "[case93]") {
+  std::atomic<int> done = 0;
+  std::atomic<bool> ends = false;
+  {
+    Busy store(std::chrono::milliseconds(50));
+    do_two(store.states, done, [&] {
+      while (!ends) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));  // until the store waits for its threads
+    });
+    while (done < 1) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    store.release();
+    store.busy.wait();
+    ends = true;
+  }
+  CHECK(done == 2);
+}
+
+TEST_CASE("In memory nothing waits, so no deadline ends a commit", "[case90][case93]") {
+  atom::StateStore states{{.deadline = std::chrono::milliseconds(20)}};
+  const auto slowly = [](atom::Session& session) {
+    session.use(number_atom).update(session.use(number_atom).value() + 1);
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  };
+  states.transact(atom::Scope::global(), slowly);
+  states.transact_async(atom::Scope::global(), slowly).wait();
+  atom::Session session(states, atom::Scope::global(), {.deadline = std::chrono::milliseconds(20)});
+  slowly(session);
+  CHECK_FALSE(session.try_commit());
+  atom::Session after(states, atom::Scope::global());
+  CHECK(after.use(number_atom).value() == 3);
 }
 
 }  // namespace

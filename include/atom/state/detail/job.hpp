@@ -276,6 +276,8 @@ class JobThreads {
       job = nullptr;
       lock.lock();
     }
+    lock.unlock();
+    run();  // what a coroutine has added that went on here
   }
 
   const Executor& executor_;

@@ -299,11 +299,13 @@ class SessionHook final : public Attachment, public JobOwner {
            "alone is declared with a Factory.)";
   }
   /// Who commits believes that it is written.
-  void report_not_kept() const {
-    for (const auto& [key, type] : not_kept_) {
-      const AtomBase* const clone = store_.get(key);
-      if (clone && clone->is_modified()) core_.report(StateEvent::Kind::dropped, nullptr, why_not_kept(key, *type));
-    }
+  void report_not_kept() {
+    std::erase_if(not_kept_, [&](const auto& atom) {
+      const AtomBase* const clone = store_.get(atom.first);
+      if (!clone || !clone->is_modified()) return false;
+      core_.report(StateEvent::Kind::dropped, nullptr, why_not_kept(atom.first, *atom.second));
+      return true;  // and not again with each commit
+    });
   }
   static Error no_state(const Definition& definition) {
     return Error("atom \"" + definition.key + "\" cannot be a state: it is derived, or " +

@@ -74,11 +74,12 @@ class CommitJob final : public SessionJob {
     SeenState fresh = {};
   };
   CommitJob(StateCore& core, std::vector<UnitStep> steps, std::shared_ptr<SessionGuard> guard, Deadline deadline)
-      : SessionJob(deadline),
+      : SessionJob(core.engine ? deadline : Deadline::max()),  // in memory nothing waits
         core_(core),
         count_(steps.size()),
         steps_(std::move(steps)),
-        guard_(std::move(guard)) {}
+        guard_(std::move(guard)),
+        deadline_(deadline) {}
 
   /// In case of a conflict: these are to be read again. Before it runs.
   void look_again_at(std::vector<Known> known) { known_ = std::move(known); }
@@ -95,16 +96,16 @@ class CommitJob final : public SessionJob {
     for (unsigned failures = 1;; ++failures) {
       steps_.resize(count_, UnitStep{UnitStep::Kind::check, atom::Scope::global(), {}});
       if (guard_) steps_.push_back(guard_->step());
-      const std::optional<UnitFailure> failure = Unit(core_, steps_, deadline()).commit();
+      const std::optional<UnitFailure> failure = Unit(core_, steps_, deadline_).commit();
       if (!failure) {
         if (guard_) guard_->committed(steps_.back());
         return known_.clear();
       }
       error_ = failure->error;
       if (failure->conflict == count_) {
-        if (auto ended = guard_->overtaken(core_, deadline())) {
+        if (auto ended = guard_->overtaken(core_, deadline_)) {
           error_ = std::move(ended);
-        } else if (pause_before(core_, failures, deadline())) {
+        } else if (pause_before(core_, failures, deadline_)) {
           error_.reset();
           continue;
         }
@@ -128,7 +129,7 @@ class CommitJob final : public SessionJob {
       std::vector<StateName> names;
       names.reserve(known_.size());
       for (const Known& known : known_) names.push_back({known.scope, known.key});
-      if (auto error = read_states(core_, names, outcomes, deadline())) return error;
+      if (auto error = read_states(core_, names, outcomes, deadline_)) return error;
     }
     for (std::size_t i = 0; i < known_.size(); ++i) {
       Known& known = known_[i];
@@ -144,6 +145,7 @@ class CommitJob final : public SessionJob {
   const std::size_t count_;
   std::vector<UnitStep> steps_;  // and last the guard's
   const std::shared_ptr<SessionGuard> guard_;
+  const Deadline deadline_;
   std::vector<Known> known_;
 };
 

@@ -102,10 +102,9 @@ class UnitLane {
                                  bool& is_in_doubt, LaneEvents& events) {
     for (unsigned failures = 1;; ++failures) {
       BatchResult result = calls_.execute(lane_.lane(), BatchMode::all_or_nothing, commands, outcomes, deadline);
-      if (result.status == BatchStatus::done) {
-        failures_ = 0;
-        return std::nullopt;
-      }
+      const bool is_refused = result.status == BatchStatus::not_applied && result.error && !result.error->retryable();
+      if (result.status == BatchStatus::done || is_refused) failures_ = 0;
+      if (result.status == BatchStatus::done) return std::nullopt;
       if (result.status == BatchStatus::gap && !lane_.lane().after_loss) {
         events.add_loss(lane_.lose(result.last_known));
         continue;
@@ -114,7 +113,7 @@ class UnitLane {
       if (!result.error) {
         result.error = StateError(StateErrorCode::unavailable, "it gives no reason", Effect::none, true);
       }
-      if (result.status == BatchStatus::not_applied && !result.error->retryable()) return result.error;
+      if (is_refused) return result.error;
       calls_.count_retry();
       events.add_retry(++failures_, result.error);
       const Deadline next = Clock::now() + delay_after(failures, usual_deadline_);

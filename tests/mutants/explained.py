@@ -33,6 +33,14 @@ EXPLAINED = {
     "state/detail/any_json.hpp": {
         ("bool boolean = false;", "bool boolean = true;"): "it is read before it is used",
     },
+    "state/detail/job.hpp": {
+        (
+            "const bool is_short = row_->idle < row_->jobs.size() && !row_->ends;",
+            "const bool is_short = row_->idle < row_->jobs.size() || !row_->ends;",
+        ): "threads begin before they are needed, though not more of them",
+        ("return true;", "return false;"): "the thread that minds deadlines begins before it is needed",
+        ("if (!row_->threads.empty()) return false;", ";"): "only where no thread can be had: the caller hears it at once",
+    },
     "state/detail/outcomes.hpp": {
         ("if (shift > 63) good = false;", "if (shift > 64) good = false;"): "it goes up in steps of seven",
     },

@@ -13,6 +13,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <future>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -68,6 +69,25 @@ TEST_CASE("What waits for a database in a thread that must not is reported", "[c
   CHECK(reported([&] { visitor.context(); }) == once);
   CHECK(reported([&] { static_cast<void>(states.events(Scope::global())); }) == once);
   CHECK(reported([&] { CHECK(state.load() == 3); }) == once);  // it waits all the same
+}
+
+TEST_CASE("So is waiting for what a thread of the store does already", "[case79][case93]") {
+  StateStore states{std::make_shared<atom::Memory>()};
+  std::promise<void> begins, ends;
+  auto task = states.async([&] {
+    begins.set_value();
+    ends.get_future().wait();
+  });
+  begins.get_future().wait();
+  std::thread other([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    ends.set_value();
+  });
+  {
+    const MustNotBlock here;
+    CHECK(reported([&] { task.wait(); }) == once);
+  }
+  other.join();
 }
 
 TEST_CASE("What a loop may do in such a thread is not", "[case79][case90]") {

@@ -38,8 +38,14 @@
 namespace atom::inline v0_1 {
 
 class StateStore;
+class DynamoDb;             // is in <atom/backend/dynamodb.hpp>
+class Memory;               // is in <atom/backend/memory.hpp>
 class Merge;                // is in <atom/state/promote.hpp>
+class Postgres;             // is in <atom/backend/postgres.hpp>
+class Redis;                // is in <atom/backend/redis.hpp>
 class Session;              // is in <atom/state/session.hpp>
+class Sqlite;               // is in <atom/backend/sqlite.hpp>
+class Visitor;              // is in <atom/state/visitor.hpp>
 struct EventStreamOptions;  // is in <atom/state/event_stream.hpp>
 struct PromoteOptions;      // is in <atom/state/promote.hpp>
 

@@ -1,0 +1,7 @@
+// flags: -std=c++20
+// What needs a header of its own says which one.
+#include <atom/state/state_store.hpp>
+
+void misuse() {
+  atom::StateStore states{atom::Sqlite{"states.db"}};  // error: <atom/backend/sqlite.hpp>
+}

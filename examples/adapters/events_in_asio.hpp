@@ -14,8 +14,14 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/version.hpp>
 #include <boost/system/error_code.hpp>
 #include <boost/system/system_error.hpp>
+#if BOOST_ASIO_VERSION >= 101900
+#include <boost/asio/cancellation_state.hpp>
+#include <boost/asio/cancellation_type.hpp>
+#include <boost/asio/error.hpp>
+#endif
 
 #include <chrono>
 #include <memory>
@@ -47,6 +53,13 @@ inline boost::asio::awaitable<std::string> next_in_asio(atom::EventStream& event
     boost::system::error_code woken;
     co_await bell->timer.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, woken));
     if (woken && !bell->has_rung) throw boost::system::system_error(woken);
+#if BOOST_ASIO_VERSION >= 101900
+    // It may be cancelled just as the bell rings, or as the time is over: nobody would get what it takes then.
+    using boost::asio::cancellation_type;
+    if ((co_await boost::asio::this_coro::cancellation_state).cancelled() != cancellation_type::none) {
+      throw boost::system::system_error(boost::asio::error::operation_aborted);
+    }
+#endif
     text = events.take();
   }
   if (text.empty() && !events.ended()) text = ":\n\n";

@@ -48,6 +48,7 @@
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "../../examples/adapters/events_in_asio.hpp"
@@ -343,6 +344,41 @@ TEST_CASE("an event that comes to a page whose wait was cancelled is there at it
   context.restart();
   context.run();
   CHECK_THAT(text.get(), support::ContainsSubstring("\"n\":7"));
+}
+
+asio::awaitable<void> set_next(atom::State<Number> number, Number value) {
+  co_await asio::post(use_awaitable);
+  number.set(value);
+}
+
+/// How many events were given neither to the page, whose wait is cancelled just as each of them comes, nor kept for it.
+asio::awaitable<int> lose_events(atom::EventStream& events, atom::State<Number> number) {
+  int lost = 0;
+  for (Number i = 1; i <= 100; ++i) {
+    std::string text;
+    if (i % 2 == 0) {
+      const auto first = co_await (next_in_asio(events, 1min) || set_next(number, i));
+      if (first.index() == 0) text = std::get<0>(first);
+    } else {
+      const auto first = co_await (set_next(number, i) || next_in_asio(events, 1min));
+      if (first.index() == 1) text = std::get<1>(first);
+    }
+    text += events.take();
+    if (text.find("\"n\":" + std::to_string(i)) == text.npos) ++lost;
+  }
+  co_return lost;
+}
+
+TEST_CASE("an event that comes just as the wait of a page is cancelled is there at its next one", "[case93]") {
+  atom::StateStore store;
+  const atom::Scope poll{"poll"};
+  atom::EventStream events = store.events(poll, {});
+  events.take();
+  auto number = store.get_state<Number>(0, {.key = "n", .scope = poll});
+  asio::io_context context;
+  auto lost = asio::co_spawn(context, lose_events(events, number), asio::use_future);
+  context.run();
+  CHECK(lost.get() == 0);
 }
 
 TEST_CASE("a commit of a session that was cancelled in Boost.Asio is heard of by the next one", "[case90][case93]") {

@@ -36,6 +36,9 @@
 #include <boost/asio/error.hpp>
 #endif
 
+#include <sys/types.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <coroutine>
 #include <exception>
@@ -88,12 +91,14 @@ struct All {
 class Service : public boost::asio::execution_context::service {
  public:
   static inline boost::asio::execution_context::id id;
-  explicit Service(boost::asio::execution_context& context) : service(context) {}
+  explicit Service(boost::asio::execution_context& context) : service(context), process_(::getpid()) {}
 
   const std::shared_ptr<All> all = std::make_shared<All>();  // there for operations that end later
 
  private:
   void shutdown() noexcept override {
+    // Forked: the store's threads are not here, so nothing ends, and what they may be at is left alone.
+    if (::getpid() != process_) return;
     std::unique_lock lock(all->mutex);
     while (!all->waiting.empty()) {
       std::shared_ptr<Waiting> waiting;
@@ -109,6 +114,8 @@ class Service : public boost::asio::execution_context::service {
       lock.lock();
     }
   }
+
+  const ::pid_t process_;
 };
 
 template <class Task, class Handler>

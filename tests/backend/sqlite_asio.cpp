@@ -481,6 +481,38 @@ TEST_CASE("an event loop that is stopped and destroyed waits for what is in a da
   CHECK_FALSE(goes_on);
 }
 
+TEST_CASE("a process that is forked from one whose event loop waits destroys its copy without waiting", "[case93]") {
+  const support::TemporaryFolder folder;
+  atom::StateStore store{atom::Sqlite{folder / "app.db"}};
+  std::atomic<bool> has_begun{false};
+  std::promise<void> end;
+  std::optional<asio::io_context> context(std::in_place);
+  bool goes_on = false;
+  const auto wait = [&]() -> asio::awaitable<void> {
+    auto work = [&] {
+      has_begun = true;
+      end.get_future().wait();
+    };
+    co_await in_asio(store.async(std::move(work)));
+    goes_on = true;
+  };
+  asio::co_spawn(*context, wait, asio::detached);
+  context->poll();
+  while (!has_begun) std::this_thread::sleep_for(1ms);
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(10);  // ends a child that waits
+    context.reset();
+    _exit(0);
+  }
+  int status = 1;
+  waitpid(child, &status, 0);
+  CHECK(status == 0);
+  end.set_value();
+  context->run();
+  CHECK(goes_on);
+}
+
 TEST_CASE("an event loop is stopped and destroyed just as operations end", "[case93]") {
   const support::TemporaryFolder folder;
   atom::StateStore store{atom::Sqlite{folder / "app.db"}};

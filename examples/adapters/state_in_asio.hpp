@@ -15,8 +15,8 @@
 // deadline, and drops the coroutines. Declare the store before the context, so that it goes after it.
 // `StoreOptions::executor` is not needed.
 //
-// With g++ 12, lambdas with captures and options in braces have a name in a line before: inside the expression it moves
-// them as if they were bytes, and the program crashes.
+// With g++ 12, lambdas that capture by value and options in braces have a name in a line before: inside the expression
+// it moves them as if they were bytes, and with a string in them the program crashes.
 #pragma once
 
 #include <boost/asio/associated_executor.hpp>

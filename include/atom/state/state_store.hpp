@@ -246,8 +246,9 @@ class StateStore {
   }
 
   // ---- What blocks, without blocking this thread: `co_await states.list_async(scope)`. Each gives, or throws, what
-  // its namesake does. (g++ 12 moves what is made by braces, or captured by a lambda, inside a `co_await` expression as
-  // if it were bytes, which ends in a crash: give such options and lambdas a name in a line before. Hence no defaults.)
+  // its namesake does. (g++ 12 moves what is made by braces, or captured by value, inside a `co_await` expression as if
+  // it were bytes, which ends in a crash where there is a string in it: give such options and lambdas a name in a line
+  // before. Hence no defaults.)
 
   /// Calls `work()` in a thread of the store's, where it may block: `co_await states.async([&] { ... })`. What it
   /// returns or throws is the task's. In memory it is called at once.

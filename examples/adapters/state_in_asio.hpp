@@ -13,7 +13,7 @@
 //
 // The context may be stopped and destroyed at any time: that waits for the operations, each of which ends at its
 // deadline, and drops the coroutines. Declare the store before the context, so that it goes after it.
-// `StoreOptions::executor` is not needed.
+// `StoreOptions::executor` is left empty, or posts to something that outlives the store, which the context does not.
 //
 // With g++ 12, lambdas that capture by value and options in braces have a name in a line before: inside the expression
 // it moves them as if they were bytes, and with a string in them the program crashes.
@@ -108,7 +108,7 @@ class Service : public boost::asio::execution_context::service {
       lock.unlock();
       if (waiting) {
         waiting->drop();
-      } else {  // (not to be woken by it: `StoreOptions::executor` may be this context, where nothing runs any more)
+      } else {  // (not to be woken by it: where `StoreOptions::executor` posts to, nothing may run for a while)
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
       }
       lock.lock();
@@ -173,7 +173,7 @@ class WaitingFor final : public Waiting, public std::enable_shared_from_this<Wai
 
 }  // namespace in_asio_detail
 
-/// Waits without a thread, and goes on where the awaiting coroutine runs, whatever `StoreOptions::executor` is.
+/// Waits without a thread, and goes on where the awaiting coroutine runs, also with a `StoreOptions::executor`.
 template <class Task>
 boost::asio::awaitable<decltype(std::declval<Task&>().await_resume())> in_asio(Task task) {
   if (task.is_ready()) co_return task.wait();

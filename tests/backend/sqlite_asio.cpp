@@ -430,7 +430,8 @@ TEST_CASE("an event loop that is stopped and destroyed waits for what is in a da
   atom::StoreOptions options{.deadline = deadline / 4};
   std::mutex mutex;
   std::vector<std::function<void()>> late;
-  const bool is_late = GENERATE(false, true);  // the store's word that it is done comes when nobody is there any more
+  // The store's word that it is done comes when nobody is there any more. (Who keeps it outlives the store.)
+  const bool is_late = GENERATE(false, true);
   if (is_late) {
     options.executor = [&](std::function<void()> go_on) {
       const std::lock_guard lock(mutex);

@@ -97,7 +97,7 @@ struct StoreOptions {
   /// Called by any thread, also by several at once.
   std::function<void(const StateEvent&)> on_event = {};
   /// Where coroutines go on that waited for a state: called with what is to be run. By default, in the thread that did
-  /// the waiting.
+  /// the waiting. What it posts to must outlive the store, whose threads may call it until the store has gone.
   std::function<void(std::function<void()>)> executor = {};
 };
 

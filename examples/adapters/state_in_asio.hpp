@@ -11,8 +11,9 @@
 // visitor, is not cancelled: `co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation())`. The
 // next commit of a session whose commit was left blocks until that is done, and throws what it ran into.
 //
-// The context may be stopped and destroyed at any time: that waits for the operations, each of which ends at its
-// deadline, and drops the coroutines. Declare the store before the context, so that it goes after it.
+// The context may be stopped and destroyed at any time: that waits for the operations and drops the coroutines. Each
+// operation ends at its deadline, but for functions of yours, of an `async` or a `transact_async`, which must end by
+// themselves and must not wait for the context. Declare the store before the context, so that it goes after it.
 // `StoreOptions::executor` is left empty, or posts to something that outlives the store, which the context does not.
 //
 // With g++ 12, lambdas that capture by value and options in braces have a name in a line before: inside the expression

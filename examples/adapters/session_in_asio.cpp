@@ -8,6 +8,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core.hpp>
@@ -19,6 +20,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <iostream>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -49,11 +51,18 @@ asio::awaitable<void> serve(tcp::socket socket, atom::StateStore& states) {
 
 asio::awaitable<void> accept(tcp::acceptor& acceptor, atom::StateStore& states) {
   while (acceptor.is_open()) {
-    boost::system::error_code closed;
+    boost::system::error_code error;
     tcp::socket socket(asio::make_strand(acceptor.get_executor()));
-    co_await acceptor.async_accept(socket, asio::redirect_error(use_awaitable, closed));
+    co_await acceptor.async_accept(socket, asio::redirect_error(use_awaitable, error));
     const auto strand = socket.get_executor();
-    if (!closed) asio::co_spawn(strand, serve(std::move(socket), states), asio::detached);
+    if (!error) {
+      asio::co_spawn(strand, serve(std::move(socket), states), asio::detached);
+    } else if (acceptor.is_open()) {  // else it was closed
+      std::cerr << "accept: " << error.message() << '\n';
+      // Too many files are open, say: the client still waits, and the next try would fail at once.
+      asio::steady_timer pause(acceptor.get_executor(), 100ms);
+      co_await pause.async_wait(use_awaitable);
+    }
   }
 }
 

@@ -237,9 +237,9 @@ TEST_CASE("events are awaited in a coroutine of Boost.Asio, which is woken by th
   writer.join();
 
   auto all = asio::co_spawn(context, read_events(events, 1min), asio::use_future);
-  std::thread closer([&] {
-    std::this_thread::sleep_for(20ms);
-    store.close(1s);
+  std::thread closer;
+  asio::post(context, [&] {  // the page waits by now
+    closer = std::thread([&] { store.close(1s); });
   });
   context.restart();
   context.run();

@@ -2282,8 +2282,8 @@ MUTANTS = [
     Mutant(
         "a session whose visitor's record was renewed meanwhile is refused",
         "state/detail/session_job.hpp",
-        "error_.reset();\n          continue;",
-        "error_.reset();",
+        "set_error(std::nullopt);\n          continue;",
+        "set_error(std::nullopt);",
         ["contract/visitors.cpp"],
     ),
     Mutant(

@@ -232,7 +232,7 @@ class JobThreads {
     if (!row_->clock.joinable()) {
       try {
         row_->clock = std::thread([this] { watch(); });
-      } catch (...) {  // then it is said when a thread is free
+      } catch (...) {  // it is said none the less, when a thread is free
       }
     } else if (deadline < row_->alarm) {
       row_->too_late.notify_one();

@@ -59,8 +59,10 @@ class SessionJob : public Job {
   const std::optional<StateError>& error() const noexcept { return error_; }
 
  protected:
-  void is_late(StateError error) override { error_ = std::move(error); }
+  void is_late(StateError error) override { set_error(std::move(error)); }
+  void set_error(std::optional<StateError> error) { error_ = std::move(error); }
 
+ private:
   std::optional<StateError> error_;
 };
 
@@ -101,19 +103,19 @@ class CommitJob final : public SessionJob {
         if (guard_) guard_->committed(steps_.back());
         return known_.clear();
       }
-      error_ = failure->error;
+      set_error(failure->error);
       if (failure->conflict == count_) {
         if (auto ended = guard_->overtaken(core_, deadline_)) {
-          error_ = std::move(ended);
+          set_error(std::move(ended));
         } else if (pause_before(core_, failures, deadline_)) {
-          error_.reset();
+          set_error(std::nullopt);
           continue;
         }
         return known_.clear();
       }
       if (!failure->conflict) return known_.clear();
       if (auto unread = look_again()) {
-        error_ = std::move(unread);
+        set_error(std::move(unread));
         known_.clear();
       }
       return;
@@ -167,7 +169,7 @@ class LoadJob final : public SessionJob {
   void work() override {
     std::vector<StateName> names;
     for (const auto& [scope, key] : names_) names.push_back({scope, key});
-    error_ = read_states(core_, names, outcomes_, deadline());
+    set_error(read_states(core_, names, outcomes_, deadline()));
   }
 
   StateCore& core_;

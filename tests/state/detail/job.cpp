@@ -9,15 +9,15 @@
 #include <atom/state/visitor.hpp>
 
 #include "support/catch.hpp"
+#include "support/task.hpp"
 
 #include <atomic>
 #include <chrono>
-#include <coroutine>
 #include <cstddef>
-#include <exception>
 #include <functional>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -152,16 +152,7 @@ TEST_CASE("What a visitor has waited for a thread counts for its own deadline", 
 }
 
 /// Two pieces of work, one after the other.
-struct Detached {
-  struct promise_type {
-    Detached get_return_object() noexcept { return {}; }
-    std::suspend_never initial_suspend() noexcept { return {}; }
-    std::suspend_never final_suspend() noexcept { return {}; }
-    void return_void() noexcept {}
-    void unhandled_exception() noexcept { std::terminate(); }
-  };
-};
-Detached do_two(atom::StateStore& states, std::atomic<int>& done, std::function<void()> between) {
+support::Task<void> do_two(atom::StateStore& states, std::atomic<int>& done, std::function<void()> between) {
   auto nothing = [] {};
   for (int i = 0; i < 2; ++i) {
     auto task = states.async(nothing);
@@ -177,12 +168,14 @@ Detached do_two(atom::StateStore& states, std::atomic<int>& done, std::function<
 TEST_CASE("A coroutine that went on at its deadline goes on to its end while the store ends", "[case93]") {
   std::atomic<int> done = 0;
   std::atomic<bool> ends = false;
+  std::optional<support::Task<void>> task;
   {
     Busy store(std::chrono::milliseconds(50));
-    do_two(store.states, done, [&] {
+    task.emplace(do_two(store.states, done, [&] {
       while (!ends) std::this_thread::sleep_for(std::chrono::milliseconds(1));
       std::this_thread::sleep_for(std::chrono::milliseconds(100));  // until the store waits for its threads
-    });
+    }));
+    task->start();
     while (done < 1) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     store.release();
     store.busy.wait();

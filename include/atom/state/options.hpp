@@ -44,7 +44,8 @@ struct StateEvent {
                      ///< first is told, and then each time they have become twice as many; `stats()` counts all.
     in_doubt,        ///< Writes were given up at their deadline that may have taken effect. It is found out later.
     history_lost,    ///< The database has lost writes that it had acknowledged.
-    dropped,         ///< A session has ended with changes that were not committed, or one whose type has no codec.
+    dropped,         ///< A session has ended with changes that were not committed, or commits a change that a database
+                     ///< cannot keep, as its type has no codec.
     feed_down,       ///< Changes by others are not told for a while; what was missed is caught up with. It is told when
                      ///< that begins, after a second, and then each time it has lasted twice as long.
     feed_up,         ///< They are told again.

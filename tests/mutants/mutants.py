@@ -1279,6 +1279,13 @@ MUTANTS = [
         ["state/detail/job.cpp"],
     ),
     Mutant(
+        "what nobody takes ends under the lock of all work",
+        "state/detail/job.hpp",
+        "    job = nullptr;  // what it holds is somebody else's, and ends without the lock\n",
+        "",
+        ["state/detail/job.cpp"],
+    ),
+    Mutant(
         "what came last waits for the deadlines of those before",
         "state/detail/job.hpp",
         "} else if (deadline < row_->alarm) {",

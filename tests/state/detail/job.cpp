@@ -151,6 +151,30 @@ TEST_CASE("What a visitor has waited for a thread counts for its own deadline", 
   CHECK(error->code() == atom::StateErrorCode::timed_out);
 }
 
+/// Has more to do at its end.
+struct Restless {
+  std::function<void()> at_end;
+  explicit Restless(std::function<void()> last) : at_end(std::move(last)) {}
+  Restless(Restless&& from) noexcept : at_end(std::exchange(from.at_end, nullptr)) {}
+  ~Restless() {
+    if (at_end) at_end();
+  }
+};
+
+TEST_CASE("What nobody takes may begin work of its own as it ends", "[case93]") {
+  std::promise<void> dropped, done;
+  const auto is_done = done.get_future();
+  auto states = std::make_unique<atom::StateStore>(std::make_shared<atom::Memory>());
+  static_cast<void>(states->async([&] {
+    dropped.get_future().wait();
+    return Restless([&] { static_cast<void>(states->async([&] { done.set_value(); })); });
+  }));
+  dropped.set_value();
+  const bool in_time = is_done.wait_for(std::chrono::seconds(20)) == std::future_status::ready;
+  if (!in_time) static_cast<void>(states.release());  // its thread waits for itself
+  CHECK(in_time);
+}
+
 /// Two pieces of work, one after the other.
 support::Task<void> do_two(atom::StateStore& states, std::atomic<int>& done, std::function<void()> between) {
   auto nothing = [] {};

@@ -246,12 +246,7 @@ class JobThreads {
       row.changed.wait(lock, [&] { return row.ends || !row.jobs.empty(); });
       --row.idle;
       if (row.jobs.empty()) return;
-      std::shared_ptr<Job> job = std::move(row.jobs.front());
-      row.jobs.pop_front();
-      lock.unlock();
-      job->run(executor_);
-      job = nullptr;  // what it holds ends without the lock
-      lock.lock();
+      do_one(row.jobs.begin(), lock);
     }
   }
 
@@ -267,17 +262,20 @@ class JobThreads {
         row.alarm = Deadline::max();
         for (const auto& job : row.jobs) row.alarm = std::min(row.alarm, job->deadline());
         row.too_late.wait_until(lock, row.alarm);
-        continue;
+      } else {
+        do_one(late, lock);
       }
-      std::shared_ptr<Job> job = std::move(*late);
-      row.jobs.erase(late);
-      lock.unlock();
-      job->run(executor_);
-      job = nullptr;
-      lock.lock();
     }
     lock.unlock();
     run();  // what a coroutine has added that went on here
+  }
+  void do_one(std::deque<std::shared_ptr<Job>>::iterator place, std::unique_lock<std::mutex>& lock) noexcept {
+    std::shared_ptr<Job> job = std::move(*place);
+    row_->jobs.erase(place);
+    lock.unlock();
+    job->run(executor_);
+    job = nullptr;  // what it holds is somebody else's, and ends without the lock
+    lock.lock();
   }
 
   const Executor& executor_;

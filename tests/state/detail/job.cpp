@@ -88,6 +88,7 @@ void check_has_not_begun(const atom::StateError& error) {
 }
 
 const atom::Atom<int> number_atom{"job.number", 0};
+const atom::Atom<std::string> name_atom{"job.name", ""};
 
 TEST_CASE("What has not begun at its deadline is an error then, though no thread is free", "[case93]") {
   Busy store(std::chrono::milliseconds(50));
@@ -106,7 +107,8 @@ TEST_CASE("What has not begun at its deadline is an error then, though no thread
 TEST_CASE("What ends first is an error first, though it came last", "[case93]") {
   Busy store(std::chrono::minutes(5));
   auto patient = store.states.async([] { return 7; });
-  atom::Session session(store.states, atom::Scope::global(), {.deadline = std::chrono::milliseconds(30)});
+  atom::Session session(store.states, atom::Scope::global(), {.deadline = std::chrono::milliseconds(500)});
+  session.use(name_atom).update("Ada");
   session.apply(number_atom, atom::current + 1);
   const auto error = [&] {
     auto commit = session.try_commit_async();
@@ -115,6 +117,7 @@ TEST_CASE("What ends first is an error first, though it came last", "[case93]") 
   }();
   REQUIRE(error);
   check_has_not_begun(*error);
+  CHECK(session.use(name_atom).value() == "Ada");  // nothing of it is lost
   CHECK(session.has_changes());
   CHECK_FALSE(store.busy.is_ready());
   CHECK_FALSE(patient.is_ready());

@@ -9,6 +9,7 @@
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -30,6 +31,7 @@ using atom::AtomFamily;
 using atom::AtomStore;
 using atom::Snapshot;
 using atom::Trust;
+using support::ContainsSubstring;
 
 struct Line {
   int quantity = 1;
@@ -109,6 +111,15 @@ TEST_CASE("Two ids never have the same key, nor have two families, whatever is i
     INFO(id);
     CHECK(place->second == std::pair(which, id));
   }
+}
+
+TEST_CASE("An id is refused that text cannot tell from others") {
+  const AtomFamily<std::pair<double, std::string>, int> places{"family.place"};
+  CHECK(places({0.5, "\xc3\xa4"}).key() == "family.place/[0.5,\"\xc3\xa4\"]");
+  CHECK_THROWS_WITH(places({0.5, "\xff"}), ContainsSubstring("family.place") && ContainsSubstring("not UTF-8"));
+  CHECK_THROWS_AS(places({std::nan(""), ""}), atom::Error);
+  CHECK_THROWS_AS(places({HUGE_VAL, ""}), atom::Error);
+  CHECK(documents("\xff").key() != documents("\xfe").key());  // which is text as it is
 }
 
 TEST_CASE("A long id is no shorter in its key") {

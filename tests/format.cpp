@@ -1,5 +1,6 @@
 #include <atom/derived.hpp>
 #include <atom/format.hpp>
+#include <atom/state/error.hpp>
 #include <atom/store.hpp>
 
 #include "support/catch.hpp"
@@ -277,6 +278,7 @@ TEST_CASE("errors are shown as their message, on one line") {
   CHECK(fmt::format("{}", atom::KeyConflict("k")) == "k");
   CHECK(fmt::format("{}", atom::TypeMismatch("t")) == "t");
   CHECK(fmt::format("{}", atom::CycleError("c")) == "c");
+  CHECK(fmt::format("{}", atom::StateError(atom::StateErrorCode::refused, "s\n")) == "s\\u000a (without effect)");
 }
 
 TEST_CASE("a format that is not there is an error when the program runs, too") {

@@ -1,4 +1,4 @@
-// A database of one's own: a hundred lines behind atom::StateStore, used by two stores as by two processes
+// A database of one's own: some hundred lines behind atom::StateStore, used by two stores as by two processes
 #include "backend.hpp"
 
 #include <atom/state/state_store.hpp>

@@ -1,5 +1,6 @@
 // What the library throws. A broken contract is an exception; absence is a null pointer or an empty optional, and bad
-// input from outside is a value (see hydrate.hpp). A message names keys, types and places, never a value.
+// input from outside is a value (see hydrate.hpp). A message names keys, types and places, never a value; only a
+// DecodeError's says what was found.
 #pragma once
 
 #include <atom/config.hpp>
@@ -49,7 +50,7 @@ struct DecodeError {
   }
 };
 
-/// Listeners keep updating what they listen to.
+/// Listeners keep updating what they listen to, or a derived atom is computed from itself.
 class ATOM_API CycleError : public Error {
  public:
   using Error::Error;

@@ -39,8 +39,9 @@ template <class Id>
 concept family_id =
     std::integral<Id> || std::is_enum_v<Id> || text_like<Id> || (writable<Id> && !std::floating_point<Id>);
 
-/// The key of an atom of a family: "cart.line/42". Two ids never have the same, nor have two families: what follows the
-/// last slash is the id, so one in an id is escaped, and is no more the last.
+/// The key of an atom of a family: "cart.line/42". Two ids never have the same (if their type's codec writes all that
+/// they differ in), nor have two families: what follows the last slash is the id, so one in an id is escaped, and is no
+/// more the last.
 class MemberKey {
  public:
   template <family_id Id>
@@ -56,6 +57,10 @@ class MemberKey {
     } else {
       JsonWriter writer;
       codec<Id>::write(writer, id);
+      if (!writer.is_whole()) {
+        throw Error("an id of the atom family \"" + std::string(family) +
+                    "\" holds text that is not UTF-8, or a number that JSON does not have: others would have its key");
+      }
       add_escaped(writer.text());
     }
   }
@@ -172,7 +177,8 @@ class AtomFamily {
 
   std::string_view key() const noexcept { return common_.key(); }
 
-  /// The atom with this id.
+  /// The atom with this id. Throws Error if it is described by a codec and has text in it that is not UTF-8, or a
+  /// number that is none in JSON.
   AtomMember<T> operator()(std::conditional_t<detail::text_like<Id>, std::string_view, const Id&> id) const {
     return AtomMember<T>(common_, id);
   }

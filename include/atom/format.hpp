@@ -289,3 +289,5 @@ template <>
 struct fmt::formatter<atom::TypeMismatch> : atom::detail::LineFormatter<atom::Error> {};
 template <>
 struct fmt::formatter<atom::CycleError> : atom::detail::LineFormatter<atom::Error> {};
+template <>
+struct fmt::formatter<atom::StateError> : atom::detail::LineFormatter<atom::Error> {};

@@ -9,6 +9,7 @@ class KeyConflict;
 class TypeMismatch;
 class CycleError;
 struct DecodeError;
+class StateError;  // is in <atom/state/error.hpp>
 
 class Reader;
 template <class T>

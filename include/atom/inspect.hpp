@@ -15,8 +15,9 @@ struct CloneInfo {
   bool modified = false;  ///< written in this store
   bool server_only = false;
   bool client_writable = false;
-  bool derived = false;       ///< computed from others
-  std::size_t listeners = 0;  ///< of all kinds, with the `on_update` option, and what a persisted atom is saved by
+  bool derived = false;                        ///< computed from others
+  std::size_t listeners = 0;                   ///< of all kinds, with the `on_update` option, a history, and what a
+                                               ///< persisted atom is saved by
   std::vector<std::string> dependencies = {};  ///< the keys of what its value was computed from
 };
 

@@ -239,10 +239,14 @@ class JsonParser {
   simdjson::dom::parser own_;
 };
 
+/// What an error says of the keys of a map: they are data, as values are.
+enum class MapKeys { named, hidden };
+
 /// Reads from an element of a text that was checked.
 class JsonReader final : public Reader {
  public:
-  JsonReader(simdjson::dom::element element, DecodeError& error) noexcept : at_(element), error_(error) {}
+  JsonReader(simdjson::dom::element element, DecodeError& error, MapKeys map_keys = MapKeys::named) noexcept
+      : at_(element), error_(error), map_keys_(map_keys) {}
 
   bool boolean(bool& value) override { return at_.get(value) == simdjson::SUCCESS || fail("bool"); }
   bool integer(std::int64_t& value, std::int64_t least, std::int64_t most, std::string_view expected) override {
@@ -281,7 +285,7 @@ class JsonReader final : public Reader {
     const simdjson::dom::element whole = at_;
     const auto read_entry = [&](std::string_view key, simdjson::dom::element value) {
       at_ = value;
-      return read(object, key, *this) || fail_at(step_of_key(key));
+      return read(object, key, *this) || fail_at(map_keys_ == MapKeys::hidden ? "*" : step_of_key(key));
     };
     if (!for_each_member(members, read_entry)) return false;
     at_ = whole;
@@ -317,6 +321,7 @@ class JsonReader final : public Reader {
 
   simdjson::dom::element at_;
   DecodeError& error_;
+  const MapKeys map_keys_;
 };
 
 /// The values of a snapshot that came as text.

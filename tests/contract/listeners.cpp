@@ -137,6 +137,19 @@ TEST_CASE("a listener that throws stops nobody, and on_event hears of it", "[cas
   CHECK(events == Log{"global:number no"});
 }
 
+TEST_CASE("on_event is told no id of a client or user whose state it is about", "[case74]") {
+  Heard<std::string> events;
+  const auto states = contract::open({.on_event = [&](const StateEvent& event) {
+    if (event.kind == StateEvent::Kind::listener_threw) events.push_back(event.state);
+  }});
+  for (const Scope& scope : {Scope::client("secret"), Scope::user("secret")}) {
+    State<int> state = states->get_state(0, {.key = "cart", .scope = scope / "below"});
+    const StateSubscription throws = state.on_change([] { throw std::runtime_error("no"); });
+    state.set(1);
+  }
+  CHECK(events == Log{"$client.*:cart", "$user.*:cart"});
+}
+
 TEST_CASE("without on_event, or if that throws, too, nothing comes out of a write", "[case74]") {
   for (const bool with_event : {false, true}) {
     atom::StoreOptions options;

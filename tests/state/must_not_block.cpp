@@ -67,6 +67,9 @@ TEST_CASE("What waits for a database in a thread that must not is reported", "[c
   CHECK(reported([&] { session.use(number_atom).update(1); }) == once);
   CHECK(reported([&] { session.commit(); }) == once);
   CHECK(reported([&] { visitor.context(); }) == once);
+  atom::StateSubscription subscription;
+  CHECK(reported([&] { subscription = state.on_change([] {}); }) == once);
+  CHECK(reported([&] { subscription = state.on_change([] {}); }) == 0);  // the store follows the database now
   CHECK(reported([&] { static_cast<void>(states.events(Scope::global())); }) == once);
   CHECK(reported([&] { CHECK(state.load() == 3); }) == once);  // it waits all the same
 }

@@ -34,6 +34,25 @@
 #include <vector>
 
 namespace session_test {
+
+/// Takes its time to be written as text.
+struct Slow {
+  int number = 0;
+  bool operator==(const Slow&) const = default;
+};
+
+}  // namespace session_test
+
+template <>
+struct atom::codec<session_test::Slow> {
+  static void write(auto& writer, const session_test::Slow& value) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(value.number));
+    writer.integer(value.number);
+  }
+  static bool read(Reader& reader, session_test::Slow& value) { return codec<int>::read(reader, value.number); }
+};
+
+namespace session_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -698,6 +717,20 @@ TEST_CASE("A conflict whose fresh values cannot be read leaves the session as it
   put(*faulty.memory, client, "session.a", "8");
   CHECK(error_of([&] { session.commit(); }).code() == StateErrorCode::conflict);
   CHECK(session.use(a).value() == 8);
+}
+
+TEST_CASE("Nothing is sent once the deadline is over, though it was not when the commit began", "[case79][case90]") {
+  const auto backend = std::make_shared<Watched>();
+  StateStore states{backend, {.deadline = 300ms}};
+  const atom::Atom<Slow> slow{"session.slow"};
+  Session session{states, client};
+  session.use(slow).update({400});
+  backend->reset();
+  const StateError error = error_of([&] { session.commit(); });
+  CHECK(error.code() == StateErrorCode::timed_out);
+  CHECK(error.effect() == Effect::none);
+  CHECK(backend->batches == 0);
+  CHECK(session.has_changes());
 }
 
 TEST_CASE("An equation that others overtake each time ends at the deadline", "[case85][case90]") {

@@ -83,6 +83,13 @@ TEST_CASE("text backend: what does not read is an error that names the type and 
   const std::string message = why_not<Cart>({R"({"items":"secret"})", 2});
   CHECK_THAT(message, ContainsSubstring("items: expected"));
   CHECK_THAT(message, !ContainsSubstring("secret"));
+  using Carts = std::map<std::string, Cart>;  // the keys of a map are values as well
+  const std::string of_map = why_not<Carts>({R"({"secret":{"items":[1]}})", 0});
+  CHECK_THAT(of_map, ContainsSubstring(": *.items[0]: expected string") && !ContainsSubstring("secret"));
+  for (const char* const twice : {R"({"secret":{},"secret":{}})", R"({"secret":{"items":[],"items":[]}})"}) {
+    const std::string broken = why_not<Carts>({twice, 0});
+    CHECK_THAT(broken, ContainsSubstring("expected the key once") && !ContainsSubstring("secret"));
+  }
 }
 
 // ---- The same, by a store
@@ -127,6 +134,7 @@ TEST_CASE("text backend: what cannot be migrated is an error without the value i
   check(R"({"hunter2":1})", 7, "atom_migrate makes nothing of version 7");
   check(R"(["hunter2"])", 1, "atom_migrate makes nothing of version 1");
   check(R"(["hunter2")", 1, "does not read as");
+  check(R"({"hunter2":1,"hunter2":2})", 1, "expected the key once");
   check("\"hunter2\"", 2, "does not read as");
 }
 

@@ -57,7 +57,7 @@ struct DynamoDbOptions {
   /// AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, as they are when the backend is prepared.
   std::function<DynamoDbCredentials()> credentials = {};
   /// Whether the server has TransactWriteItems, as DynamoDB has, and some that stand in for it do not. Without, a batch
-  /// is not all or nothing if it has several states: a session is of one atom then.
+  /// is not all or nothing if it has several states: a session is of one atom then, and a visitor has none.
   bool transactions = true;
   /// Sends all as plain text even to another machine: if nobody can listen on the way.
   bool plain_text = false;

@@ -37,6 +37,8 @@ class JsonWriter {
   /// The paths of numbers that are none in JSON: infinite, or not a number. As members they were left out, elsewhere
   /// they are null.
   const std::vector<std::string>& left_out() const noexcept { return left_out_; }
+  /// Whether nothing had to be left out, and all text was UTF-8: it says all that it was given.
+  bool is_whole() const noexcept { return left_out_.empty() && !is_mended_; }
 
   void null() { word("null,"); }
   void boolean(bool value) { value ? word("true,") : word("false,"); }
@@ -278,6 +280,7 @@ class JsonWriter {
       need(static_cast<std::size_t>(end - from) + 32);
       const std::size_t length = utf8_length({from, static_cast<std::size_t>(end - from)});
       if (length == 0) {
+        is_mended_ = true;
         std::memcpy(at_, "\xef\xbf\xbd", 3);
         at_ += 3;
         ++from;
@@ -297,6 +300,7 @@ class JsonWriter {
   char* at_ = inline_;
   char* end_ = inline_ + inline_size;
   std::vector<std::string> left_out_;
+  bool is_mended_ = false;  // some text was not UTF-8
   char inline_[inline_size];
 };
 

@@ -1,6 +1,6 @@
 // What a database must be able to do for a StateStore: carry out a batch of commands, exactly once. All that is hard
 // besides (who waits for whom, what is tried again, what is cached) is the engine's. A backend of one's own is a class
-// with these functions; examples/own_backend is one of a hundred lines.
+// with these functions; examples/own_backend is one of some hundred lines.
 //
 // Values are text (JSON), with the number of their format (`atom_version` of the type, see state/type.hpp).
 #pragma once
@@ -83,7 +83,8 @@ struct Command {
 
 /// What came of a command.
 struct Outcome {
-  /// Why it, alone, had no effect: conflict, type_mismatch (it is no JSON of ours).
+  /// Why it, alone, had no effect: conflict; undecodable (what is stored is no JSON of ours); of an equation also
+  /// overflow, division_by_zero, not_finite or too_large.
   std::optional<StateErrorCode> error = {};
   /// Afterwards; 0: there is no value.
   /// Of an erase: what it was.

@@ -14,8 +14,9 @@
 namespace atom::inline v0_1 {
 
 /// While one is there, what waits for a database in this thread is reported as misuse where ATOM_CHECKS is set
-/// (misuse.hpp); it waits all the same. `states.events` counts as waiting, also if it finds what it needs. They may be
-/// nested, and belong to the thread: not into a coroutine, which another one may resume.
+/// (misuse.hpp); it waits all the same. `states.events` counts as waiting, also if it finds what it needs, and so
+/// does a store's first `on_change`. They may be nested, and belong to the thread: not into a coroutine, which another
+/// one may resume.
 class [[nodiscard]] MustNotBlock {
  public:
   MustNotBlock() noexcept { ++depth(); }

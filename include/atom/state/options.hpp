@@ -24,7 +24,7 @@ inline constexpr std::chrono::milliseconds longest_time_to_live = std::chrono::h
 /// Which state, and what it is created with. Where it is there already, labels and time to live are what they were: in
 /// a database as long as it has a value; a store that writes one again, after it has ended, gives it those of its own.
 struct StateOptions {
-  /// 1 to 256 bytes of UTF-8.
+  /// 1 to 256 bytes of UTF-8 without control characters.
   std::string key = {};
   /// By default the component of the request: `states.in(context)`.
   AnyScope scope = {};
@@ -41,7 +41,8 @@ struct StateEvent {
   enum class Kind : std::uint8_t {
     listener_threw,  ///< A function given to `on_change` has thrown; the change stands.
     retry,           ///< The database did not answer, or not as it should; it is asked again. Of many in a row the
-                     ///< first is told, and then each time they have become twice as many; `stats()` counts all.
+                     ///< first is told, and then each time they have become twice as many; `stats()` counts all. (Of
+                     ///< writes, and of what is read by `_async`; what a thread waits to read has its error alone.)
     in_doubt,        ///< Writes were given up at their deadline that may have taken effect. It is found out later.
     history_lost,    ///< The database has lost writes that it had acknowledged.
     dropped,         ///< A session has ended with changes that were not committed, or commits a change that a database
@@ -122,8 +123,8 @@ struct SessionOptions {
 struct StateStats {
   std::size_t states = 0;        ///< in memory, with a value or a handle
   std::uint64_t batches = 0;     ///< sent to the database, those that were sent again included
-  std::uint64_t operations = 0;  ///< that went through the database
-  std::uint64_t retries = 0;
+  std::uint64_t operations = 0;  ///< on single states that went through the database: writes, and `_async` reads
+  std::uint64_t retries = 0;     ///< of these, and of commits
 };
 
 }  // namespace atom::inline v0_1

@@ -77,7 +77,7 @@ class AnyState {
 struct ListOptions {
   /// Also what lies below the scope.
   bool below = {};
-  /// Begin after this one: `StateList::next` of the part before.
+  /// Begin after this one: `Listed::next` of the part before.
   std::string after = {};
   std::size_t limit = 1000;
 };

@@ -26,10 +26,12 @@ inline StateResult<SharedValue> read_stored(const TypeOps& type, const StoredVal
     return StateError(StateErrorCode::undecodable,
                       "what is stored does not read as " + std::string(type.name) + ": " + why);
   };
-  const auto text = [](DecodeError error) {
-    error.found.clear();  // it may be a secret, and messages go into logs
+  // What was found may be a secret, and messages go into logs; so may the keys of maps.
+  const auto without_data = [](DecodeError error) {
+    error.found.clear();
     return error.message();
   };
+  const auto broken = [](const DecodeError& error) { return "expected " + error.expected; };
   // Its size bounds all the rest: it must be possible to read whatever could be written.
   const std::size_t size = stored.text.size();
   const JsonLimits limits{.max_bytes = size, .max_depth = 1000, .max_keys = size, .max_elements = size};
@@ -38,15 +40,15 @@ inline StateResult<SharedValue> read_stored(const TypeOps& type, const StoredVal
     JsonParser parser(size);
     simdjson::dom::element root;
     DecodeError error;
-    if (!parse_json(stored.text, limits, *parser, parser->doc, root, error)) return undecodable(text(error));
-    JsonReader reader(root, error);
+    if (!parse_json(stored.text, limits, *parser, parser->doc, root, error)) return undecodable(broken(error));
+    JsonReader reader(root, error, MapKeys::hidden);
     SharedValue value = build_value(type, [&](void* place) { return type.read(place, reader, nullptr); });
-    return value ? StateResult<SharedValue>(std::move(value)) : undecodable(text(error));
+    return value ? StateResult<SharedValue>(std::move(value)) : undecodable(without_data(error));
   }
   const std::string version = "version " + std::to_string(stored.format);
   if (!type.migrate) return undecodable("it is of " + version + ", and the type has no atom_migrate");
   const Result<Snapshot> parsed = snapshot_of_value("value", stored.text, limits);
-  if (!parsed) return undecodable(text(parsed.error()));
+  if (!parsed) return undecodable(broken(parsed.error()));
   SharedValue value =
       build_value(type, [&](void* place) { return type.migrate(place, stored.format, *parsed->find("value")); });
   return value ? StateResult<SharedValue>(std::move(value)) : undecodable("atom_migrate makes nothing of " + version);

@@ -269,7 +269,7 @@ class StateCore {
               std::exception_ptr exception = nullptr) const noexcept {
     if (!options.on_event) return;
     try {
-      const std::string id = node ? state_id(node->scope->scope, node->key()) : std::string();
+      const std::string id = node ? id_in_message(node->scope->scope, node->key()) : std::string();
       report({.kind = kind, .state = id, .message = std::string(message), .exception = std::move(exception)});
     } catch (...) {  // no memory for it
     }

@@ -8,6 +8,7 @@
 #include <atom/state/detail/node.hpp>
 #include <atom/state/detail/watched_scope.hpp>
 #include <atom/state/error.hpp>
+#include <atom/state/must_not_block.hpp>
 #include <atom/state/options.hpp>
 
 #include <algorithm>
@@ -46,6 +47,7 @@ class StateFollower final : public FeedSink {
     if (is_started_.load(std::memory_order_acquire)) return;
     const std::lock_guard lock(mutex_);
     if (is_started_.load(std::memory_order_relaxed) || ends_.load()) return;
+    about_to_block();  // what is written once this returns is heard, so there must be a feed by then
     feed_ = backend_.open_feed();
     thread_ = std::thread([this] { follow(); });
     is_started_.store(true, std::memory_order_release);

@@ -1283,7 +1283,7 @@ MUTANTS = [
         "state/detail/core.hpp",
         "node ? id_in_message(node->scope->scope, node->key())",
         "node ? state_id(node->scope->scope, node->key())",
-        ["contract/listeners.cpp"],
+        ["contract/listeners.cpp: on_event is told no id of a client or user whose state it is about"],
     ),
     Mutant(
         "what does not read is told with the keys of a map around it",
@@ -1375,6 +1375,21 @@ MUTANTS = [
         "!turn || Clock::now() >= deadline",
         "!turn",
         ["state/session.cpp"],
+    ),
+    Mutant(
+        "what is written while an equation is committed is lost",
+        "state/detail/session_hook.hpp",
+        "clone && !clone->is_modified() && step.value",
+        "clone && step.value",
+        ["state/session.cpp: What is written while an equation is committed is for the next commit"],
+    ),
+    Mutant(
+        "a factory that uses other atoms moves what a conflict is about",
+        "state/detail/session_hook.hpp",
+        "hydrate(*find(known.key), now);",
+        "hydrate(*record, now);",
+        ["state/session.cpp: A factory may use other atoms also*"],
+        memory=True,
     ),
     Mutant(
         "a session's own deadline does not count",
@@ -2282,8 +2297,8 @@ MUTANTS = [
     Mutant(
         "after a conflict a session keeps what it had changed",
         "state/detail/session_hook.hpp",
-        "if (store_.has(known.key)) hydrate(*record, record->loaded ? record->loaded : initial_of(*record));",
-        "",
+        "if (!store_.has(known.key)) continue;",
+        "continue;",
         ["contract/sessions.cpp"],
     ),
     Mutant(

@@ -3,6 +3,7 @@
 #include <atom/state/session.hpp>
 
 #include <atom/backend/memory.hpp>
+#include <atom/context.hpp>
 #include <atom/family.hpp>
 #include <atom/fields.hpp>
 #include <atom/state/promote.hpp>
@@ -717,6 +718,57 @@ TEST_CASE("A conflict whose fresh values cannot be read leaves the session as it
   put(*faulty.memory, client, "session.a", "8");
   CHECK(error_of([&] { session.commit(); }).code() == StateErrorCode::conflict);
   CHECK(session.use(a).value() == 8);
+}
+
+TEST_CASE("What is written while an equation is committed is for the next commit", "[case90]") {
+  for (const bool in_memory : {true, false}) {
+    StateStore states = in_memory ? StateStore() : StateStore(std::make_shared<atom::Memory>());
+    Session session{states, client};
+    auto& counted = session.use(a);
+    session.apply(a, atom::current + 1);
+    auto commit = session.commit_async();
+    counted.update(100);
+    commit.wait();
+    CHECK(counted.value() == 100);
+    CHECK(session.has_changes());
+    CHECK(stored(states, a) == 1);
+    session.commit();
+    CHECK(stored(states, a) == 100);
+    session.apply(a, atom::current + 1);
+    session.commit();
+    CHECK(counted.value() == 101);
+  }
+}
+
+TEST_CASE("A factory may use other atoms also where the session asks it what there is without a value", "[case90]") {
+  const atom::AtomFamily<int, Number> others{"session.other", 1};
+  int count = 20;  // more than there is room for
+  const atom::Atom<Number> sum{"session.sum", atom::Factory{[&] {
+                                 Number all = 0;
+                                 for (int i = 0; i < count; ++i) all += atom::current_store()->use(others(i)).value();
+                                 return all;
+                               }}};
+  for (const bool in_memory : {true, false}) {
+    StateStore states = in_memory ? StateStore() : StateStore(std::make_shared<atom::Memory>());
+    {
+      Session session{states, client};
+      const atom::StoreScope current{session};
+      session.apply(sum, atom::current + 1);
+      session.commit();
+      CHECK(states.get_state<Number>(0, {.key = "session.sum", .scope = client}).load() == 21);
+    }
+    const Scope another = Scope::client("another");
+    Session session{states, another};
+    const atom::StoreScope current{session};
+    session.use(a).update(1);
+    count = 0;
+    CHECK(session.use(sum).value() == 0);
+    states.use(a, another).set(7);
+    count = 20;
+    CHECK(error_of([&] { session.commit(); }).code() == StateErrorCode::conflict);
+    CHECK(session.use(sum).value() == 20);
+    CHECK(session.use(a).value() == 7);
+  }
 }
 
 TEST_CASE("Nothing is sent once the deadline is over, though it was not when the commit began", "[case79][case90]") {

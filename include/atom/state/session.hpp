@@ -93,7 +93,7 @@ class [[nodiscard]] SessionTask {
 };
 
 /// A store of atoms that are states of a scope. For one request, and one thread at a time, as any AtomStore; the
-/// StateStore must outlive it.
+/// StateStore must outlive it. What it has loaded stays in memory until its end.
 ///
 /// At its first use an atom has the value of its state, or its default where there is none. That reads the database,
 /// and throws StateError if it cannot: unavailable, timed_out; undecodable or type_mismatch if what is there is no such

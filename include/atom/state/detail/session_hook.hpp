@@ -148,7 +148,7 @@ class SessionHook final : public Attachment, public JobOwner {
   bool has_changes() const {
     const ThreadCheck check(store_.delivery_, nullptr);
     return std::any_of(records_.begin(), records_.end(),
-                       [&](const Record& record) { return !record.equations.empty() || changed(record) != nullptr; });
+                       [&](const Record& record) { return is_to_be_written(record); });
   }
 
   // ---- Committing: a job is prepared, done by any thread, and taken over by the session's.
@@ -166,22 +166,24 @@ class SessionHook final : public Attachment, public JobOwner {
     }
     report_not_kept();
     std::vector<UnitStep> steps;
-    std::vector<AtomBase*> written;
-    for (const Record& record : records_) {
+    std::vector<AtomBase*> sent;
+    for (std::size_t i = 0; i < records_.size(); ++i) {
+      if (!is_to_be_written(records_[i])) continue;
+      SharedValue initial = initial_of(*records_[i].definition);
+      const Record& record = records_[i];
       const void* const value = changed(record);
-      if (!value && record.equations.empty()) continue;
       UnitStep step{.kind = value ? UnitStep::Kind::write : UnitStep::Kind::apply,
                     .scope = record.scope,
                     .key = record.key,
                     .type = &record.type()};
-      step.initial = initial_of(record);
+      step.initial = std::move(initial);
       step.equations = record.equations;
       if (ends_in_time(record.scope)) step.ttl = options_.ttl;
       if (value) {
         step.expected = record.version;
         step.value = copy_value(record.type(), value);
-        written.push_back(store_.get(record.key));
       }
+      if (AtomBase* const clone = store_.get(record.key)) sent.push_back(clone);
       steps.push_back(std::move(step));
     }
     if (steps.empty()) return nullptr;
@@ -194,7 +196,7 @@ class SessionHook final : public Attachment, public JobOwner {
       job->look_again_at(std::move(known));
     }
     pending_ = job;
-    for (AtomBase* const clone : written) clone->flags_ &= ~AtomBase::modified;  // what comes after this counts again
+    for (AtomBase* const clone : sent) clone->flags_ &= ~AtomBase::modified;  // what comes after this counts again
     return job;
   }
   /// What came of it. Throws what code of the user's has thrown; then nothing was written.
@@ -422,11 +424,12 @@ class SessionHook final : public Attachment, public JobOwner {
 
   // ---- Writing
 
-  /// What the atom is where there is no value.
-  static SharedValue initial_of(const Record& record) {
-    if (const void* const value = record.definition->default_value) return {SharedValue(), value};  // it is never freed
-    return build_value(record.type(), [&](void* place) { return record.definition->build(place, nullptr), true; });
+  /// What the atom is where there is no value. A factory may use other atoms: then there are more records, elsewhere.
+  static SharedValue initial_of(const Definition& definition) {
+    if (const void* const value = definition.default_value) return {SharedValue(), value};  // it is never freed
+    return build_value(definition.type, [&](void* place) { return definition.build(place, nullptr), true; });
   }
+  bool is_to_be_written(const Record& record) const { return !record.equations.empty() || changed(record) != nullptr; }
   /// The atom's value, if it is another one than was loaded, else null.
   const void* changed(const Record& record) const {
     const AtomBase* const clone = store_.get(record.key);
@@ -437,7 +440,7 @@ class SessionHook final : public Attachment, public JobOwner {
     const bool same = before && record.type().equal ? record.type().equal(now, before) : !clone->is_modified();
     return same ? nullptr : now;
   }
-  /// The atom has what equations made of it, and a later commit compares with this.
+  /// The atom has what equations made of it, unless it was written meanwhile, and a later commit compares with this.
   void took_effect(const UnitStep& step) {
     Record* const record = find(step.key);
     if (!record) return;  // the store was destroyed meanwhile
@@ -446,7 +449,8 @@ class SessionHook final : public Attachment, public JobOwner {
     record->is_known = step.value != nullptr;  // else it is read when it is next used
     record->loaded = step.value;
     record->version = step.version;
-    if (step.value && !step.equations.empty() && store_.has(step.key)) hydrate(*record, step.value);
+    const AtomBase* const clone = store_.get(step.key);
+    if (clone && !clone->is_modified() && step.value && !step.equations.empty()) hydrate(*record, step.value);
   }
   void not_written(const CommitJob& job) noexcept {
     for (const UnitStep& step : job.steps()) {
@@ -461,7 +465,9 @@ class SessionHook final : public Attachment, public JobOwner {
       if (!record) continue;
       record->loaded = known.fresh.value;
       record->version = known.fresh.version;
-      if (store_.has(known.key)) hydrate(*record, record->loaded ? record->loaded : initial_of(*record));
+      if (!store_.has(known.key)) continue;
+      const SharedValue now = record->loaded ? record->loaded : initial_of(*record->definition);
+      hydrate(*find(known.key), now);
     }
     for (Record& record : records_) record.equations.clear();
     read_.clear();

@@ -404,6 +404,20 @@ TEST_CASE("redis: thousands of states in one scope, and thousands of scopes, are
   CHECK(database.server.run({"EXISTS", "{atom}:scopes", "{atom}:label:odd", "{atom}:label:even"}) == "0");
 }
 
+/// The table of a hash does not become smaller while it is emptied, but for the last tenth.
+TEST_CASE("redis: tens of thousands of states in one scope are erased, all of them") {
+  Database database;
+  constexpr std::size_t count = 30'000;
+  for (std::size_t begin = 0; begin < count; begin += 5000) {
+    Batch many;
+    for (std::size_t i = begin; i < begin + 5000; ++i) many.write(shop, "k" + std::to_string(i), "1");
+    database.client.run(many);
+  }
+  CHECK(database.redis->erase_scope(shop, soon())->size() == count);
+  CHECK(database.redis->list({}, soon())->empty());
+  CHECK(database.server.run({"EXISTS", "{atom}:s:shop", "{atom}:scopes"}) == "0");
+}
+
 TEST_CASE("redis: labels are purged by their whole text, and go with their state") {
   Database database;
   Client& client = database.client;

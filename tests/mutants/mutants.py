@@ -2798,6 +2798,13 @@ MUTANTS = [
         ["backend/redis.cpp: redis: labels*"],
     ),
     Mutant(
+        "of a large scope in Redis what a call has seen is taken for all of it",
+        "backend/detail/redis_scripts.hpp",
+        "most - #names))",
+        "most / 2))",
+        ["backend/redis.cpp: redis: tens of thousands*"],
+    ),
+    Mutant(
         "Redis counts with numbers that it does not know exactly",
         "backend/detail/redis_batch.hpp",
         "redis_exact = Int128(1) << 53;",

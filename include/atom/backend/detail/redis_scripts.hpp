@@ -314,8 +314,8 @@ end
 return {scopes[#scopes] or '', alive}
 )lua";
 
-/// Ends states, a thousand or so: those in scopes between two, those with a label, or those whose time is over. How
-/// many it has seen, and what those were that were not over.
+/// Ends states, up to so many: those in scopes between two, those with a label, or those whose time is over. How many
+/// names it has seen, fewer only if there are no more; and what those were that were not over.
 inline constexpr std::string_view redis_end = R"lua(
 local which, most, from, to
 feed_length, most, which, from, to = unpack(ARGV)
@@ -323,8 +323,10 @@ local names = {}
 if which == 'scopes' then
   for _, scope in ipairs(call('ZRANGEBYLEX', base .. 'scopes', from, to, 'LIMIT', '0', most)) do
     if #names >= most + 0 then break end
-    local fields = call('HSCAN', base .. 's:' .. scope, '0', 'COUNT', most)[2]
-    for i = 1, #fields, 2 do names[#names + 1] = scope .. ' ' .. fields[i] end
+    -- Any of them: a scan would begin each time with what the last ones have emptied, and not get beyond that.
+    for _, key in ipairs(call('HRANDFIELD', base .. 's:' .. scope, most - #names)) do
+      names[#names + 1] = scope .. ' ' .. key
+    end
   end
 elseif which == 'label' then
   names = call('SRANDMEMBER', base .. 'label:' .. from, most)

@@ -704,6 +704,26 @@ TEST_CASE("redis: a feed whose connection breaks loses track once, and misses no
   }
 }
 
+TEST_CASE("redis: a feed passes by what it cannot read, loses track once, and goes on") {
+  Database database;
+  const auto feed = database.redis->open_feed();
+  Heard heard;
+  database.client.run(Batch().write(shop, "a", "1"));
+  const std::string good = "1 0 0 0 2";
+  database.server.run({"XADD", "{atom}:feed", "*", "shop", good, "shop b", good});
+  database.server.run({"XADD", "{atom}:feed", "*", "a scope that is none", "1 0 0 9 2", "shop", "x"});
+  database.server.run({"XADD", "{atom}:feed", "*", "shop c", "two", "shop d", "1 0 0 9 2", "shop e", good});
+  database.client.run(Batch().write(shop, "f", "3"));
+  for (int i = 0; i < 3; ++i) CHECK_FALSE(feed->poll(heard, in(100ms)));
+  CHECK(heard.changes == std::vector{"shop:a = 1"s, "shop:b = 2"s, "shop:e = 2"s, "shop:f = 3"s, "lost"s});
+  heard.changes.clear();
+  for (int i = 0; i < 250; ++i) database.server.run({"XADD", "{atom}:feed", "*", "shop", good});
+  database.client.run(Batch().write(shop, "g", "4"));
+  for (int i = 0; i < 3; ++i) CHECK_FALSE(feed->poll(heard, in(100ms)));
+  CHECK(heard.changes.back() == "lost");
+  CHECK(std::count(heard.changes.begin(), heard.changes.end(), "shop:g = 4") == 1);
+}
+
 TEST_CASE("redis: a feed whose server is away says so, loses track once when it is back, and goes on") {
   for (const bool is_empty : {false, true}) {
     Database database(is_empty ? std::vector<std::string>{} : std::vector<std::string>{"--appendonly", "yes"});

@@ -2868,6 +2868,27 @@ MUTANTS = [
         ["backend/redis.cpp: redis: a feed whose connection breaks*"],
     ),
     Mutant(
+        "what cannot be read in the stream of Redis changes nothing",
+        "backend/detail/redis_feed.hpp",
+        "          is_behind_ = true;\n          continue;",
+        "          continue;",
+        ["backend/redis.cpp: redis: a feed passes*"],
+    ),
+    Mutant(
+        "a feed of Redis does not get beyond what it cannot read",
+        "backend/detail/redis_feed.hpp",
+        "          is_behind_ = true;\n          continue;",
+        "          throw;",
+        ["backend/redis.cpp: redis: a feed passes*"],
+    ),
+    Mutant(
+        "a feed of Redis that is far behind forgets what it could not read",
+        "backend/detail/redis_feed.hpp",
+        "patience) || is_behind_;",
+        "patience);",
+        ["backend/redis.cpp: redis: a feed passes*"],
+    ),
+    Mutant(
         "a password of a URL is taken as it stands there, for Redis",
         "backend/detail/redis_url.hpp",
         "server.password = *password;",

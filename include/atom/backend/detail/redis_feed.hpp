@@ -88,7 +88,7 @@ class RedisFeed final : public Feed {
           if (is_all) {
             asks_from_ = Clock::now() + pause;
           } else if (from != start) {  // as far behind as that, it may be further than the stream is long
-            is_behind_ = !is_kept(from, Clock::now() + patience);
+            is_behind_ = !is_kept(from, Clock::now() + patience) || is_behind_;
           }
         }
         if (Clock::now() < deadline) continue;
@@ -130,16 +130,32 @@ class RedisFeed final : public Feed {
                      answers_by_);
     is_asked_ = true;
   }
-  /// Entries: a number, and of each change "SCOPE KEY" and the state, or its version.
+  struct Change {
+    atom::Scope scope;
+    std::string_view key;
+    RedisState state;
+
+    static Change parse(const RedisValue& name_of, const RedisValue& state) {
+      const std::string_view name = name_of.text();
+      const std::size_t space = name.find(' ');
+      RedisValue::require(space != name.npos);
+      return {redis_scope(name.substr(0, space)), name.substr(space + 1), RedisState::parse(state.text())};
+    }
+  };
+  /// Entries: a number, and of each change "SCOPE KEY" and the state, or its version. One that does not read so was
+  /// written by somebody else, or by another version of this program: it may stand for any change, and is passed by.
   void hand_out(FeedSink& sink, const RedisValue& entries) {
     for (std::size_t i = 0; i < entries.size(); ++i) {
       const RedisValue fields = entries[i][1];
       for (std::size_t k = 0; k + 2 <= fields.size(); k += 2) {
-        const std::string_view name = fields[k].text();
-        const std::size_t space = name.find(' ');
-        RedisValue::require(space != name.npos);
-        RedisState state = RedisState::parse(fields[k + 1].text());
-        sink.changed(redis_scope(name.substr(0, space)), name.substr(space + 1), state.version, std::move(state.value));
+        std::optional<Change> change;
+        try {
+          change = Change::parse(fields[k], fields[k + 1]);
+        } catch (const StateError&) {
+          is_behind_ = true;
+          continue;
+        }
+        sink.changed(change->scope, change->key, change->state.version, std::move(change->state.value));
       }
       seen_ = entries[i][0].text();
     }

@@ -1,6 +1,7 @@
 #include <atom/backend/redis.hpp>
 
 #include <atom/backend/open.hpp>
+#include <atom/state/session.hpp>
 #include <atom/state/state_store.hpp>
 
 #include "support/backend_checks.hpp"
@@ -366,6 +367,19 @@ TEST_CASE("redis: what is over is removed in passing") {
   CHECK(database.server.run({"EXISTS", "{atom}:s:shop", "{atom}:label:x", "{atom}:ends", "{atom}:scopes"}) == "0");
 }
 
+TEST_CASE("redis: a state is removed as over only if it is, whatever the list of ends says") {
+  Database database;
+  database.client.run(Batch().write(shop, "a", "1").write(shop, "b", "2", {.ttl = 3'600'000}));
+  for (const char* key : {"a", "b", "gone"}) database.server.run({"ZADD", "{atom}:ends", "1", "shop "s + key});
+  const auto other = open(database.server);
+  Client client(*other);
+  client.run(Batch());
+  CHECK(client.text(shop, "a") == "1");
+  CHECK(client.text(shop, "b") == "2");
+  CHECK(database.server.run({"ZRANGE", "{atom}:ends", "0", "-1"}) == "shop b");
+  CHECK(database.server.run({"ZRANGEBYSCORE", "{atom}:ends", "-inf", "1"}).empty());
+}
+
 // ---------------------------------------------------------------------------------------------------- names and lists
 
 TEST_CASE("redis: a scope is listed alone or with what lies below, in parts, and neighbours are not in it") {
@@ -437,6 +451,16 @@ TEST_CASE("redis: labels are purged by their whole text, and go with their state
   for (int i = 0; i < 1500; ++i) database.server.run({"SADD", "{atom}:label:lost", "shop k" + std::to_string(i)});
   CHECK(database.redis->purge(std::vector{"lost"s}, soon()).value().empty());
   CHECK(database.server.run({"KEYS", "{atom}:label:*"}).empty());
+}
+
+TEST_CASE("redis: a state is purged only if it has the label, whatever the list of the label says") {
+  Database database;
+  database.client.run(Batch().write(shop, "a", "1").write(shop, "b", "2", {.labels = {"x", "y"}}));
+  database.client.run(Batch().write(shop, "c", "3", {.labels = {"y"}}));
+  for (const char* key : {"a", "c"}) database.server.run({"SADD", "{atom}:label:x", "shop "s + key});
+  CHECK(names(database.redis->purge(std::vector{"x"s}, soon())) == std::vector{"shop:b"s});
+  CHECK(names(database.redis->purge(std::vector{"x"s}, soon())).empty());
+  CHECK(names(database.redis->list({}, soon())) == std::vector{"shop:a"s, "shop:c"s});
 }
 
 TEST_CASE(
@@ -1293,6 +1317,113 @@ TEST_CASE("redis: what a server will not do is an error that says why, and of so
   }
   check("ERR unknown command `HGET`, with args beginning with: `secret`", "ERR unknown command", false);
   CHECK(atom::detail::redis_error(server, "ERR what is it", atom::Effect::unknown).retryable());
+}
+
+TEST_CASE("redis: a batch that breaks off half way is in doubt, and is not said to be done when it comes again") {
+  Database database;
+  Client& client = database.client;
+  const std::int64_t before = client.run(Batch().write(shop, "a", "1"))[0].version;
+  database.server.run({"SET", "{atom}:ends", "somebody's"});
+  const Batch batch = std::move(Batch().write(shop, "a", "2", {.ttl = 3'600'000}).apply(shop, "n", {}, current + 1));
+  ++client.lane.sequence;
+  const BatchResult broken = client.send(batch);
+  CHECK(broken.status == BatchStatus::in_doubt);
+  REQUIRE(broken.error);
+  CHECK(broken.error->effect() == Effect::unknown);
+  CHECK_THAT(broken.error->what(), ContainsSubstring("WRONGTYPE"));
+  database.server.run({"DEL", "{atom}:ends"});
+  // Also what is left of it when nobody waits for the first command any more; and whatever is compared with.
+  const Batch rest = std::move(Batch().check(shop, "a").apply(shop, "n", {}, current + 1));
+  const Batch compared = std::move(Batch().check(shop, "a").check(shop, "n", {.expected = 0}));
+  for (const Batch* const again : {&batch, &batch, &rest, &compared}) {
+    const BatchResult result = client.send(*again);
+    CHECK(result.status == BatchStatus::not_applied);
+    REQUIRE(result.error);
+    CHECK(result.error->code() == StateErrorCode::refused);
+    CHECK(result.error->effect() == Effect::unknown);
+    CHECK_FALSE(result.error->retryable());
+    CHECK_THAT(result.error->what(),
+               ContainsSubstring("carried out in part when this failed: ") && ContainsSubstring("WRONGTYPE"));
+  }
+  CHECK(client.text(shop, "a") == "1");
+  const Batch checks = std::move(Batch().check(shop, "a").check(shop, "n"));
+  for (int i = 0; i < 2; ++i) {
+    REQUIRE(client.send(checks).status == BatchStatus::done);
+    CHECK(client.outcomes[0].version == before);
+  }
+  CHECK(client.send(batch).status == BatchStatus::done);  // it comes late, and does nothing any more
+  CHECK(client.text(shop, "a") == "1");
+  client.run(batch);
+  CHECK(client.text(shop, "a") == "2");
+}
+
+TEST_CASE("redis: a lane is kept for a week even if its first batch breaks off") {
+  Database database;
+  database.server.run({"SET", "{atom}:ends", "somebody's"});
+  ++database.client.lane.sequence;
+  REQUIRE(database.client.send(Batch().write(shop, "a", "1", {.ttl = 1000})).status == BatchStatus::in_doubt);
+  CHECK(std::stoll(database.server.run({"PTTL", database.server.run({"KEYS", "{atom}:lane:*"})})) > 604'000'000);
+}
+
+TEST_CASE("redis: of what breaks off half way a store says at once that it does not know, and what is told is true") {
+  RedisServer server;
+  server.run({"ACL", "SETUSER", "app", "on", ">secret", "~*", "+@all", "-zadd"});
+  const std::string url = "redis://app:secret@127.0.0.1:" + std::to_string(server.port());
+  atom::StateStore states{Redis{url}, {.deadline = 60s}};
+  const auto state = [&](const char* key, std::chrono::milliseconds ttl) {
+    return states.get_state<std::int64_t>(0, {.key = key, .scope = shop, .ttl = ttl});
+  };
+  auto ends = state("ends", 1h), stays = state("stays", 0ms);
+  const auto check_unknown = [](auto work) {
+    try {
+      work();
+      FAIL("it is said to be done");
+    } catch (const StateError& error) {
+      CHECK(error.effect() == Effect::unknown);
+      CHECK_THAT(error.what(), ContainsSubstring("carried out in part") && !ContainsSubstring("secret"));
+    }
+  };
+  const Watch watch;
+  for (int i = 0; i < 2; ++i) {
+    check_unknown([&] { ends.set(7); });
+    CHECK(ends.load() == 0);
+    check_unknown([&] { ends.apply(current + 1); });
+    CHECK(ends.get() == 0);
+    check_unknown([&] { stays.set(1); });  // its scope is new
+    CHECK(stays.load() == 0);
+  }
+  CHECK(watch.passed() < 20s);
+  server.run({"ACL", "SETUSER", "app", "+zadd"});
+  CHECK(ends.apply(current + 1) == 1);
+  CHECK(ends.load() == 1);
+  CHECK(stays.apply(current + 1) == 1);
+  CHECK(states.list(shop).size() == 2);
+}
+
+TEST_CASE("redis: a session that breaks off half way says that it does not know, and the next one is committed") {
+  RedisServer server;
+  atom::StateStore states{Redis{server.url()}, {.deadline = 60s}};
+  static const atom::Atom<int> mine{"redis.mine", 0};
+  server.run({"SET", "{atom}:scopes", "somebody's"});
+  const auto commit = [&](int value) {
+    atom::Session session{states, shop};
+    session.use(mine).update(value);
+    session.commit();
+  };
+  const Watch watch;
+  for (int i = 0; i < 2; ++i) {
+    try {
+      commit(7);
+      FAIL("it is said to be done");
+    } catch (const StateError& error) {
+      CHECK(error.effect() == Effect::unknown);
+      CHECK_THAT(error.what(), ContainsSubstring("WRONGTYPE"));
+    }
+  }
+  CHECK(watch.passed() < 20s);
+  server.run({"DEL", "{atom}:scopes"});
+  CHECK_NOTHROW(commit(8));
+  CHECK(states.use(mine, shop).load() == 8);
 }
 
 TEST_CASE("redis: who announces more than a server ever answers gets no memory for it") {

@@ -2798,11 +2798,72 @@ MUTANTS = [
         ["backend/redis.cpp: redis: labels*"],
     ),
     Mutant(
+        "a batch that broke off half way in Redis is done when it comes again",
+        "backend/detail/redis_scripts.hpp",
+        "if type(results) == 'string' then\n    broke_off = results\n  else",
+        "if type(results) == 'string' then return {'done', cmsgpack.pack({1, '', ''})} else",
+        [
+            "backend/redis.cpp: redis: a batch that breaks off*, redis: of what breaks off*, "
+            "redis: a session that breaks off*"
+        ],
+    ),
+    Mutant(
+        "a batch that broke off half way in Redis is carried out again",
+        "backend/detail/redis_scripts.hpp",
+        "if broke_off and (kind ~= 'check' or expected) then",
+        "if false then",
+        ["backend/redis.cpp: redis: a batch that breaks off*"],
+    ),
+    Mutant(
+        "what is left of a batch that broke off in Redis is compared with what it may have written itself",
+        "backend/detail/redis_scripts.hpp",
+        "if broke_off and (kind ~= 'check' or expected) then",
+        "if broke_off and kind ~= 'check' then",
+        ["backend/redis.cpp: redis: a batch that breaks off*"],
+    ),
+    Mutant(
+        "a lane whose first batch breaks off stays in Redis for ever",
+        "backend/detail/redis_scripts.hpp",
+        "table.insert(writes, 1, {'PEXPIRE', lane, '604800000'})",
+        "write('PEXPIRE', lane, '604800000')",
+        ["backend/redis.cpp: redis: a lane is kept for a week even*"],
+    ),
+    Mutant(
+        "a state in Redis is there before its scope is",
+        "backend/detail/redis_scripts.hpp",
+        "  if has_new then write('ZADD', base .. 'scopes', '0', scope) end\n"
+        "  if #puts > 2 then writes[#writes + 1] = puts end\n",
+        "  if #puts > 2 then writes[#writes + 1] = puts end\n"
+        "  if has_new then write('ZADD', base .. 'scopes', '0', scope) end\n",
+        ["backend/redis.cpp: redis: of what breaks off*"],
+    ),
+    Mutant(
         "of a large scope in Redis what a call has seen is taken for all of it",
         "backend/detail/redis_scripts.hpp",
         "most - #names))",
         "most / 2))",
         ["backend/redis.cpp: redis: tens of thousands*"],
+    ),
+    Mutant(
+        "a state in Redis is over when the list of ends says so",
+        "backend/detail/redis_scripts.hpp",
+        "if which == 'over' and not is_over then",
+        "if which == 'over' and not packed then",
+        ["backend/redis.cpp: redis: a state is removed as over*"],
+    ),
+    Mutant(
+        "a name in the list of ends of Redis of which there is no state stays there",
+        "backend/detail/redis_scripts.hpp",
+        "if which == 'over' and not is_over then",
+        "if which == 'over' and packed and not is_over then",
+        ["backend/redis.cpp: redis: a state is removed as over*"],
+    ),
+    Mutant(
+        "a state in Redis is purged by a label that it does not have",
+        "backend/detail/redis_scripts.hpp",
+        "if label == from then return true end",
+        "return true",
+        ["backend/redis.cpp: redis: a state is purged only*"],
     ),
     Mutant(
         "Redis counts with numbers that it does not know exactly",
@@ -2915,6 +2976,20 @@ MUTANTS = [
         "base_ = '{' + options_.name + \"}:\";",
         'base_ = "{}:";',
         ["backend/redis.cpp: redis: programs with different names*"],
+    ),
+    Mutant(
+        "of a batch that broke off half way in Redis it is said that it had no effect",
+        "backend/redis.hpp",
+        'if (status == "broken") {',
+        'if (status == "broken") { return refused("Redis: it broke off");',
+        ["backend/redis.cpp: redis: a batch that breaks off*, redis: of what breaks off*"],
+    ),
+    Mutant(
+        "a batch that broke off half way in Redis is asked for until the deadline",
+        "backend/redis.hpp",
+        "          BatchStatus::not_applied,\n          StateError(why.code()",
+        "          BatchStatus::in_doubt,\n          StateError(why.code()",
+        ["backend/redis.cpp: redis: a batch that breaks off*, redis: of what breaks off*"],
     ),
     Mutant(
         "a server that was restarted runs no script",

@@ -325,6 +325,13 @@ class Redis : public TextBackend {
     if (status == "broken") {  // the lane was written, and something after it was not
       return {BatchStatus::in_doubt, detail::redis_error(connecting_.server, reply[1].text(), Effect::unknown)};
     }
+    if (status == "in part") {  // so it was when it came before; to ask again tells no more
+      const StateError why = detail::redis_error(connecting_.server, reply[1].text());
+      return {
+          BatchStatus::not_applied,
+          StateError(why.code(), "Redis: the batch was carried out in part when this failed: " + detail::reason(why),
+                     Effect::unknown)};
+    }
     Value::require(status == "gap");
     return {BatchStatus::gap, StateError(StateErrorCode::history_lost, "Redis: batches are missing"),
             static_cast<std::uint64_t>(reply[1].integer())};

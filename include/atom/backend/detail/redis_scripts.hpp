@@ -7,8 +7,8 @@
 //   scopes             a sorted set: the scopes that have states
 //   ends               a sorted set: "SCOPE KEY" by when it ends
 //   label:LABEL        a set: "SCOPE KEY"; no scope has a space
-//   lane:SESSION:NUMBER  a hash: s, the number of the last batch; r, what came of it, as MessagePack; t, since when it
-//                      is kept for a week
+//   lane:SESSION:NUMBER  a hash: s, the number of the last batch; r, what came of it, as MessagePack, or a text, why it
+//                      broke off; t, since when it is kept for a week
 //   feed               a stream: of each change "SCOPE KEY", and the state as it is stored, or its version alone
 //   meta               a hash: layout, the version of how states are stored; gone, the highest version of all states
 //                      that are gone
@@ -53,7 +53,9 @@ local function end_of(ttl)
   return ttl == '0' and 0 or now + ttl * 1000
 end
 
-local writes = {}  -- commands
+-- Commands, in their order. A state that is new comes after its names in lists, and one that ends goes before them: so
+-- if they break off, a list may have a name that is not right, but no state is lost to it.
+local writes = {}
 local function write(...)
   writes[#writes + 1] = {...}
 end
@@ -84,8 +86,8 @@ end
 local smaller = {}  -- scopes
 local function remove(scope, key, version, labels, ends)
   most_gone = math.max(highest_gone(), version)
-  forget(scope .. ' ' .. key, labels, ends)
   write('HDEL', base .. 's:' .. scope, key)
+  forget(scope .. ' ' .. key, labels, ends)
   smaller[scope] = true
 end
 
@@ -115,6 +117,8 @@ end
 
 /// A batch. First everything is read and calculated, then the lane is written, then the rest. So whatever fails before
 /// has had no effect: a server without memory, or one that may not be written to, says so of the first thing written.
+/// What fails later (a command that the user may not use, a key of somebody else's) breaks it off, and nobody knows how
+/// much of it has had an effect. When it comes again it is refused, until all that is left of it is checks.
 ///
 /// Commands that follow one another and are of one scope are a run: the scope, how many, their keys, and then of each
 /// what there is besides; or one empty word, where that is the same as of the one before.
@@ -126,10 +130,15 @@ lane, after_loss, all_or_nothing = base .. 'lane:' .. lane, after_loss == '1', a
 
 local known = call('HMGET', lane, 's', 't')
 local ahead = sequence - (known[1] or 0)
+local broke_off  -- why, if it did when it came before
 if ahead == 0 then
-  local results = call('HGET', lane, 'r')
-  if #cmsgpack.unpack(results) ~= 3 * count then return {'other'} end
-  return {'done', results}
+  local packed = call('HGET', lane, 'r')
+  local results = cmsgpack.unpack(packed)
+  if type(results) == 'string' then
+    broke_off = results
+  else
+    return #results == 3 * count and {'done', packed} or {'other'}
+  end
 end
 if ahead < 0 then return {'older'} end
 if ahead > 1 and not after_loss then return {'gap', (known[1] or 0) + 0} end
@@ -174,6 +183,7 @@ while at <= #ARGV do
       at = at + 1
     else
       kind, expected = ARGV[at], tonumber(ARGV[at + 1])
+      if broke_off and (kind ~= 'check' or expected) then return {'in part', broke_off} end
       at = at + 2
       value = nil
       if kind ~= 'erase' and kind ~= 'check' then
@@ -242,8 +252,8 @@ while at <= #ARGV do
     end
     results[3 * i - 2], results[3 * i - 1], results[3 * i] = version_now, problem, is_wanted and packed or ''
   end
-  if #puts > 2 then writes[#writes + 1] = puts end
   if has_new then write('ZADD', base .. 'scopes', '0', scope) end
+  if #puts > 2 then writes[#writes + 1] = puts end
 end
 if #hard > 0 then return {'hard', hard} end
 if all_or_nothing and not all then
@@ -253,12 +263,16 @@ end
 
 -- Once in an hour is often enough for what is kept for a week.
 local is_renewed = not known[2] or now - known[2] > 3600000000
-if is_renewed then write('PEXPIRE', lane, '604800000') end
+if is_renewed then table.insert(writes, 1, {'PEXPIRE', lane, '604800000'}) end
 results = cmsgpack.pack(results)
 local first = redis.pcall('HSET', lane, 's', sequence, 'r', results, 't', is_renewed and now_text or known[2])
 if type(first) == 'table' and first.err then return first end
 local done, why = pcall(finish)
-if not done then return {'broken', type(why) == 'table' and why.err or tostring(why)} end
+if not done then
+  why = type(why) == 'table' and why.err or tostring(why)
+  call('HSET', lane, 'r', cmsgpack.pack(why))
+  return {'broken', why}
+end
 return {'done', results}
 )lua";
 
@@ -334,14 +348,25 @@ elseif which == 'label' then
 else
   names = call('ZRANGEBYSCORE', base .. 'ends', '-inf', now_text, 'LIMIT', '0', most)
 end
+local function has_label(labels)
+  for _, label in ipairs(labels ~= '' and cmsgpack.unpack(labels) or {}) do
+    if label == from then return true end
+  end
+  return false
+end
 local ended = {}
 for _, name in ipairs(names) do
   local space = string.find(name, ' ', 1, true)
   local scope, key = sub(name, 1, space - 1), sub(name, space + 1)
   local packed = call('HGET', base .. 's:' .. scope, key)
-  if packed then
-    local version, ends, form, labels, text = unpack_state(packed)
-    if ends == 0 or ends > now then
+  local version, ends, form, labels, text = 0, 0, '', '', ''
+  if packed then version, ends, form, labels, text = unpack_state(packed) end
+  local is_over = ends > 0 and ends <= now
+  -- What the state says itself counts: where a batch broke off, its name may be where it should not be.
+  if which == 'over' and not is_over then
+    write_end(name, ends, now)
+  elseif packed and (which ~= 'label' or has_label(labels)) then
+    if not is_over then
       ended[#ended + 1] = {scope, key, version, form, text}
       tell(name, version)
     end

@@ -9,6 +9,7 @@
 namespace contract_lists {
 namespace {
 
+using namespace std::string_literals;
 using atom::AnyState;
 using atom::ListOptions;
 using atom::Scope;
@@ -212,7 +213,6 @@ TEST_CASE("purge deletes what has one of the labels, which are compared as a who
   CHECK(states->purge({"news", "polls", "unknown"}) == 2);
   CHECK(ids(states->list()) == Names{"s:c", "t:f"});
   CHECK(states->purge({}) == 0);
-  CHECK(states->purge({""}) == 0);
   CHECK(states->purge({"%", "*", "' or 1=1", "po%"}) == 0);
   CHECK(states->list().size() == 2);
 }
@@ -239,6 +239,42 @@ TEST_CASE("a label may be given twice", "[case69]") {
   create(*states, Scope{"s"}, "a", {"one", "one"});
   CHECK(states->delete_state({.key = "a", .scope = Scope{"s"}}));
   CHECK(states->purge({"one"}) == 0);
+}
+
+TEST_CASE("what cannot be a label is refused, whoever asks", "[case69][case72]") {
+  const auto states = contract::open();
+  const auto check = [&](const std::string& label, StateErrorCode code) {
+    const atom::StateOptions options{.key = "a", .scope = Scope{"s"}, .labels = {"fine", label}};
+    CHECK(code_thrown_by([&] { return states->get_state(0, options); }) == code);
+    CHECK(code_thrown_by([&] { return states->create_state(0, options); }) == code);
+    CHECK(states->try_get_state(0, options).error().code() == code);
+    CHECK(code_thrown_by([&] { return states->purge({"fine", label}); }) == code);
+    CHECK(code_thrown_by([&] { return states->purge_async({"fine", label}).wait(); }) == code);
+  };
+  for (const std::string& label : {""s, "\0"s, "a\0b"s, "\n"s, "\x7f"s, "\xff"s, "\xed\xa0\x80"s, "a\xc3"s}) {
+    check(label, StateErrorCode::invalid_name);
+  }
+  check(std::string(257, 'l'), StateErrorCode::too_large);
+  check(std::string(100'000, 'l'), StateErrorCode::too_large);
+  CHECK(states->list().empty());
+  create(*states, Scope{"s"}, "a");  // as if nobody had asked
+  CHECK(states->purge({"fine"}) == 0);
+}
+
+TEST_CASE("labels may be as long and as many as the limits say, and no more", "[case69][case72]") {
+  const auto states = contract::open();
+  Names labels;
+  for (char c = 'a'; labels.size() < 16; ++c) labels.push_back(std::string(255, ' ') + c);
+  Names twice = labels;
+  twice.insert(twice.end(), labels.begin(), labels.end());
+  create(*states, Scope{"s"}, "a", twice);
+  create(*states, Scope{"s"}, "b", {labels[15]});
+  Names too_many = labels;
+  too_many.push_back("one more");
+  CHECK(code_thrown_by([&] { return create(*states, Scope{"s"}, "c", too_many), 0; }) == StateErrorCode::too_large);
+  CHECK(states->purge({labels[0]}) == 1);
+  CHECK(states->purge(too_many) == 1);  // of what is purged there is no limit
+  CHECK(states->list().empty());
 }
 
 TEST_CASE("labels are those that a state was created with", "[case69]") {

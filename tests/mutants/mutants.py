@@ -1153,6 +1153,27 @@ MUTANTS = [
         ["state/detail/core.cpp"],
     ),
     Mutant(
+        "a label that PostgreSQL cannot index ends all that is written with it",
+        "state/detail/core.hpp",
+        "if (auto bad = check_labels(options.labels)) throw *std::move(bad);",
+        "",
+        ["contract/lists.cpp"],
+    ),
+    Mutant(
+        "a state has more labels than Redis takes",
+        "state/detail/core.hpp",
+        "if (labels.size() > most_labels) throw",
+        "if (false) throw",
+        ["contract/lists.cpp"],
+    ),
+    Mutant(
+        "what cannot be a label is purged",
+        "state/state_store.hpp",
+        "if (auto bad = detail::check_labels(labels)) throw *std::move(bad);",
+        "",
+        ["contract/lists.cpp"],
+    ),
+    Mutant(
         "a write replaces one that it should have minded",
         "state/detail/core.hpp",
         "(expected && *expected != version) || (!next && version <= 0)",

@@ -77,7 +77,7 @@ struct Command {
   const detail::TypeOps* type = nullptr;
   /// Time to live from now on, in milliseconds; 0: for ever.
   std::int64_t ttl = 0;
-  /// Written with a value that is new.
+  /// Written with a value that is new; `StateOptions::labels` says what they may be.
   std::span<const std::string> labels = {};
 };
 

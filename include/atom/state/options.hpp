@@ -19,6 +19,9 @@ namespace atom::inline v0_1 {
 namespace detail {
 /// So that no clock overflows, here or in a database.
 inline constexpr std::chrono::milliseconds longest_time_to_live = std::chrono::hours(24 * 365 * 100);
+/// Of one state. The longest of them and the largest value fit together into an item of DynamoDB, and those of all that
+/// a batch has into a transaction.
+inline constexpr std::size_t most_labels = 16;
 }  // namespace detail
 
 /// Which state, and what it is created with. Where it is there already, labels and time to live are what they were: in
@@ -28,7 +31,7 @@ struct StateOptions {
   std::string key = {};
   /// By default the component of the request: `states.in(context)`.
   AnyScope scope = {};
-  /// `states.purge` deletes by these.
+  /// `states.purge` deletes by these: at most 16, each of what a key may be.
   std::vector<std::string> labels = {};
   /// Time to live, from the last write; 0: for ever. More than a hundred years are a hundred.
   std::chrono::milliseconds ttl = {};

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -43,7 +44,7 @@ namespace detail {
 
 // In bytes. A scope and a key fit together into an index of any of the databases.
 inline constexpr std::size_t longest_scope = 512;
-inline constexpr std::size_t longest_key = 256;
+inline constexpr std::size_t longest_key = 256;  // and label
 
 /// What the scopes of a kind begin with.
 inline constexpr std::string_view scope_prefixes[] = {"", "$component.", "$client.", "$user."};
@@ -234,19 +235,29 @@ class AnyScope {
 
 namespace detail {
 
-/// What is wrong with the key of a state: 1 to 256 bytes of UTF-8 without control bytes are a key.
-inline std::optional<StateError> check_key(std::string_view key) {
-  if (key.empty()) return StateError(StateErrorCode::invalid_name, "the key of a state is empty");
-  if (key.size() > longest_key) {
-    return StateError(StateErrorCode::too_large, "the key of a state has more than 256 bytes");
-  }
-  while (!key.empty()) {
-    const auto first = static_cast<unsigned char>(key[0]);
-    const std::size_t length = utf8_length(key);
+/// What is wrong with a name of a state, its key or a label: 1 to 256 bytes of UTF-8 without control bytes are one.
+inline std::optional<StateError> check_name(std::string_view what, std::string_view name) {
+  const auto wrong = [&](StateErrorCode code, const char* why) {
+    return StateError(code, std::string(what) + " of a state " + why);
+  };
+  if (name.empty()) return wrong(StateErrorCode::invalid_name, "is empty");
+  if (name.size() > longest_key) return wrong(StateErrorCode::too_large, "has more than 256 bytes");
+  while (!name.empty()) {
+    const auto first = static_cast<unsigned char>(name[0]);
+    const std::size_t length = utf8_length(name);
     if (length == 0 || first < 0x20 || first == 0x7f) {
-      return StateError(StateErrorCode::invalid_name, "the key of a state is not UTF-8, or has control bytes");
+      return wrong(StateErrorCode::invalid_name, "is not UTF-8, or has control bytes");
     }
-    key.remove_prefix(length);
+    name.remove_prefix(length);
+  }
+  return std::nullopt;
+}
+inline std::optional<StateError> check_key(std::string_view key) {
+  return check_name("the key", key);
+}
+inline std::optional<StateError> check_labels(std::span<const std::string> labels) {
+  for (const std::string& label : labels) {
+    if (auto bad = check_name("a label", label)) return bad;
   }
   return std::nullopt;
 }

@@ -148,8 +148,8 @@ class StateStore {
 
   /// A handle to the state, whether it has a value or not; it stays as long as the handle, at least. Where somebody has
   /// asked for it before, `default_value` is ignored. Throws StateError: invalid_name, too_large, no_context for its
-  /// name; type_mismatch if it is there with another type: somebody holds a handle, or listens to it, or did until a
-  /// moment ago.
+  /// name and labels; type_mismatch if it is there with another type: somebody holds a handle, or listens to it, or did
+  /// until a moment ago.
   template <state_value T>
   State<T> get_state(T default_value, const StateOptions& options) {
     if (detail::NodeReference node = find<T>(options.scope, options.key)) [[likely]]
@@ -210,7 +210,8 @@ class StateStore {
   Listed<AnyState> list(const ListOptions& options = {}) { return list_in(nullptr, options); }
   /// The scopes in which a state has a value, by text.
   Listed<Scope> scopes(const ListOptions& options = {});
-  /// Deletes the states that have one of these labels. How many had a value.
+  /// Deletes the states that have one of these labels, however many. How many had a value. Throws StateError:
+  /// invalid_name, too_large for what cannot be a label.
   std::size_t purge(const std::vector<std::string>& labels);
   /// Deletes the states of a scope, and all that lie below it. How many had a value.
   std::size_t delete_scope(const Scope& scope);
@@ -446,6 +447,7 @@ inline Listed<Scope> StateStore::scopes(const ListOptions& options) {
 }
 
 inline std::size_t StateStore::purge(const std::vector<std::string>& labels) {
+  if (auto bad = detail::check_labels(labels)) throw *std::move(bad);
   if (engine_) return end_in_database(&Backend::purge, labels);
   std::size_t count = 0;
   for (const auto& [scope, key] : core_.table.labelled(labels)) {

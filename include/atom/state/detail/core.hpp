@@ -462,6 +462,7 @@ class StateCore {
 
 inline OwnedNode make_state_node(const StateCore& core, const StateOptions& options, const TypeOps& type,
                                  const void* initial) {
+  if (auto bad = check_labels(options.labels)) throw *std::move(bad);
   OwnedNode node(StateNode::make(options.key, type, initial));
   if (options.ttl.count() > 0) {
     StateExtras& extras = extras_of(*node);
@@ -474,6 +475,7 @@ inline OwnedNode make_state_node(const StateCore& core, const StateOptions& opti
     labels = options.labels;
     std::sort(labels.begin(), labels.end());
     labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
+    if (labels.size() > most_labels) throw StateError(StateErrorCode::too_large, "a state has at most 16 labels");
     node->add(StateNode::labelled);
   }
   if (core.engine) {

@@ -49,11 +49,12 @@ inline std::int64_t dynamodb_now() noexcept {
 inline std::string dynamodb_partition(const atom::Scope& scope) {
   return "s:" + scope.text();
 }
-/// With the longest of labels it has less than the 2 KB that a partition's key may have.
+/// A label may be any bytes.
 inline std::string dynamodb_label(std::string_view label) {
   std::string text = "l:";
   escape(text, label);
-  return text;
+  if (text.size() <= 2048) return text;
+  throw StateError(StateErrorCode::too_large, "DynamoDB: a label is too long: as text, it has more than 2 KB");
 }
 inline std::string dynamodb_lane(const Lane& lane) {
   constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

@@ -576,6 +576,22 @@ TEST_CASE("dynamodb: a scope is listed alone or with what lies below, in parts, 
   support::check_lists(*database.dynamodb, database.client);
 }
 
+TEST_CASE("dynamodb: what somebody else has written in scopes that are none is none of ours") {
+  Database database;
+  support::check_foreign_scopes(
+      *database.dynamodb, database.client, [&](auto scope, auto key, const std::string& label) {
+        const auto put = [&](const std::string& partition, const std::string& its_key, const std::string& more) {
+          REQUIRE(
+              contains(database.write(R"({"p":{"S":")" + partition + R"("},"k":{"S":")" + its_key + "\"}" + more + "}"),
+                       "200 OK"));
+        };
+        put("s:"s + scope, key, R"(,"n":{"N":"1"},"f":{"N":"0"},"v":{"N":"1"},"b":{"SS":["l:)" + label + "\"]}");
+        put("scopes", scope, R"(,"t":{"N":"9999999999"})");
+        put("l:" + label, scope + " "s + key, R"(,"t":{"N":"9999999999"})");
+        put("l:" + label, scope, R"(,"t":{"N":"9999999999"})");  // not even two names
+      });
+}
+
 TEST_CASE("dynamodb: more than an answer holds is listed, read, purged and erased in parts") {
   Database database;
   constexpr int states = 1050, labelled = 150, scopes = 120, large = 66;

@@ -374,6 +374,15 @@ TEST_CASE("postgres: a scope is listed alone or with what lies below, in parts, 
   support::check_lists(*database.postgres, database.client);
 }
 
+TEST_CASE("postgres: what somebody else has written in scopes that are none is none of ours") {
+  Database database;
+  support::check_foreign_scopes(
+      *database.postgres, database.client, [&](auto scope, auto key, const std::string& label) {
+        database.run("insert into atom_state(scope, key, version, format, value, labels) values('" +
+                     std::string(scope) + "', '" + key + "', 1, 0, '1', '{" + label + "}')");
+      });
+}
+
 // ------------------------------------------------------------------------------------------------- what has an end
 
 TEST_CASE("postgres: a state that comes back has a higher version than it ever had, whatever the clock says") {
@@ -975,6 +984,19 @@ TEST_CASE("postgres: a feed tells what its own object writes, with the value, an
   CHECK(Listener::waits_for([&] { return own.names().size() == 6; }));
   CHECK(own.gaps() == 1);
   CHECK(others.gaps() == 1);
+}
+
+TEST_CASE("postgres: what ends with rows that are none of ours is told none the less") {
+  Database database;
+  const auto other = open({.url = url_of(database.schema)});
+  Listener own(*database.postgres), others(*other);
+  database.client.run(Batch().write(shop, "a", "1").write(shop / "b", "b", "2"));
+  database.run("insert into atom_state(scope, key, version, format, value) values('shop.a b', 'k', 1, 0, '1')");
+  const auto ended = database.postgres->erase_scope(shop, soon());
+  REQUIRE(ended);
+  CHECK(ended->size() == 2);
+  CHECK(own.hears({"shop:a=1", "shop.b:b=2", "shop:a", "shop.b:b"}));
+  CHECK(others.hears({"shop:a", "shop.b:b", "shop:a", "shop.b:b"}));
 }
 
 TEST_CASE("postgres: more changes than fit into a notice are told as a gap") {

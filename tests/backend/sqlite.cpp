@@ -431,6 +431,15 @@ TEST_CASE("sqlite: a scope is listed alone or with what lies below, in parts, an
   support::check_lists(*file.sqlite, file.client);
 }
 
+TEST_CASE("sqlite: what somebody else has written in scopes that are none is none of ours") {
+  File file;
+  support::check_foreign_scopes(*file.sqlite, file.client, [&](auto scope, auto key, const std::string& label) {
+    const std::string name = "'"s + scope + "', '" + key + "', ";
+    raw(file.path, "insert into atom_state(scope, key, version, format, value) values(" + name + "1, 0, '1');" +
+                       "insert into atom_label(scope, key, label) values(" + name + "'" + label + "')");
+  });
+}
+
 TEST_CASE("sqlite: labels are purged by their whole text, and go with their state") {
   File file;
   Client& client = file.client;

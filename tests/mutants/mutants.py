@@ -3155,6 +3155,27 @@ MUTANTS = [
         ["backend/postgres.cpp: postgres: tables that are another's*"],
     ),
     Mutant(
+        "a part of PostgreSQL's states that is none of ours is taken for the end of all",
+        "backend/postgres.hpp",
+        "if (rows.size() < limit) break;",
+        "break;",
+        ["backend/postgres.cpp: postgres: what somebody else*"],
+    ),
+    Mutant(
+        "states that PostgreSQL has ended are told to nobody because of one that is none of ours",
+        "backend/detail/database.hpp",
+        "  if (its_scope) found.push_back({*std::move(its_scope),",
+        "  found.push_back({std::move(its_scope).value(),",
+        ["backend/postgres.cpp: postgres: what ends with rows*"],
+    ),
+    Mutant(
+        "a scope that is none keeps SQLite from listing the others",
+        "backend/detail/database.hpp",
+        "if (StateResult<Scope> scope = Scope::from_database(text)) found.push_back(*std::move(scope));",
+        "found.push_back(Scope::from_database(text).value());",
+        ["backend/sqlite.cpp: sqlite: what somebody else*"],
+    ),
+    Mutant(
         "a label is part of what PostgreSQL reads",
         "backend/postgres.hpp",
         "detail::escape(text, label);",
@@ -3162,6 +3183,13 @@ MUTANTS = [
         ["backend/postgres.cpp: postgres: hostile scopes*"],
     ),
     # ---- DynamoDB
+    Mutant(
+        "DynamoDB purges no label under which there is what is no state's name",
+        "backend/detail/dynamodb_lists.hpp",
+        "if (scope && space < name.size() - 1) {",
+        "if (scope) {",
+        ["backend/dynamodb.cpp: dynamodb: what somebody else*"],
+    ),
     Mutant(
         "a text is stored as a number that it does not come back as",
         "backend/detail/dynamodb_item.hpp",

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -112,6 +113,51 @@ inline void check_lists(atom::Backend& backend, Client& client) {
   std::sort(wanted.begin(), wanted.end());
   CHECK(erased == wanted);
   CHECK(names(backend.list({}, soon())) == expected([&](auto& s) { return !a.contains(s); }));
+}
+
+/// That what somebody else has written, in scopes that are none, is not told, and keeps nobody from what is ours.
+/// `put(scope, key, label)` writes it.
+template <class Put>
+void check_foreign_scopes(atom::Backend& backend, Client& client, Put put) {
+  const atom::Scope a{"a"};
+  const std::vector<std::string> label{"x"}, ours{"a:k", "a.b:k"};
+  const auto write = [&] {
+    client.run(Batch().write(a, "k", "1", {.labels = label}).write(a / "b", "k", "1", {.labels = label}));
+  };
+  client.run(Batch().write(atom::Scope{"b"}, "k", "1"));
+  write();
+  for (const char* scope : {"$", "a.", "a.%", "a.%41", "a.a b", "a.b c", "a.b.", "a:", "c d"}) {
+    put(scope, "k", label[0]);
+    put(scope, "l", std::string("y"));  // is not purged
+  }
+  for (const std::size_t limit : {1u, 2u, 3u, 1000u}) {
+    CAPTURE(limit);
+    std::vector<std::string> all, scopes;
+    std::string after_scope, after_key;
+    for (bool has_more = true; has_more;) {
+      const auto part = backend.list({.after_scope = after_scope, .after_key = after_key, .limit = limit}, soon());
+      for (const std::string& name : names(part)) all.push_back(name);
+      has_more = part->size() == limit;
+      if (has_more) after_scope = part->back().scope.text(), after_key = part->back().key;
+    }
+    for (bool has_more = true; has_more;) {
+      const auto part = backend.scopes(scopes.empty() ? "" : scopes.back(), limit, soon()).value();
+      for (const atom::Scope& scope : part) scopes.push_back(scope.text());
+      has_more = part.size() == limit;
+    }
+    CHECK(all == std::vector<std::string>{"a:k", "a.b:k", "b:k"});
+    CHECK(scopes == std::vector<std::string>{"a", "a.b", "b"});
+    CHECK(names(backend.list({.scope = &a, .below = true, .limit = limit}, soon())).size() ==
+          std::min<std::size_t>(limit, 2));
+  }
+  const auto check_same_names = [&](std::vector<std::string> ended) {
+    std::sort(ended.begin(), ended.end(), std::greater<>());  // a colon comes after a dot
+    CHECK(ended == ours);
+  };
+  check_same_names(names(backend.purge(label, soon())));
+  write();
+  check_same_names(names(backend.erase_scope(a, soon())));
+  CHECK(names(backend.list({}, soon())) == std::vector<std::string>{"b:k"});
 }
 
 /// That `open_backend` makes a B of the good ones, which is called `name`, and repeats nothing of a bad one, in which

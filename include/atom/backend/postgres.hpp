@@ -145,13 +145,17 @@ class Postgres : public TextBackend {
     auto error = attempt([&] {
       for (const auto& [first, last] : detail::texts_of(range.scope, range.below, detail::beyond_all_texts())) {
         const bool is_later = range.after_scope > first;
-        const std::string_view scope = is_later ? range.after_scope : first;
-        const std::string_view key = is_later || range.after_scope == first ? range.after_key : "";
-        const std::int64_t limit = detail::limit_of(range.limit - found.size());
+        std::string scope = detail::last_text_before(is_later ? range.after_scope : first);
+        std::string key = detail::last_text_before(is_later || range.after_scope == first ? range.after_key : "");
         const Lease connection = borrow(deadline);
-        const Rows rows = ask(*connection, detail::postgres::list,
-                              Parameters(detail::last_text_before(scope), detail::last_text_before(key), last, limit));
-        for (int row = 0; row < rows.size(); ++row) found.push_back(detail::postgres_state(rows, row));
+        while (found.size() < range.limit) {  // of what comes, some may be none of ours
+          const std::int64_t limit = detail::limit_of(range.limit - found.size());
+          const Rows rows = ask(*connection, detail::postgres::list, Parameters(scope, key, last, limit));
+          detail::add_postgres_states(found, rows);
+          if (rows.size() < limit) break;
+          scope = rows.text(rows.size() - 1, 0);
+          key = rows.text(rows.size() - 1, 1);
+        }
       }
     });
     if (error) return *std::move(error);
@@ -160,10 +164,15 @@ class Postgres : public TextBackend {
   StateResult<std::vector<Scope>> scopes(std::string_view after, std::size_t limit, Deadline deadline) override {
     std::vector<Scope> found;
     auto error = attempt([&] {
+      std::string last = detail::last_text_before(after);
       const Lease connection = borrow(deadline);
-      const Rows rows = ask(*connection, detail::postgres::scopes,
-                            Parameters(detail::last_text_before(after), detail::limit_of(limit)));
-      for (int row = 0; row < rows.size(); ++row) found.push_back(Scope::from_database(rows.text(row, 0)).value());
+      while (found.size() < limit) {
+        const std::int64_t some = detail::limit_of(limit - found.size());
+        const Rows rows = ask(*connection, detail::postgres::scopes, Parameters(last, some));
+        for (int row = 0; row < rows.size(); ++row) detail::add_scope(found, rows.text(row, 0));
+        if (rows.size() < some) break;
+        last = rows.text(rows.size() - 1, 0);
+      }
     });
     if (error) return *std::move(error);
     return found;
@@ -379,11 +388,9 @@ class Postgres : public TextBackend {
       const Lease connection = borrow(deadline);
       connection->add(statement, parameters);
       connection->end(Effect::unknown);
-      const Rows rows = std::move(connection->receive().front());
+      detail::add_postgres_states(erased, connection->receive().front());
       std::string notice = origin_;
-      for (int row = 0; row < rows.size(); ++row) {
-        erased.push_back(detail::postgres_state(rows, row));
-        const FoundState& state = erased.back();
+      for (const FoundState& state : erased) {
         feeds_.tell({state.scope, state.key}, state.version, nullptr);
         detail::add_to_postgres_notice(notice, state.scope, state.key);
       }

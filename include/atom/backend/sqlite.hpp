@@ -129,9 +129,9 @@ class Sqlite : public TextBackend {
         Rows rows = reader->query(
             "select version, expires_at, format, value, scope, key from atom_state"
             " where (scope, key) > (?1, ?2) and scope <= ?3 and (expires_at is null or expires_at > ?4)"
-            " order by scope, key limit ?5",
-            scope, key, last, now(), detail::limit_of(range.limit - found.size()));
-        while (rows.next()) found.push_back(state_of(rows));
+            " order by scope, key",
+            scope, key, last, now());
+        while (found.size() < range.limit && rows.next()) add_state(found, rows);
       }
     });
     if (error) return *std::move(error);
@@ -143,9 +143,9 @@ class Sqlite : public TextBackend {
       const Lease reader = borrow(readers_, deadline);
       Rows rows = reader->query(
           "select distinct scope from atom_state where scope > ?1 and (expires_at is null or expires_at > ?2)"
-          " order by scope limit ?3",
-          after, now(), detail::limit_of(limit));
-      while (rows.next()) found.push_back(Scope::from_database(rows.text(0)).value());
+          " order by scope",
+          after, now());
+      while (found.size() < limit && rows.next()) detail::add_scope(found, rows.text(0));
     });
     if (error) return *std::move(error);
     return found;
@@ -245,8 +245,8 @@ class Sqlite : public TextBackend {
   static StoredValue value_of(const Rows& rows) {
     return {std::string(rows.text(3)), static_cast<int>(rows.integer(2))};
   }
-  static FoundState state_of(const Rows& rows) {
-    return {Scope::from_database(rows.text(4)).value(), std::string(rows.text(5)), rows.integer(0), value_of(rows)};
+  static void add_state(std::vector<FoundState>& found, const Rows& rows) {
+    detail::add_state(found, rows.text(4), rows.text(5), rows.integer(0), value_of(rows));
   }
 
   /// Begins the time to live anew of what was found, where it is wanted.
@@ -379,7 +379,7 @@ class Sqlite : public TextBackend {
       Transaction transaction(*writer, Transaction::Kind::write);
       remove(*writer, [&](Rows rows) {
         while (rows.next()) {
-          if (!is_over(rows)) erased.push_back(state_of(rows));
+          if (!is_over(rows)) add_state(erased, rows);
         }
       });
       transaction.commit();

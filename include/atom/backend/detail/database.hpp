@@ -56,6 +56,16 @@ typename Pool<T>::Lease lend(Pool<T>& pool, bool is_prepared, std::string_view d
   throw StateError(StateErrorCode::timed_out, std::string(database) + ": all connections are busy", Effect::none, true);
 }
 
+/// Adds what was found, if its scope is one; if not, somebody else has written it there, and it is none of ours.
+inline void add_scope(std::vector<Scope>& found, std::string_view text) {
+  if (StateResult<Scope> scope = Scope::from_database(text)) found.push_back(*std::move(scope));
+}
+inline void add_state(std::vector<FoundState>& found, std::string_view scope, std::string_view key,
+                      std::int64_t version, StoredValue value) {
+  StateResult<Scope> its_scope = Scope::from_database(scope);
+  if (its_scope) found.push_back({*std::move(its_scope), std::string(key), version, std::move(value)});
+}
+
 /// As SQL has it.
 inline std::int64_t limit_of(std::size_t count) noexcept {
   constexpr auto most = std::numeric_limits<std::int64_t>::max();

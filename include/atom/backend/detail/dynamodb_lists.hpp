@@ -159,8 +159,9 @@ inline void purge_dynamodb_label(DynamoDbClient& client, std::string_view label,
     std::vector<DynamoDbCall> forgetting;
     after = DynamoDbClient::read_query(calls[0], [&](simdjson::dom::element attributes) {
       const std::string_view name = dynamodb_text(attributes, "k");
-      const std::size_t space = std::min(name.find(' '), name.size() - 1);
-      if (StateResult<atom::Scope> scope = atom::Scope::from_database(name.substr(0, space))) {
+      const std::size_t space = name.find(' ');
+      StateResult<atom::Scope> scope = atom::Scope::from_database(name.substr(0, space));
+      if (scope && space < name.size() - 1) {
         found.push_back({*std::move(scope), std::string(name.substr(space + 1)), 0, {}});
       }
       if (dynamodb_number<std::int64_t>(attributes, "t").value_or(0) < DynamoDbClient::forgotten()) {

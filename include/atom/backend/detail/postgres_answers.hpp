@@ -2,6 +2,7 @@
 // postgres_statements.hpp for what is asked. A server whose answer makes no sense is an error, whatever it says.
 #pragma once
 
+#include <atom/backend/detail/database.hpp>
 #include <atom/backend/detail/postgres_connection.hpp>
 #include <atom/config.hpp>
 #include <atom/detail/segment.hpp>
@@ -18,6 +19,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace atom::inline v0_1::detail {
 
@@ -28,9 +30,10 @@ inline StoredValue postgres_value(const PostgresRows& rows, int row, int column)
   return {std::string(rows.text(row, column + 1)), static_cast<int>(rows.integer(row, column))};
 }
 /// Of scope, key, version, format, value.
-inline FoundState postgres_state(const PostgresRows& rows, int row) {
-  return {Scope::from_database(rows.text(row, 0)).value(), std::string(rows.text(row, 1)), rows.integer(row, 2),
-          postgres_value(rows, row, 3)};
+inline void add_postgres_states(std::vector<FoundState>& found, const PostgresRows& rows) {
+  for (int row = 0; row < rows.size(); ++row) {
+    add_state(found, rows.text(row, 0), rows.text(row, 1), rows.integer(row, 2), postgres_value(rows, row, 3));
+  }
 }
 /// Of the numbers from 1 to `count`, the one in a column, less one.
 inline std::size_t postgres_place(const PostgresRows& rows, int row, int column, std::size_t count, Effect effect) {

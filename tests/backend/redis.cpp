@@ -432,6 +432,15 @@ TEST_CASE("redis: tens of thousands of states in one scope are erased, all of th
   CHECK(database.server.run({"EXISTS", "{atom}:s:shop", "{atom}:scopes"}) == "0");
 }
 
+TEST_CASE("redis: what somebody else has written in scopes that are none is none of ours") {
+  Database database;
+  support::check_foreign_scopes(*database.redis, database.client, [&](auto scope, auto key, const std::string& label) {
+    database.server.run({"HSET", "{atom}:s:"s + scope, key, "1 0 0 0 1"});
+    database.server.run({"ZADD", "{atom}:scopes", "0", scope});
+    database.server.run({"SADD", "{atom}:label:" + label, scope + " "s + key});
+  });
+}
+
 TEST_CASE("redis: labels are purged by their whole text, and go with their state") {
   Database database;
   Client& client = database.client;

@@ -3026,6 +3026,13 @@ MUTANTS = [
         "seen = 0;",
         ["backend/redis.cpp: redis: thousands of states*"],
     ),
+    Mutant(
+        "a scope that is none keeps Redis from ending the others",
+        "backend/detail/database.hpp",
+        "  if (its_scope) found.push_back({*std::move(its_scope),",
+        "  found.push_back({std::move(its_scope).value(),",
+        ["backend/redis.cpp: redis: what somebody else*"],
+    ),
     # ---- PostgreSQL
     Mutant(
         "a batch that PostgreSQL has carried out is carried out again",

@@ -129,7 +129,7 @@ class Redis : public TextBackend {
       for (std::string last(after); found.size() < limit;) {
         detail::RedisRequest arguments{after.empty() && last.empty() ? "-" : '(' + last};
         const Reply part = ask(scopes_, arguments.add(some(limit - found.size())), deadline);
-        for (std::size_t i = 0; i < part[1].size(); ++i) found.push_back(detail::redis_scope(part[1][i].text()));
+        for (std::size_t i = 0; i < part[1].size(); ++i) detail::add_scope(found, part[1][i].text());
         last = part[0].text();
         if (last.empty()) break;
       }
@@ -200,9 +200,9 @@ class Redis : public TextBackend {
     return run(script, arguments, deadline, Effect::none);
   }
 
-  static FoundState state_of(const Value& found) {
-    return {detail::redis_scope(found[0].text()), std::string(found[1].text()), found[2].integer(),
-            detail::redis_stored(found[3], found[4])};
+  static void add_state(std::vector<FoundState>& found, const Value& state) {
+    detail::add_state(found, state[0].text(), state[1].text(), state[2].integer(),
+                      detail::redis_stored(state[3], state[4]));
   }
   static std::int64_t some(std::size_t wanted) noexcept { return wanted < 1000 ? std::int64_t(wanted) : 1000; }
 
@@ -402,8 +402,8 @@ class Redis : public TextBackend {
       const Reply states = ask(read_, arguments, deadline);
       for (std::size_t i = 0; i < count; ++i) {
         if (states[i].size() == 0) continue;  // its time is over, or it has just ended
-        found.push_back({detail::redis_scope(scope), std::string(keys[begin + i]), states[i][0].integer(),
-                         detail::redis_stored(states[i][1], states[i][2])});
+        detail::add_state(found, scope, keys[begin + i], states[i][0].integer(),
+                          detail::redis_stored(states[i][1], states[i][2]));
       }
       begin += count;
     }
@@ -420,7 +420,7 @@ class Redis : public TextBackend {
           const Reply part = end_some(which, deadline);
           has_begun = true;
           seen = part[0].integer();
-          for (std::size_t i = 0; i < part[1].size(); ++i) erased.push_back(state_of(part[1][i]));
+          for (std::size_t i = 0; i < part[1].size(); ++i) add_state(erased, part[1][i]);
         }
       });
     });

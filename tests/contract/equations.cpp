@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -52,6 +54,26 @@ TEST_CASE("a delta of zero is no error", "[case87]") {
   CHECK(state.has_value());
   state.set(5);
   CHECK(state.apply(current + 0) == 5);
+}
+
+/// What an older version of it has stored is too much for this one.
+struct Upset {
+  std::int64_t value = 0;
+  bool operator==(const Upset&) const = default;
+  static constexpr int atom_version = 1;
+  static std::optional<Upset> atom_migrate(int, const atom::Value&) { throw std::runtime_error("upset"); }
+  static constexpr auto atom_fields() { return atom::describe(atom::field("value", &Upset::value)); }
+};
+
+TEST_CASE("an equation on what cannot be read without a throw fails alone, and at once") {
+  const auto states = contract::open();
+  if (!contract::persistent()) return;
+  number(*contract::reopen(), "upset").set(1);
+  State<Upset> upset = states->get_state<Upset>({}, {.key = "upset", .scope = Scope::global()});
+  CHECK(code_thrown_by([&] { return upset.apply(atom::at(&Upset::value) + 1); }) == StateErrorCode::undecodable);
+  CHECK(number(*states).apply(current + 1) == 1);
+  CHECK(states->stats().retries == 0);
+  CHECK(number(*contract::reopen(), "upset").load() == 1);
 }
 
 TEST_CASE("an overflow is an error and leaves the state as it was", "[case84]") {

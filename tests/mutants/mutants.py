@@ -1731,6 +1731,20 @@ MUTANTS = [
         ["state/engine.cpp"],
     ),
     Mutant(
+        "a feed that throws no exception of the standard's ends the program",
+        "state/detail/follower.hpp",
+        "} catch (...) {  // nobody can tell why",
+        "} catch (const std::bad_exception&) {",
+        ["state/engine.cpp: a feed that throws*"],
+    ),
+    Mutant(
+        "what there was no memory for is not read later",
+        "state/detail/follower.hpp",
+        "if (error.retryable()) is_behind_.store(true);",
+        "static_cast<void>(error);",
+        ["state/engine.cpp: what is thrown*"],
+    ),
+    Mutant(
         "a feed that is down is told each time that it is asked",
         "state/detail/follower.hpp",
         "if (lasted < outage.told_after) return;",
@@ -2156,6 +2170,27 @@ MUTANTS = [
         "state/text_backend.hpp",
         "error.found.clear();",
         "",
+        ["state/text_backend.cpp"],
+    ),
+    Mutant(
+        "what a codec throws comes out of reading",
+        "state/text_backend.hpp",
+        "} catch (...) {  // what it says may hold the value",
+        "} catch (const std::bad_exception&) {",
+        ["state/text_backend.cpp", "state/engine.cpp: what is thrown*"],
+    ),
+    Mutant(
+        "where memory is short what is stored counts as unreadable for good",
+        "state/text_backend.hpp",
+        "} catch (const std::bad_alloc&) {\n    return StateError",
+        "} catch (const std::bad_exception&) {\n    return StateError",
+        ["state/text_backend.cpp"],
+    ),
+    Mutant(
+        "what a copy throws in a calculation fails the whole batch",
+        "state/text_backend.hpp",
+        "} catch (...) {\n      return {.error",
+        "} catch (const std::bad_exception&) {\n      return {.error",
         ["state/text_backend.cpp"],
     ),
     Mutant(

@@ -1505,14 +1505,16 @@ class ToldFeed final : public support::PassingBackend {
   int done_ = 0;
 };
 
+/// The same database, without its feed.
+struct Silent final : support::PassingBackend {
+  using PassingBackend::PassingBackend;
+  std::unique_ptr<atom::Feed> open_feed() override { return nullptr; }
+};
+
 TEST_CASE("after a gap in what it is told a store reads what somebody listens to") {
   const auto feed = std::make_shared<ToldFeed>();
   Events events;
   StateStore here(feed, {.staleness = 1h, .on_event = events.listener()});
-  struct Silent final : support::PassingBackend {
-    using PassingBackend::PassingBackend;
-    std::unique_ptr<atom::Feed> open_feed() override { return nullptr; }
-  };
   StateStore there(std::make_shared<Silent>(feed));
   State<Number> n = number(here);
   State<Number> quiet = number(here, "quiet");
@@ -1561,6 +1563,7 @@ struct FailingFeed final : support::PassingBackend {
           while (all.waits_for_its_end) std::this_thread::sleep_for(1ms);
           return std::nullopt;
         }
+        if (all.throws) throw 42;
         if (all.fails) return StateError(StateErrorCode::unavailable, "no connection", Effect::none, true);
         return told->poll(sink, deadline);
       }
@@ -1574,6 +1577,7 @@ struct FailingFeed final : support::PassingBackend {
     return std::make_unique<Failing>(*this);
   }
   std::atomic<bool> fails{true};
+  std::atomic<bool> throws{false};
   std::atomic<bool> waits_for_its_end{false};
   std::atomic<int> polls{0};
 };
@@ -1601,6 +1605,19 @@ TEST_CASE("a feed that is down is told when that begins, seldom while it lasts, 
   n.set(5);
   CHECK(soon([&] { return heard == 5; }));
   CHECK(events.count(StateEvent::Kind::feed_up) == 1);
+}
+
+TEST_CASE("a feed that throws is one that is down, whatever it throws") {
+  const auto backend = std::make_shared<FailingFeed>();
+  backend->throws = true;
+  Events events;
+  StateStore store(backend, {.on_event = events.listener()});
+  const auto hears = number(store).on_change([] {});
+  REQUIRE(soon([&] { return events.count(StateEvent::Kind::feed_down) > 0; }));
+  CHECK(events.messages(StateEvent::Kind::feed_down)[0] == "the feed of changes is down: it gives no reason");
+  backend->fails = false;
+  backend->throws = false;
+  CHECK(soon([&] { return events.count(StateEvent::Kind::feed_up) > 0; }));
 }
 
 TEST_CASE("a feed that is down when its store is closed is not told to be up") {
@@ -1730,6 +1747,80 @@ TEST_CASE("what does not read as the type is reported, and stays") {
   CHECK_THAT(n.try_load().error().message(), support::ContainsSubstring("(without effect)"));
   CHECK(events.count(StateEvent::Kind::undecodable) > 0);
   CHECK(other.get_state<std::string>("", {.key = "n", .scope = Scope::global()}).load() == "text");
+}
+
+/// What an older version of it has stored is too much for this one.
+struct Upset {
+  Number value = 0;
+  bool operator==(const Upset&) const = default;
+  static constexpr int atom_version = 1;
+  static std::optional<Upset> atom_migrate(int, const atom::Value& stored) {
+    ++reads;
+    if (stored.to<Number>() == 0) throw std::bad_alloc();
+    throw 42;
+  }
+  static constexpr auto atom_fields() { return atom::describe(atom::field("value", &Upset::value)); }
+
+  static inline std::atomic<int> reads = 0;
+};
+State<Upset> upset(StateStore& store, const std::string& key = "upset") {
+  return store.get_state<Upset>({}, {.key = key, .scope = Scope::global()});
+}
+
+TEST_CASE("what is thrown for one value keeps nothing of another one from whoever reads or hears it") {
+  const auto feed = std::make_shared<ToldFeed>();
+  StateStore there(std::make_shared<Silent>(feed));
+  Events events;
+  StateStore here(feed, {.deadline = 5s, .staleness = 1h, .on_event = events.listener()});
+  const Number stored = GENERATE(0, 1);  // for want of memory, or anything
+  std::vector<atom::StateSubscription> hears;
+  std::array<std::atomic<Number>, 6> heard{};
+  for (std::size_t i = 0; i < heard.size(); ++i) {  // whatever the order in which they are read, one comes after it
+    const std::string key = "n" + std::to_string(i);
+    hears.push_back(upset(here, "upset" + std::to_string(i)).on_change([] {}));
+    hears.push_back(number(here, key).on_change([&heard, i](Number now) { heard[i] = now; }));
+    number(there, "upset" + std::to_string(i)).set(stored);
+    number(there, key).set(5);
+  }
+  feed->tell([](atom::FeedSink& sink) -> std::optional<StateError> {
+    sink.lost_track();
+    return std::nullopt;
+  });
+  for (const std::atomic<Number>& number : heard) CHECK(number == 5);
+  CHECK(events.count(StateEvent::Kind::feed_down) == 0);
+  CHECK((events.count(StateEvent::Kind::undecodable) > 0) == (stored == 1));
+  const int before = Upset::reads;
+  if (stored == 0) CHECK(soon([&] { return Upset::reads > before; }));  // there may be memory now
+}
+
+TEST_CASE("what is thrown for one value ends nothing of what is read with it") {
+  /// Whose first answer comes when two others wait.
+  struct Slow final : support::PassingBackend {
+    Slow() : PassingBackend(std::make_shared<atom::Memory>()) {}
+    std::optional<StateError> read(std::span<const atom::StateName> names, std::span<atom::Outcome> outcomes,
+                                   atom::Deadline deadline) override {
+      most = std::max(most, names.size());
+      if (is_first.exchange(false)) may_answer.get_future().wait();
+      return inner().read(names, outcomes, deadline);
+    }
+    std::promise<void> may_answer;
+    std::atomic<bool> is_first{true};
+    std::size_t most = 0;
+  };
+  const auto backend = std::make_shared<Slow>();
+  StateStore store(backend, {.deadline = 5s});
+  number(store, "upset").set(1);
+  number(store).set(5);
+  StateStore here(backend, {.deadline = 5s});
+  auto first = number(here, "first").try_load_async();
+  REQUIRE(soon([&] { return !backend->is_first; }));
+  auto upsetting = upset(here).try_load_async();
+  auto other = number(here).try_load_async();
+  backend->may_answer.set_value();
+  CHECK(upsetting.wait().error().code() == StateErrorCode::undecodable);
+  CHECK(other.wait().value() == 5);
+  CHECK(first.wait().has_value());
+  CHECK(backend->most == 2);
 }
 
 TEST_CASE("a store ends while what it listens to changes") {

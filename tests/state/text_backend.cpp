@@ -11,9 +11,44 @@
 #include <cstddef>
 #include <map>
 #include <memory>
+#include <new>
 #include <optional>
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
+
+namespace text_backend_test {
+/// A text that its codec and its copies throw for, if it says so.
+struct Touchy {
+  std::string text;
+
+  Touchy() = default;
+  explicit Touchy(std::string t) : text(std::move(t)) {}
+  Touchy(const Touchy& other) : text(other.text) {
+    if (text == "copy") throw std::runtime_error("hunter2");
+  }
+  Touchy(Touchy&&) = default;
+  Touchy& operator=(const Touchy&) = default;
+  Touchy& operator=(Touchy&&) = default;
+  bool operator==(const Touchy&) const = default;
+};
+}  // namespace text_backend_test
+
+template <>
+struct atom::codec<text_backend_test::Touchy> {
+  static void write(auto& writer, const text_backend_test::Touchy& value) {
+    if (value.text == "write") throw std::runtime_error("hunter2");
+    writer.text(value.text);
+  }
+  static bool read(Reader& reader, text_backend_test::Touchy& value) {
+    if (!codec<std::string>::read(reader, value.text)) return false;
+    if (value.text == "read") throw std::runtime_error("hunter2");
+    if (value.text == "number") throw 42;
+    if (value.text == "memory") throw std::bad_alloc();
+    return true;
+  }
+};
 
 namespace text_backend_test {
 namespace {
@@ -42,9 +77,25 @@ struct Cart {
   static constexpr auto atom_fields() { return atom::describe(atom::field("items", &Cart::items)); }
 };
 
+struct Letter {
+  Touchy about;
+  int pages = 0;
+  bool operator==(const Letter&) const = default;
+  static constexpr int atom_version = 1;
+  static std::optional<Letter> atom_migrate(int, const atom::Value&) { throw std::runtime_error("hunter2"); }
+  static constexpr auto atom_fields() {
+    return atom::describe(atom::field("about", &Letter::about), atom::field("pages", &Letter::pages));
+  }
+};
+StoredValue letter(const std::string& about, int format = 1) {
+  return {R"({"about":")" + about + R"(","pages":2})", format};
+}
+
 struct NoCodec {
   int number = 0;
 };
+
+const Scope shop{"shop"};
 
 template <class T>
 StateResult<T> read(const StoredValue& stored) {
@@ -92,9 +143,46 @@ TEST_CASE("text backend: what does not read is an error that names the type and 
   }
 }
 
-// ---- The same, by a store
+TEST_CASE("text backend: what a codec or atom_migrate throws is an error without its text") {
+  CHECK(read<Letter>(letter("calm")).value() == Letter{Touchy("calm"), 2});
+  for (const char* const about : {"read", "number"}) {
+    const std::string message = why_not<Letter>(letter(about));
+    CHECK_THAT(message, ContainsSubstring("Letter: its codec has thrown") && !ContainsSubstring("hunter2"));
+  }
+  const std::string of_migrate = why_not<Letter>(letter("calm", 0));
+  CHECK_THAT(of_migrate, ContainsSubstring("Letter: its atom_migrate has thrown") && !ContainsSubstring("hunter2"));
+}
 
-const Scope shop{"shop"};
+TEST_CASE("text backend: where there is no memory to read a value it may be tried again") {
+  const StateResult<Letter> value = read<Letter>(letter("memory"));
+  REQUIRE_FALSE(value);
+  CHECK(value.error().code() == StateErrorCode::unavailable);
+  CHECK(value.error().effect() == atom::Effect::none);
+  CHECK(value.error().retryable());
+}
+
+TEST_CASE("text backend: what code of the user's throws in a calculation is an error of that command") {
+  struct Calculating : atom::Memory {
+    Made made(const std::string& about) const {
+      static const atom::AnyEquation equation = atom::AnyEquation::of<Letter>(atom::at(&Letter::pages) + 1);
+      const atom::AnyEquation* const equations[] = {&equation};
+      atom::Command command{.kind = atom::Command::Kind::apply, .name = {shop, "letter"}};
+      command.type = &atom::detail::type_ops<Letter>;
+      command.equations = equations;
+      return calculate(atom::BatchMode::independent, command, letter(about));
+    }
+  };
+  const Calculating backend;
+  CHECK(backend.made("calm").value->text == R"({"about":"calm","pages":3})");
+  for (const char* const about : {"read", "number", "copy", "write"}) {
+    CAPTURE(about);
+    CHECK(backend.made(about).error == StateErrorCode::undecodable);
+    CHECK_FALSE(backend.made(about).value);
+  }
+  CHECK(backend.made("memory").error == StateErrorCode::unavailable);
+}
+
+// ---- The same, by a store
 
 TEST_CASE(
     "text backend: what an older version has stored is read by atom_migrate, and stored anew with the next write") {

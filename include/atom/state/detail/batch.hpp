@@ -136,7 +136,7 @@ class StateBatcher {
   /// Of an equation, a comparison.
   static StateError failure(StateErrorCode code, const StateNode& node) {
     return {code, "state \"" + message_id(node) + "\": " + std::string(to_string(code)), Effect::none,
-            code == StateErrorCode::conflict};
+            code == StateErrorCode::conflict || code == StateErrorCode::unavailable};
   }
 
  private:

@@ -187,7 +187,7 @@ class StateCache {
     if (!outcome.value) return SharedValue();
     StateResult<SharedValue> read = backend_.read_value(node.type(), *outcome.value);
     if (read) return read;
-    core_.report(StateEvent::Kind::undecodable, &node, read.error().what());
+    if (!read.error().retryable()) core_.report(StateEvent::Kind::undecodable, &node, read.error().what());
     return with_name(read.error(), node);
   }
 

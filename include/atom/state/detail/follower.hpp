@@ -33,8 +33,7 @@ namespace atom::inline v0_1::detail {
 
 class StateFollower final : public FeedSink {
  public:
-  StateFollower(StateCore& core, StateCache& cache, Backend& backend) noexcept
-      : core_(core), cache_(cache), backend_(backend) {}
+  StateFollower(StateCore& core, StateCache& cache, Backend& backend) : core_(core), cache_(cache), backend_(backend) {}
   StateFollower(const StateFollower&) = delete;
   StateFollower& operator=(const StateFollower&) = delete;
   ~StateFollower() override {
@@ -83,7 +82,8 @@ class StateFollower final : public FeedSink {
       return;
     }
     const StateResult<SharedValue> next = cache_.value_of(*node, {.value = std::move(value)});
-    if (next && core_.accept(*node, *next, version)) core_.tell_news(*node);
+    if (!next) return is_read_later(next.error());
+    if (core_.accept(*node, *next, version)) core_.tell_news(*node);
   }
   void lost_track() override {
     if (catch_up()) is_behind_.store(true);
@@ -159,12 +159,17 @@ class StateFollower final : public FeedSink {
     return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - began);
   }
   template <class Work>
-  static std::optional<StateError> attempt(Work work) noexcept {
+  std::optional<StateError> attempt(Work work) const noexcept {
     try {
       return work();
     } catch (const std::exception& exception) {
-      return StateError(StateErrorCode::unavailable, exception.what(), Effect::none, true);
+      try {
+        return StateError(StateErrorCode::unavailable, exception.what(), Effect::none, true);
+      } catch (...) {  // no memory for a reason
+      }
+    } catch (...) {  // nobody can tell why
     }
+    return no_reason_;
   }
   /// Of a database that does not tell: asks, as often as what is cached is asked for anew.
   std::optional<StateError> look() {
@@ -197,9 +202,14 @@ class StateFollower final : public FeedSink {
   /// What cannot be made a value of is reported, and stays.
   std::optional<StateError> read(std::span<const NodeReference> nodes) {
     return cache_.read(nodes, Asks::to_know, soon(),
-                       [&](std::size_t i, const std::optional<StateError>&, bool is_news) {
+                       [&](std::size_t i, const std::optional<StateError>& error, bool is_news) {
+                         if (error) is_read_later(*error);
                          if (is_news) core_.tell_news(*nodes[i]);
                        });
+  }
+  /// Unless that is of no use.
+  void is_read_later(const StateError& error) noexcept {
+    if (error.retryable()) is_behind_.store(true);
   }
   /// Nothing takes longer than that, so that it can be stopped.
   Deadline soon() const {
@@ -213,6 +223,7 @@ class StateFollower final : public FeedSink {
   StateCore& core_;
   StateCache& cache_;
   Backend& backend_;
+  const StateError no_reason_{StateErrorCode::unavailable, "it gives no reason", Effect::none, true};
   std::atomic<bool> is_started_{false};
   std::atomic<bool> is_behind_{false};
   std::atomic<bool> ends_{false};

@@ -35,8 +35,8 @@ EXPLAINED = {
     },
     "state/detail/job.hpp": {
         (
-            "const bool is_short = row_->idle < row_->jobs.size() && !row_->ends;",
-            "const bool is_short = row_->idle < row_->jobs.size() || !row_->ends;",
+            "const bool is_short = row_->idle < row_->jobs.size();",
+            "const bool is_short = row_->idle <= row_->jobs.size();",
         ): "threads begin before they are needed, though not more of them",
         ("return true;", "return false;"): "the thread that minds deadlines begins before it is needed",
         ("if (!row_->threads.empty()) return false;", ";"): "only where no thread can be had: the caller hears it at once",

@@ -1267,8 +1267,15 @@ MUTANTS = [
     Mutant(
         "what a coroutine adds is lost where it went on at its deadline and the store ends",
         "state/detail/job.hpp",
-        "    lock.unlock();\n    run();",
-        "    lock.unlock();",
+        "    if (row_->ends) {\n      lock.unlock();\n      return job->run(executor_);\n    }\n",
+        "",
+        ["state/detail/job.cpp"],
+    ),
+    Mutant(
+        "a store refuses what its own jobs ask of it when it ends",
+        "state/state_store.hpp",
+        "    jobs_.end();  ",
+        "",
         ["state/detail/job.cpp"],
     ),
     Mutant(

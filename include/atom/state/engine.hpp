@@ -61,8 +61,6 @@ class StateEngine {
         follower_(std::make_unique<StateFollower>(core, cache_, *backend_)) {}
   StateEngine(const StateEngine&) = delete;
   StateEngine& operator=(const StateEngine&) = delete;
-  /// Waits for asynchronous operations that are under way, until their deadlines; if `close` has given them up, not
-  /// even that. Nobody may wait in `run` any more.
   ~StateEngine();
 
   /// Carries it out, or fails at its deadline. This thread may have to do it for others meanwhile.
@@ -115,6 +113,9 @@ class StateEngine {
 
   /// No new operations from now on; waits for those that are there until the deadline. Whether all were done.
   bool close(Deadline deadline);
+  /// The same at the end, when nobody waits in `run` any more: waits for asynchronous operations that are under way,
+  /// until their deadlines; if `close` has given them up, not even that. Then no thread of the engine's is left.
+  void end() noexcept;
 
   /// Why nothing new may be asked of the database, if so.
   std::optional<StateError> refusal() const {
@@ -706,14 +707,8 @@ inline StateResult<bool> StateCore::erase(const NodeReference& node) {
   return operation->result();
 }
 
-inline StateEngine::~StateEngine() {
-  if (is_foreign()) {  // what threads may hold that are not here is left as it is
-    follower_->forget_thread();
-    static_cast<void>(follower_.release());
-    static_cast<void>(new (std::nothrow) std::shared_ptr<Backend>(std::move(backend_)));
-    static_cast<void>(row_.release());
-    return;
-  }
+inline void StateEngine::end() noexcept {
+  if (is_foreign()) return;
   is_closed_.store(true, std::memory_order_release);
   follower_->stop();  // it is there as long as the sender, which may have something for it
   {
@@ -722,6 +717,16 @@ inline StateEngine::~StateEngine() {
     row_->work.notify_all();
   }
   if (row_->sender.joinable()) row_->sender.join();
+  follower_->end();
+}
+inline StateEngine::~StateEngine() {
+  end();
+  if (is_foreign()) {  // what threads may hold that are not here is left as it is
+    follower_->forget_thread();
+    static_cast<void>(follower_.release());
+    static_cast<void>(new (std::nothrow) std::shared_ptr<Backend>(std::move(backend_)));
+    static_cast<void>(row_.release());
+  }
 }
 
 }  // namespace atom::inline v0_1::detail

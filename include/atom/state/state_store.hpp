@@ -143,6 +143,11 @@ class StateStore {
   }
   StateStore(const StateStore&) = delete;
   StateStore& operator=(const StateStore&) = delete;
+  /// Coroutines that wait for something go on here, and threads that call listeners come to their end.
+  ~StateStore() {
+    jobs_.end();                  // they ask the engine
+    if (engine_) engine_->end();  // who goes on may still ask it, and add a job
+  }
 
   // ---- One state
 
@@ -371,8 +376,8 @@ class StateStore {
   std::size_t end_in_database(Function function, const Argument& argument);
 
   detail::StateCore core_;
-  std::unique_ptr<detail::StateEngine> engine_;
   detail::JobThreads jobs_{core_.options.executor, core_.options.threads};  // for what is done without waiting
+  std::unique_ptr<detail::StateEngine> engine_;
 };
 
 inline StateResult<detail::NodeReference> StateStore::attach(const detail::TypeOps& type, const void* initial,

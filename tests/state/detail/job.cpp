@@ -9,6 +9,7 @@
 #include <atom/state/visitor.hpp>
 
 #include "support/catch.hpp"
+#include "support/faulty_backend.hpp"
 #include "support/task.hpp"
 
 #include <atomic>
@@ -18,6 +19,7 @@
 #include <future>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <utility>
@@ -209,6 +211,69 @@ TEST_CASE("A coroutine that went on at its deadline goes on to its end while the
     ends = true;
   }
   CHECK(done == 2);
+}
+
+/// A database that answers when the store has begun to end.
+struct Late final : support::PassingBackend {
+  Late() : PassingBackend(std::make_shared<atom::Memory>()) {}
+  atom::BatchResult execute(const atom::Lane& lane, atom::BatchMode mode, std::span<const atom::Command> commands,
+                            std::span<atom::Outcome> outcomes, atom::Deadline deadline) override {
+    while (!ends) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // until the store waits for this
+    return inner().execute(lane, mode, commands, outcomes, deadline);
+  }
+  std::atomic<bool> ends = false;
+};
+/// An operation, and then something that is a job's.
+support::Task<void> count_and_look(atom::StateStore& states, std::optional<atom::StateErrorCode>& error) {
+  const atom::StateOptions options{.key = "n", .scope = atom::Scope::global()};
+  auto count = states.get_state<int>(0, options).apply_async(atom::current + 1);
+  CHECK(co_await count == 1);
+  auto look = states.has_state_async(options);
+  try {
+    co_await look;
+  } catch (const atom::StateError& refused) {
+    error = refused.code();
+  }
+}
+
+TEST_CASE("A coroutine that goes on while the store waits for its operation may add a job, which is refused",
+          "[case93]") {
+  const auto database = std::make_shared<Late>();
+  std::optional<atom::StateErrorCode> error;
+  std::optional<support::Task<void>> task;
+  {
+    atom::StateStore states(database);
+    task.emplace(count_and_look(states, error));
+    task->start();
+    database->ends = true;
+  }
+  CHECK(error == atom::StateErrorCode::closed);
+}
+
+/// The other way round.
+support::Task<void> work_and_count(atom::StateStore& states, Late& database, int& count) {
+  auto work = states.async([&] {
+    while (!database.ends) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // until the store waits for this
+  });
+  co_await work;
+  auto counting = states.get_state<int>(0, {.key = "n", .scope = atom::Scope::global()}).apply_async(atom::current + 1);
+  count = co_await counting;
+}
+
+TEST_CASE("A coroutine that goes on while the store waits for its job may begin an operation, which is done",
+          "[case93]") {
+  const auto database = std::make_shared<Late>();
+  int count = 0;
+  std::optional<support::Task<void>> task;
+  {
+    atom::StateStore states(database);
+    task.emplace(work_and_count(states, *database, count));
+    task->start();
+    database->ends = true;
+  }
+  CHECK(count == 1);
 }
 
 TEST_CASE("In memory nothing waits, so no deadline ends a commit", "[case90][case93]") {

@@ -36,10 +36,7 @@ class StateFollower final : public FeedSink {
   StateFollower(StateCore& core, StateCache& cache, Backend& backend) : core_(core), cache_(cache), backend_(backend) {}
   StateFollower(const StateFollower&) = delete;
   StateFollower& operator=(const StateFollower&) = delete;
-  ~StateFollower() override {
-    stop();
-    if (thread_.joinable()) thread_.join();
-  }
+  ~StateFollower() override { end(); }
 
   /// From now on it follows. May be called again.
   void start() {
@@ -63,6 +60,11 @@ class StateFollower final : public FeedSink {
     ends_.store(true);
     changed_.notify_all();
     if (feed_) feed_->wake();
+  }
+  /// The same, and waits for that, too.
+  void end() noexcept {
+    stop();
+    if (thread_.joinable()) thread_.join();
   }
   /// In a process that was forked from the one where it follows: there is no thread to be stopped here.
   void forget_thread() noexcept {

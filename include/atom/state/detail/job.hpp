@@ -177,12 +177,15 @@ class JobThreads {
       : executor_(executor), most_(std::max<std::size_t>(most, 1)), row_(std::make_unique<Row>()) {}
   JobThreads(const JobThreads&) = delete;
   JobThreads& operator=(const JobThreads&) = delete;
-  /// Does what there is first.
   ~JobThreads() {
-    if (!home_.is_here()) {  // the threads are not here, and one may hold the mutex for ever
-      static_cast<void>(row_.release());
-      return;
-    }
+    end();
+    if (!home_.is_here()) static_cast<void>(row_.release());  // a thread may hold the mutex for ever
+  }
+
+  /// Does what there is, and lets the threads go. From then on whoever adds a job does it, as a coroutine may that goes
+  /// on at the end.
+  void end() {
+    if (!home_.is_here()) return;  // nor are the threads
     {
       const std::lock_guard lock(row_->mutex);
       row_->ends = true;
@@ -190,15 +193,19 @@ class JobThreads {
       row_->too_late.notify_one();
     }
     for (std::thread& thread : row_->threads) thread.join();
+    row_->threads.clear();
     if (row_->clock.joinable()) row_->clock.join();
   }
 
   void add(std::shared_ptr<Job> job) {
     if (!home_.is_here()) return job->run(executor_);
-    const std::lock_guard lock(row_->mutex);
+    std::unique_lock lock(row_->mutex);
+    if (row_->ends) {
+      lock.unlock();
+      return job->run(executor_);
+    }
     row_->jobs.push_back(std::move(job));
-    // (At the end, a coroutine that a job resumes may add another: its thread does that as well.)
-    const bool is_short = row_->idle < row_->jobs.size() && !row_->ends;
+    const bool is_short = row_->idle < row_->jobs.size();
     if (is_short && !begin_thread()) wait_for_thread(row_->jobs.back()->deadline());
     row_->changed.notify_one();
   }
@@ -266,8 +273,6 @@ class JobThreads {
         do_one(late, lock);
       }
     }
-    lock.unlock();
-    run();  // what a coroutine has added that went on here
   }
   void do_one(std::deque<std::shared_ptr<Job>>::iterator place, std::unique_lock<std::mutex>& lock) noexcept {
     std::shared_ptr<Job> job = std::move(*place);

@@ -2572,9 +2572,16 @@ MUTANTS = [
     Mutant(
         "what does not read as its type is not reported",
         "state/detail/cache.hpp",
-        "core_.report(StateEvent::Kind::undecodable, &node, read.error().what());",
-        "",
+        "if (!read.error().retryable()) {",
+        "if (false) {",
         ["state/engine.cpp"],
+    ),
+    Mutant(
+        "what does not read is reported while this thread leads",
+        "state/detail/cache.hpp",
+        "events.push_back(\n          {.kind = StateEvent::Kind::undecodable,",
+        "core_.report(\n          StateEvent{.kind = StateEvent::Kind::undecodable,",
+        ["state/engine.cpp: of what does not read*"],
     ),
     Mutant(
         "a conflict of set_if is an error",

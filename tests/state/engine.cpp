@@ -1201,6 +1201,31 @@ TEST_CASE("on_event is called where it may use the store") {
   CHECK(number(store, "events").load() == 2);
 }
 
+TEST_CASE("of what does not read on_event is called where it may use the store") {
+  const auto memory = std::make_shared<atom::Memory>();
+  StateStore(memory).get_state<std::string>("", {.key = "n", .scope = Scope::global()}).set("text");
+  StateStore* its_store = nullptr;
+  std::atomic<int> told{0};
+  StateStore store(memory, {.deadline = 2s, .on_event = [&](const StateEvent& event) {
+                              if (event.kind != StateEvent::Kind::undecodable) return;
+                              ++told;
+                              number(*its_store, "events").apply(current + 1);
+                            }});
+  its_store = &store;
+  State<Number> n = number(store);
+  SECTION("when it is written") {
+    CHECK(n.try_apply(current + 1).error().code() == StateErrorCode::undecodable);
+  }
+  SECTION("when it is read") {
+    CHECK(n.try_load().error().code() == StateErrorCode::undecodable);
+  }
+  SECTION("when it is read without waiting") {
+    CHECK(n.try_load_async().wait().error().code() == StateErrorCode::undecodable);
+  }
+  CHECK(told > 0);
+  CHECK(number(store, "events").load() == told);
+}
+
 // --------------------------------------------------------------------------------------------------------- the end
 
 TEST_CASE("after close operations are refused, and what was there is done") {

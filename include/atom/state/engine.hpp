@@ -464,7 +464,7 @@ inline bool StateEngine::read(Lock& lock, Aftermath& after, Deadline limit) noex
       operations.push_back(operation.get());
     });
     after.news.reserve(nodes.size());
-    error = cache_.read(nodes, Asks::to_read, deadline,
+    error = cache_.read(nodes, Asks::to_read, deadline, after.events.all,
                         [&](std::size_t i, std::optional<StateError> its_error, bool is_news) {
                           StateOperation& operation = *operations[i];
                           if (is_news) after.news.push_back(nodes[i]);
@@ -566,7 +566,7 @@ inline void StateEngine::send(Lock& lock, Aftermath& after, Deadline limit) noex
   unlock(lock);
   BatchResult result =
       calls_.execute(row_->lane.lane(), BatchMode::independent, batch.commands, batch.outcomes, deadline);
-  if (result.status == BatchStatus::done) batcher_.take_outcomes(batch);
+  if (result.status == BatchStatus::done) batcher_.take_outcomes(batch, after.events.all);
   lock.lock();
   settle(std::move(result), after);
 }
@@ -659,7 +659,7 @@ inline void StateEngine::fail(std::optional<StateError> error, Aftermath& after)
 }
 
 inline void StateEngine::finish(Aftermath& after) noexcept {
-  for (const StateEvent& event : after.events.all) core_.report(event);
+  core_.report(after.events.all);
   if (after.batch) {
     for (const Share& share : after.batch->shares) {
       if (share.is_news) core_.tell_news(*share.node);

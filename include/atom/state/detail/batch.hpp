@@ -120,12 +120,13 @@ class StateBatcher {
     return batch;
   }
 
-  /// Notes what became of each operation of a batch that was carried out, and takes over what the states are now.
-  void take_outcomes(Batch& batch) noexcept {
+  /// Notes what became of each operation of a batch that was carried out, and takes over what the states are now. What
+  /// is to be told is put into `events`.
+  void take_outcomes(Batch& batch, std::vector<StateEvent>& events) noexcept {
     for (std::size_t i = 0; i < batch.shares.size(); ++i) {
       Share& share = batch.shares[i];
       try {
-        take_outcome(share, batch.outcomes[i], batch.made);
+        take_outcome(share, batch.outcomes[i], batch.made, events);
       } catch (...) {
         StateCache::is_old(*share.node);
         has_no_result(share);
@@ -334,10 +335,10 @@ class StateBatcher {
 
   // ---- What came of it
 
-  void take_outcome(Share& share, const Outcome& outcome, std::int64_t made) {
+  void take_outcome(Share& share, const Outcome& outcome, std::int64_t made, std::vector<StateEvent>& events) {
     StateNode& node = *share.node;
     if (share.is_left) return StateCache::is_old(node);
-    const StateResult<SharedValue> stored = cache_.value_of(node, outcome);
+    const StateResult<SharedValue> stored = cache_.value_of(node, outcome, events);
     const bool has_effect = !outcome.error && share.kind != Command::Kind::check;
     if (!stored) return all_fail(share, with_effect(stored.error(), has_effect ? Effect::unknown : Effect::none));
     if (outcome.error == StateErrorCode::conflict) {

@@ -116,19 +116,23 @@ class StateCache {
     for (unsigned failures = 1;; ++failures) {
       std::optional<StateError> error;
       bool is_news = false;
-      auto none =
-          read({&node, 1}, asks, deadline, [&](std::size_t, std::optional<StateError> its_error, bool its_news) {
-            error = std::move(its_error);
-            is_news = its_news;
-          });
+      std::vector<StateEvent> events;
+      auto none = read({&node, 1}, asks, deadline, events,
+                       [&](std::size_t, std::optional<StateError> its_error, bool its_news) {
+                         error = std::move(its_error);
+                         is_news = its_news;
+                       });
       if (none) error = with_name(*none, *node);
+      core_.report(events);
       if (is_news) core_.tell_news(*node);
       if (!error || !error->retryable() || !pause_before(core_, failures, deadline)) return error;
     }
   }
-  /// Reads all of them, at once, and calls `done(i, error, is_news)` for each; or returns why that cannot be done.
+  /// Reads all of them, at once, and calls `done(i, error, is_news)` for each; or returns why that cannot be done. What
+  /// is to be told is put into `events`.
   template <class Done>
-  std::optional<StateError> read(std::span<const NodeReference> nodes, Asks asks, Deadline deadline, Done done) {
+  std::optional<StateError> read(std::span<const NodeReference> nodes, Asks asks, Deadline deadline,
+                                 std::vector<StateEvent>& events, Done done) {
     const std::int64_t began = StateTable::milliseconds_now();
     std::vector<StateName> names;
     std::vector<std::int64_t> known;
@@ -144,7 +148,7 @@ class StateCache {
     if (auto error = backend_.read(names, outcomes, deadline)) return error;
     for (std::size_t i = 0; i < nodes.size(); ++i) {
       StateNode& node = *nodes[i];
-      StateResult<SharedValue> value = value_of(node, outcomes[i]);
+      StateResult<SharedValue> value = value_of(node, outcomes[i], events);
       if (!value) {
         done(i, value.error(), false);
         continue;
@@ -164,7 +168,7 @@ class StateCache {
     auto error = watched.list(
         StateTable::milliseconds_now(), staleness,
         [&](std::vector<WatchedScope::Listed>& states) { return read(watched, states, deadline, events); });
-    for (const StateEvent& event : events) core_.report(event);
+    core_.report(events);
     return error;
   }
   /// What is stored of a state, as a page may be shown it. Empty, if it is nothing of ours; then `failed(event)` says
@@ -182,12 +186,15 @@ class StateCache {
     return shown(scope, key, stored, [this](const StateEvent& event) { core_.report(event); });
   }
 
-  /// The one of an outcome, or null where there is none.
-  StateResult<SharedValue> value_of(StateNode& node, const Outcome& outcome) {
+  /// The one of an outcome, or null where there is none. What is to be told is put into `events`.
+  StateResult<SharedValue> value_of(const StateNode& node, const Outcome& outcome, std::vector<StateEvent>& events) {
     if (!outcome.value) return SharedValue();
     StateResult<SharedValue> read = backend_.read_value(node.type(), *outcome.value);
     if (read) return read;
-    if (!read.error().retryable()) core_.report(StateEvent::Kind::undecodable, &node, read.error().what());
+    if (!read.error().retryable()) {
+      events.push_back(
+          {.kind = StateEvent::Kind::undecodable, .state = message_id(node), .message = read.error().what()});
+    }
     return with_name(read.error(), node);
   }
 

@@ -265,6 +265,9 @@ class StateCore {
     } catch (...) {  // nobody is left to tell
     }
   }
+  void report(const std::vector<StateEvent>& events) const noexcept {
+    for (const StateEvent& event : events) report(event);
+  }
   void report(StateEvent::Kind kind, const StateNode* node, std::string_view message,
               std::exception_ptr exception = nullptr) const noexcept {
     if (!options.on_event) return;

@@ -83,7 +83,9 @@ class StateFollower final : public FeedSink {
       if (node->has(StateNode::heard) && read({&node, 1})) is_behind_.store(true);
       return;
     }
-    const StateResult<SharedValue> next = cache_.value_of(*node, {.value = std::move(value)});
+    std::vector<StateEvent> events;
+    const StateResult<SharedValue> next = cache_.value_of(*node, {.value = std::move(value)}, events);
+    core_.report(events);
     if (!next) return is_read_later(next.error());
     if (core_.accept(*node, *next, version)) core_.tell_news(*node);
   }
@@ -203,11 +205,14 @@ class StateFollower final : public FeedSink {
   }
   /// What cannot be made a value of is reported, and stays.
   std::optional<StateError> read(std::span<const NodeReference> nodes) {
-    return cache_.read(nodes, Asks::to_know, soon(),
-                       [&](std::size_t i, const std::optional<StateError>& error, bool is_news) {
-                         if (error) is_read_later(*error);
-                         if (is_news) core_.tell_news(*nodes[i]);
-                       });
+    std::vector<StateEvent> events;
+    auto none = cache_.read(nodes, Asks::to_know, soon(), events,
+                            [&](std::size_t i, const std::optional<StateError>& error, bool is_news) {
+                              if (error) is_read_later(*error);
+                              if (is_news) core_.tell_news(*nodes[i]);
+                            });
+    core_.report(events);
+    return none;
   }
   /// Unless that is of no use.
   void is_read_later(const StateError& error) noexcept {

@@ -2506,6 +2506,20 @@ MUTANTS = [
         ["state/session.cpp"],
     ),
     Mutant(
+        "a batch of all or nothing begins after all have ended",
+        "state/detail/unit_lane.hpp",
+        "is_refused_ = units.is_closed_;",
+        "",
+        ["state/detail/unit_lane.cpp"],
+    ),
+    Mutant(
+        "a store is closed while somebody still waits to commit",
+        "state/detail/unit_lane.hpp",
+        "[&] { return under_way_ == 0; }",
+        "[&] { return !is_taken_; }",
+        ["state/detail/unit_lane.cpp"],
+    ),
+    Mutant(
         "two batches of all or nothing are under way at once",
         "state/detail/unit_lane.hpp",
         "if (is_mine_) units.is_taken_ = true;",

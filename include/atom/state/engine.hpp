@@ -123,7 +123,7 @@ class StateEngine {
       return StateError(StateErrorCode::closed,
                         "the store belongs to the process that this one was forked from: open one after fork()");
     }
-    if (is_closed_.load(std::memory_order_acquire)) return StateError(StateErrorCode::closed, "the store is closed");
+    if (is_closed_.load(std::memory_order_acquire)) return store_is_closed();
     return std::nullopt;
   }
 
@@ -200,7 +200,7 @@ class StateEngine {
         operations_.fetch_add(1, std::memory_order_relaxed);
         return true;
       }
-      refused = StateError(StateErrorCode::closed, "the store is closed");
+      refused = store_is_closed();
     }
     refuse(*operation, *std::move(refused));
     return false;
@@ -697,7 +697,7 @@ inline bool StateEngine::close(Deadline deadline) {
     if (!is_done) give_up_late_ones(true);
     unlock(lock);
   }
-  return units_.wait(deadline) && is_done;
+  return units_.close(deadline) && is_done;
 }
 
 inline StateResult<bool> StateCore::erase(const NodeReference& node) {

@@ -61,6 +61,11 @@ class NumberedLane {
   std::array<std::uint64_t, remembered> acknowledged_{};
 };
 
+/// Why there are no more of them.
+inline StateError store_is_closed() {
+  return {StateErrorCode::closed, "the store is closed"};
+}
+
 /// To be told when nothing is locked any more.
 struct LaneEvents {
   std::vector<StateEvent> all;

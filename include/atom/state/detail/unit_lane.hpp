@@ -31,6 +31,7 @@ class UnitLane {
   /// `events`.
   StateResult<std::vector<Outcome>> commit(std::span<const Command> commands, Deadline deadline, LaneEvents& events) {
     const Turn turn(*this, deadline);
+    if (turn.is_refused()) return store_is_closed();
     if (!turn || Clock::now() >= deadline) return failure(std::nullopt, false);
     if (auto error = find_out(deadline, events)) return failure(error, false);
     std::vector<std::pair<atom::Scope, std::string>> names;
@@ -52,8 +53,13 @@ class UnitLane {
     lane_.acknowledge(has_effect ? commands.size() : 0);
     return outcomes;
   }
-  /// Returns when none is under way; false: at the deadline there still is one.
-  bool wait(Deadline deadline) { return static_cast<bool>(Turn(*this, deadline)); }
+  /// None begins from now on. Returns when none is under way or waits for its turn; false: at the deadline there still
+  /// is one.
+  bool close(Deadline deadline) {
+    std::unique_lock lock(mutex_);
+    is_closed_ = true;
+    return is_idle_.wait_until(lock, deadline, [&] { return under_way_ == 0; });
+  }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -63,22 +69,29 @@ class UnitLane {
    public:
     Turn(UnitLane& units, Deadline deadline) : units_(units) {
       std::unique_lock lock(units.mutex_);
+      is_refused_ = units.is_closed_;
+      if (is_refused_) return;
+      ++units.under_way_;
       is_mine_ = units.is_free_.wait_until(lock, deadline, [&] { return !units.is_taken_; });
       if (is_mine_) units.is_taken_ = true;
     }
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
     ~Turn() {
-      if (!is_mine_) return;
+      if (is_refused_) return;
       const std::lock_guard lock(units_.mutex_);
+      if (--units_.under_way_ == 0) units_.is_idle_.notify_all();
+      if (!is_mine_) return;
       units_.is_taken_ = false;
       units_.is_free_.notify_one();
     }
+    bool is_refused() const noexcept { return is_refused_; }
     explicit operator bool() const noexcept { return is_mine_; }
 
    private:
     UnitLane& units_;
-    bool is_mine_;
+    bool is_refused_ = false;
+    bool is_mine_ = false;
   };
 
   /// What became of the last batch, if that is in doubt: it takes no effect any more, see Lane.
@@ -132,9 +145,11 @@ class UnitLane {
   BackendCalls& calls_;
   const std::chrono::milliseconds usual_deadline_;
   std::mutex mutex_;
-  std::condition_variable is_free_;
+  std::condition_variable is_free_, is_idle_;
   bool is_taken_ = false;
-  unsigned failures_ = 0;  // in a row, also of several batches
+  bool is_closed_ = false;
+  unsigned under_way_ = 0;  // those that wait for their turn included
+  unsigned failures_ = 0;   // in a row, also of several batches
   NumberedLane lane_{1};
   std::vector<std::pair<atom::Scope, std::string>> in_doubt_;  // the states of the last batch
 };

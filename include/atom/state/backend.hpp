@@ -168,7 +168,8 @@ class Backend {
   /// is stored for the lane, or 0:
   /// - the next number, or with `after_loss` any greater one: carries the batch out, and stores the number and the
   ///   outcomes in the step that changes the data;
-  /// - the same number: does nothing, and answers with the outcomes that are stored (done);
+  /// - the same number: does nothing, and answers with the outcomes that are stored (done), or, where the batch broke
+  ///   off half way, refuses it (not_applied, whose effect is unknown) until all that is left of it is checks;
   /// - a lower one, which a network has held back or repeated: does nothing, and refuses the batch (not_applied, with
   ///   an error that is not `retryable`); who sent it knows what came of it, or has given it up;
   /// - a greater one without `after_loss`: does nothing, and says which number is the last (gap).

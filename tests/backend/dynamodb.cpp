@@ -875,6 +875,37 @@ TEST_CASE("dynamodb: what leads to nothing is forgotten by who meets it, if it i
   CHECK(contains(database.item("young k", "l:label"), "\"t\""));
 }
 
+TEST_CASE("dynamodb: what is only forgotten in passing is tried once, and its failure keeps nobody waiting") {
+  Fronted database;
+  const std::int64_t old =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count() -
+      4000;
+  const std::string label = "label", time = std::to_string(old);
+  const auto write = [&](const std::string& item) { REQUIRE(contains(database.write("{" + item + "}"), "200 OK")); };
+  const auto throttled = [&](const char* operation) {
+    database.front.clear();
+    database.front.script(std::vector(50, Front::Answer{operation, 400, error_of("ThrottlingException")}));
+  };
+  std::string lanes;
+  for (const char* lane : {"a", "b", "c", "d"})
+    lanes += R"(,"s:)" + std::string(lane) + R"(":{"N":"1.)" + time + R"("})";
+  write(R"("p":{"S":"s:shop"},"k":{"S":"n"},"v":{"N":"5"},"f":{"N":"0"},"n":{"N":"7"})" + lanes);
+  database.client_through.run(Batch().write(shop, "m", "1"));
+  throttled("UpdateItem");
+  database.client_through.run(Batch().apply(shop, "n", {}, current + 1).apply(shop, "m", {}, current + 1),
+                              BatchMode::all_or_nothing);
+  CHECK(database.front.left() == 49);
+  CHECK(contains(database.item("n"), "\"s:a\""));
+  write(R"("p":{"S":"scopes"},"k":{"S":"old"},"t":{"N":")" + time + R"("})");
+  throttled("DeleteItem");
+  CHECK(database.through->scopes("", 10, soon())->size() == 1);
+  CHECK(database.front.left() == 49);
+  write(R"("p":{"S":"l:label"},"k":{"S":"old k"},"t":{"N":")" + time + R"("})");
+  throttled("DeleteItem");
+  CHECK(database.through->purge({&label, 1}, soon())->empty());
+  CHECK(database.front.left() == 49);
+}
+
 // ------------------------------------------------------------------------------------------------- what servers refuse
 
 TEST_CASE("dynamodb: what the server refuses for a while is sent again, and done once") {

@@ -3254,6 +3254,13 @@ MUTANTS = [
     ),
     # ---- DynamoDB
     Mutant(
+        "a batch of DynamoDB's is acknowledged when what it forgets in passing is not throttled any more",
+        "backend/detail/dynamodb_batch.hpp",
+        "attempt_.client.send_in_passing(calls, deadline);",
+        "if (!calls.empty()) attempt_.client.send(calls, deadline);",
+        ["backend/dynamodb.cpp: dynamodb: what is only forgotten*"],
+    ),
+    Mutant(
         "DynamoDB purges no label under which there is what is no state's name",
         "backend/detail/dynamodb_lists.hpp",
         "if (scope && space < name.size() - 1) {",

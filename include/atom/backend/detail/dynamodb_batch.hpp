@@ -317,7 +317,7 @@ class DynamoDbBatch {
       }
       calls.push_back({.operation = "UpdateItem", .body = request.body("")});
     }
-    if (!calls.empty()) attempt_.client.send(calls, deadline);
+    attempt_.client.send_in_passing(calls, deadline);
   }
 
   const DynamoDbAttempt attempt_;

@@ -118,7 +118,7 @@ inline void list_dynamodb_scopes(DynamoDbClient& client, std::string_view after,
       add_dynamodb_states(client, some[i], "", std::move(calls[i]), 1, one, deadline);
       if (!one.empty()) found.push_back(some[i]);
     }
-    if (!forgetting.empty()) client.send(forgetting, deadline);
+    client.send_in_passing(forgetting, deadline);
     return found.size() < limit;
   });
 }
@@ -169,7 +169,7 @@ inline void purge_dynamodb_label(DynamoDbClient& client, std::string_view label,
       }
     });
     end_dynamodb_states(client, found, partition, erased, deadline);
-    if (!forgetting.empty()) client.send(forgetting, deadline);
+    client.send_in_passing(forgetting, deadline);
   }
 }
 

@@ -2648,6 +2648,21 @@ MUTANTS = [
         ["contract/lifetimes.cpp memory_database"],
     ),
     Mutant(
+        "in memory a feed that has gone is told what changes",
+        "backend/memory.hpp",
+        "std::erase(memory_.feeds_, &changes_);",
+        "",
+        ["backend/memory.cpp"],
+        memory=True,
+    ),
+    Mutant(
+        "in memory what was purged is told to no feed",
+        "backend/memory.hpp",
+        "tell({erased.back().scope, erased.back().key}, erased.back().version, nullptr);",
+        "",
+        ["backend/memory.cpp"],
+    ),
+    Mutant(
         "a backend is opened though its URL has another scheme",
         "backend/open.hpp",
         "if (!opened && has_one && scheme == mine)",

@@ -4,6 +4,7 @@
 // its states in memory, and is many times faster.
 #pragma once
 
+#include <atom/backend/detail/change_queue.hpp>
 #include <atom/config.hpp>
 #include <atom/state/backend.hpp>
 #include <atom/state/text_backend.hpp>
@@ -11,7 +12,6 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <list>
@@ -78,7 +78,6 @@ class Memory : public TextBackend {
     }
     record.sequence = lane.sequence;
     record.outcomes.assign(outcomes.begin(), outcomes.end());
-    changed_.notify_all();
     return {};
   }
 
@@ -125,10 +124,8 @@ class Memory : public TextBackend {
       });
     });
   }
-  std::unique_ptr<Feed> open_feed() override {
-    const std::lock_guard lock(mutex_);
-    return std::make_unique<MemoryFeed>(*this, changes_.size());
-  }
+  /// It must not outlive this.
+  std::unique_ptr<Feed> open_feed() override { return std::make_unique<MemoryFeed>(*this); }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -143,39 +140,27 @@ class Memory : public TextBackend {
     std::uint64_t sequence = 0;
     std::vector<Outcome> outcomes;
   };
-  struct Change {
-    Name name;
-    std::int64_t version;
-    std::optional<StoredValue> value;
-  };
 
   class MemoryFeed final : public Feed {
    public:
-    MemoryFeed(Memory& memory, std::size_t next) noexcept : memory_(memory), next_(next) {}
+    explicit MemoryFeed(Memory& memory) : memory_(memory) {
+      const std::lock_guard lock(memory_.mutex_);
+      memory_.feeds_.push_back(&changes_);
+    }
+    ~MemoryFeed() override {
+      const std::lock_guard lock(memory_.mutex_);
+      std::erase(memory_.feeds_, &changes_);
+    }
     std::optional<StateError> poll(FeedSink& sink, Deadline deadline) override {
-      std::unique_lock lock(memory_.mutex_);
-      while (!woken_) {
-        while (next_ < memory_.changes_.size()) {
-          const Change change = memory_.changes_[next_++];
-          lock.unlock();
-          sink.changed(scope_of(change.name), change.name.second, change.version, change.value);
-          lock.lock();
-        }
-        if (memory_.changed_.wait_until(lock, deadline) == std::cv_status::timeout) break;
+      while (!changes_.wait(sink, deadline) && Clock::now() < deadline) {
       }
-      woken_ = false;
       return std::nullopt;
     }
-    void wake() noexcept override {
-      const std::lock_guard lock(memory_.mutex_);
-      woken_ = true;
-      memory_.changed_.notify_all();
-    }
+    void wake() noexcept override { changes_.wake(); }
 
    private:
     Memory& memory_;
-    std::size_t next_;
-    bool woken_ = false;
+    detail::ChangeQueue changes_;
   };
 
   static Scope scope_of(const Name& name) { return Scope::from_database(name.first).value(); }
@@ -206,10 +191,10 @@ class Memory : public TextBackend {
       last_version_ = std::max(last_version_, row.version);
       if (is_new) row.labels.assign(command.labels.begin(), command.labels.end());
       row.ends = end_of(command.ttl);
-      changes_.push_back({name, row.version, row.value});
+      tell(command.name, row.version, &row.value);
     } else if (command.kind == Command::Kind::erase && outcome.version != 0) {
       rows_.erase(name);
-      changes_.push_back({name, outcome.version, std::nullopt});
+      tell(command.name, outcome.version, nullptr);
     }
   }
   template <class Wanted>
@@ -223,19 +208,20 @@ class Memory : public TextBackend {
       }
       if (is_alive(row->second)) {
         erased.push_back({scope_of(row->first), row->first.second, row->second.version, row->second.value});
-        changes_.push_back({row->first, row->second.version, std::nullopt});
+        tell({erased.back().scope, erased.back().key}, erased.back().version, nullptr);
       }
       row = rows_.erase(row);
     }
-    changed_.notify_all();
     return erased;
+  }
+  void tell(const StateName& name, std::int64_t version, const StoredValue* value) noexcept {
+    for (detail::ChangeQueue* feed : feeds_) feed->add(name, version, value);
   }
 
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
   std::map<Name, Row> rows_;
   std::map<std::pair<std::array<std::byte, 16>, std::uint32_t>, LaneRecord> lanes_;
-  std::vector<Change> changes_;
+  std::vector<detail::ChangeQueue*> feeds_;
   std::int64_t last_version_ =
       std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
           .count();

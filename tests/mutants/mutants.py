@@ -1267,8 +1267,8 @@ MUTANTS = [
     Mutant(
         "what a coroutine adds is lost where it went on at its deadline and the store ends",
         "state/detail/job.hpp",
-        "    if (row_->ends) {\n      lock.unlock();\n      return job->run(executor_);\n    }\n",
-        "",
+        "      lock.unlock();\n      return job->run(executor_);\n",
+        "      return;\n",
         ["state/detail/job.cpp"],
     ),
     Mutant(
@@ -2504,6 +2504,13 @@ MUTANTS = [
         "if (is_in_doubt) {\n        in_doubt_",
         "if (false) {\n        in_doubt_",
         ["state/session.cpp"],
+    ),
+    Mutant(
+        "in a forked process the lane of units waits for threads that are not there",
+        "state/engine.hpp",
+        "    static_cast<void>(units_.release());\n",
+        "",
+        ["state/engine.cpp: a store can be left*"],
     ),
     Mutant(
         "a batch of all or nothing begins after all have ended",

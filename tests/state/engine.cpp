@@ -1311,6 +1311,23 @@ TEST_CASE("a store is of no use in a process that was forked from its own, and c
   CHECK(n.load() == 2);
 }
 
+#ifndef __SANITIZE_THREAD__
+TEST_CASE("a store can be left in a process that was forked while somebody waited to commit") {
+  const auto gate = std::make_shared<Gate>();
+  auto store = std::make_unique<StateStore>(gate, atom::StoreOptions{.deadline = 20s});
+  gate->set_open(false);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 2; ++i) {
+    threads.emplace_back([&] { store->delete_state({.key = "gone", .scope = Scope::global()}); });
+  }
+  gate->wait_for(1);
+  std::this_thread::sleep_for(50ms);  // until the other one waits for its turn
+  CHECK(exit_code_of_child([&] { return store.reset(), true; }) == 0);
+  gate->set_open(true);
+  for (std::thread& thread : threads) thread.join();
+}
+#endif
+
 std::size_t threads_now() {
   const std::filesystem::directory_iterator all("/proc/self/task");
   return static_cast<std::size_t>(std::distance(begin(all), end(all)));

@@ -54,7 +54,7 @@ class StateEngine {
       : core_(core),
         backend_(std::move(backend)),
         calls_(*backend_),
-        units_(calls_, core.options.deadline),
+        units_(std::make_unique<UnitLane>(calls_, core.options.deadline)),
         cache_(core, *backend_),
         batcher_(core, cache_, *backend_),
         row_(std::make_unique<Row>()),
@@ -80,7 +80,7 @@ class StateEngine {
     if (auto refused = refusal()) return *std::move(refused);
     about_to_block();
     Aftermath after;
-    auto result = units_.commit(commands, deadline, after.events);
+    auto result = units_->commit(commands, deadline, after.events);
     finish(after);
     return result;
   }
@@ -288,7 +288,7 @@ class StateEngine {
   std::shared_ptr<Backend> backend_;
   const HomeProcess home_;
   BackendCalls calls_;
-  UnitLane units_;  // of batches that are carried out as a whole
+  std::unique_ptr<UnitLane> units_;  // of batches that are carried out as a whole
   StateCache cache_;
   StateBatcher batcher_;
   std::atomic<bool> is_closed_{false};
@@ -697,7 +697,7 @@ inline bool StateEngine::close(Deadline deadline) {
     if (!is_done) give_up_late_ones(true);
     unlock(lock);
   }
-  return units_.close(deadline) && is_done;
+  return units_->close(deadline) && is_done;
 }
 
 inline StateResult<bool> StateCore::erase(const NodeReference& node) {
@@ -726,6 +726,7 @@ inline StateEngine::~StateEngine() {
     static_cast<void>(follower_.release());
     static_cast<void>(new (std::nothrow) std::shared_ptr<Backend>(std::move(backend_)));
     static_cast<void>(row_.release());
+    static_cast<void>(units_.release());
   }
 }
 

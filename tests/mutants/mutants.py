@@ -1752,6 +1752,27 @@ MUTANTS = [
         ["state/engine.cpp: what is thrown*"],
     ),
     Mutant(
+        "what does not tell is asked without a pause",
+        "state/detail/follower.hpp",
+        "std::max(core_.options.staleness, shortest_pause)",
+        "core_.options.staleness",
+        ["state/engine.cpp: what does not tell*"],
+    ),
+    Mutant(
+        "a store whose deadline is too long for a clock has none",
+        "state/detail/core.hpp",
+        "options.deadline = clamped_time(options.deadline);",
+        "",
+        ["state/engine.cpp: a time that is*"],
+    ),
+    Mutant(
+        "a store that may be behind for ever asks all the time",
+        "state/detail/core.hpp",
+        "options.staleness = clamped_time(options.staleness);",
+        "",
+        ["state/engine.cpp: what does not tell*"],
+    ),
+    Mutant(
         "a feed that is down is told each time that it is asked",
         "state/detail/follower.hpp",
         "if (lasted < outage.told_after) return;",
@@ -2522,8 +2543,8 @@ MUTANTS = [
     Mutant(
         "a store is closed while somebody still waits to commit",
         "state/detail/unit_lane.hpp",
-        "[&] { return under_way_ == 0; }",
-        "[&] { return !is_taken_; }",
+        "is_idle_.wait_until(lock, deadline, [&] { return under_way_ == 0; })",
+        "!is_taken_ || under_way_ > 0",
         ["state/detail/unit_lane.cpp"],
     ),
     Mutant(

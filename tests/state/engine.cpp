@@ -1593,6 +1593,47 @@ TEST_CASE("after a gap in what it is told a store reads what somebody listens to
   CHECK(soon([&] { return quiet.get() == 2; }));
 }
 
+TEST_CASE("a time that is too long for a clock is a long one") {
+  StateStore store(std::make_shared<atom::Memory>(),
+                   {.deadline = std::chrono::milliseconds::max(), .staleness = std::chrono::milliseconds::max()});
+  State<Number> n = number(store);
+  CHECK(n.set(1) > 0);
+  CHECK(n.get() == 1);
+  CHECK(n.apply_async(current + 1).wait() == 2);
+  CHECK(store.close(std::chrono::milliseconds::max()));
+}
+
+TEST_CASE("a time before now is none") {
+  constexpr std::chrono::milliseconds least = std::chrono::milliseconds::min();
+  StateStore store(std::make_shared<atom::Memory>());
+  CHECK(store.close(least));
+  StateStore hasty(std::make_shared<ToldFeed>(), {.deadline = least, .staleness = least});
+  CHECK(number(hasty).try_set(1).error().code() == StateErrorCode::timed_out);
+}
+
+TEST_CASE("what does not tell is asked as often as what is cached may be behind, and not without a pause") {
+  const auto database = std::make_shared<ToldFeed>();
+  const auto reads_of_a_listener = [&](std::chrono::milliseconds staleness) {
+    StateStore store(std::make_shared<Silent>(database), {.staleness = staleness});
+    const auto hears = number(store).on_change([] {});
+    const auto began = Clock::now();
+    const int before = database->reads;
+    std::this_thread::sleep_for(100ms);
+    const int reads = database->reads - before;
+    const auto most = (Clock::now() - began) / 2ms;
+    CHECK(reads <= most);
+    return reads;
+  };
+  CHECK(reads_of_a_listener(std::chrono::milliseconds::max()) <= 1);
+  reads_of_a_listener(1ms);
+  reads_of_a_listener(0ms);
+  StateStore store(std::make_shared<Silent>(database), {.staleness = 0ms});
+  State<Number> n = number(store);
+  const int before = database->reads;
+  for (int i = 0; i < 3; ++i) CHECK(n.get() == 0);
+  CHECK(database->reads == before + 3);
+}
+
 /// A database whose feed fails as long as that is wanted.
 struct FailingFeed final : support::PassingBackend {
   FailingFeed() : PassingBackend(std::make_shared<atom::Memory>()) {}

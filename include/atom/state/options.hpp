@@ -92,9 +92,10 @@ constexpr std::string_view to_string(StateEvent::Kind kind) noexcept {
 struct StoreOptions {
   /// More states in one scope are an error: who names them may come from outside.
   std::size_t states_per_scope = 100'000;
-  /// With a database: how long an operation may take. Of `transact` and `promote` also in memory.
+  /// With a database: how long an operation may take. Of `transact` and `promote` also in memory. More than a hundred
+  /// years are a hundred.
   std::chrono::milliseconds deadline = std::chrono::seconds(5);
-  /// With a database: how far `get` may be behind.
+  /// With a database: how far `get` may be behind; 0: it asks each time.
   std::chrono::milliseconds staleness = std::chrono::seconds(1);
   /// With a database: threads of the store's that wait in place of coroutines, for all but what is awaited of a single
   /// state. They begin as they are needed; what finds them busy waits for one, within its deadline.

@@ -330,7 +330,7 @@ class StateStore {
   /// deadline, and with it who waits for that. In memory nothing is refused.
   bool close(std::chrono::milliseconds within) {
     core_.end_watching();
-    return !engine_ || engine_->close(std::chrono::steady_clock::now() + within);
+    return !engine_ || engine_->close(detail::deadline_in(within));
   }
   StateStats stats() const noexcept {
     StateStats stats = engine_ ? engine_->stats() : StateStats();

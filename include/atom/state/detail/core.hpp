@@ -34,10 +34,17 @@ class StateEngine;
 /// When waiting ends.
 using Deadline = std::chrono::steady_clock::time_point;
 
-/// So long from now; 0: never.
+/// What is no time at all or too long for a clock becomes one that it can add.
+inline std::chrono::milliseconds clamped_time(std::chrono::milliseconds time) noexcept {
+  return std::clamp(time, std::chrono::milliseconds(), longest_time_to_live);
+}
+/// So long from now.
+inline Deadline deadline_in(std::chrono::milliseconds within) noexcept {
+  return std::chrono::steady_clock::now() + clamped_time(within);
+}
+/// The same, but 0: never.
 inline Deadline deadline_after(std::chrono::milliseconds within) noexcept {
-  if (within.count() <= 0) return Deadline::max();
-  return std::chrono::steady_clock::now() + std::min(within, longest_time_to_live);
+  return within.count() <= 0 ? Deadline::max() : deadline_in(within);
 }
 
 /// While it is there, nothing that this thread begins has a later deadline.
@@ -94,7 +101,7 @@ struct SeenValue {
 
 class StateCore {
  public:
-  explicit StateCore(StoreOptions o) : options(std::move(o)), table(*this, options) {}
+  explicit StateCore(StoreOptions o) : options(with_clamped_times(std::move(o))), table(*this, options) {}
   StateCore(const StateCore&) = delete;
   StateCore& operator=(const StateCore&) = delete;
   ~StateCore() { end_watching(); }
@@ -367,6 +374,11 @@ class StateCore {
     const StateNode& node_;
   };
 
+  static StoreOptions with_clamped_times(StoreOptions options) {
+    options.deadline = clamped_time(options.deadline);
+    options.staleness = clamped_time(options.staleness);
+    return options;
+  }
   template <class Touch>
   SeenValue look(StateNode& node, Touch touch) {
     SharedValue gone;

@@ -179,7 +179,7 @@ class StateFollower final : public FeedSink {
   std::optional<StateError> look() {
     {
       std::unique_lock lock(mutex_);
-      changed_.wait_for(lock, core_.options.staleness, [&] { return ends_.load(); });
+      changed_.wait_for(lock, std::max(core_.options.staleness, shortest_pause), [&] { return ends_.load(); });
     }
     return read_heard();
   }
@@ -226,6 +226,8 @@ class StateFollower final : public FeedSink {
 
   /// So that what is down for long is asked seldom, and yet is heard soon when it is back.
   static constexpr std::chrono::seconds longest_pause{1};
+  /// So that what does not tell is not asked all the time, however little what is cached may be behind.
+  static constexpr std::chrono::milliseconds shortest_pause{5};
 
   StateCore& core_;
   StateCache& cache_;

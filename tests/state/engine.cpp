@@ -1620,8 +1620,8 @@ TEST_CASE("what does not tell is asked as often as what is cached may be behind,
     const int before = database->reads;
     std::this_thread::sleep_for(100ms);
     const int reads = database->reads - before;
-    const auto most = (Clock::now() - began) / 2ms;
-    CHECK(reads <= most);
+    const auto limit = (Clock::now() - began) / 2ms;
+    CHECK(reads <= limit);
     return reads;
   };
   CHECK(reads_of_a_listener(std::chrono::milliseconds::max()) <= 1);

@@ -31,7 +31,7 @@ enum class StateErrorCode : std::uint8_t {
   too_large,         ///< A limit is passed: of a value, of a name, of the number of states in a scope.
   no_context,        ///< The scope needs a client, a user or a component, and there is none.
   refused,           ///< The database will not do it: a permission, a read-only server, a file that is not ours.
-  unavailable,       ///< The database cannot be reached.
+  unavailable,       ///< The database cannot be reached, or there was no memory to read what it has.
   timed_out,         ///< The deadline passed.
   history_lost,      ///< The database has lost writes that it had acknowledged.
   closed,            ///< The store has been closed, or belongs to the process that this one was forked from.

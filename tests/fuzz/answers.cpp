@@ -556,11 +556,15 @@ void postgres(Bytes bytes) {
   }
   const atom::detail::PostgresRows all(result);
   if (columns < 5) return;  // of a column that there is not, libpq says on its standard error that there is none
+  attempt([&] {
+    std::vector<FoundState> found;
+    atom::detail::add_postgres_states(found, all);
+    require(found.size() <= static_cast<std::size_t>(all.size()), "states come from nowhere");
+    for (const FoundState& state : found) {
+      require(state.key.size() + state.value.text.size() <= size, "values come from nowhere");
+    }
+  });
   for (int row = 0; row < all.size(); ++row) {
-    attempt([&] {
-      const FoundState found = atom::detail::postgres_state(all, row);
-      require(found.key.size() + found.value.text.size() <= size, "values come from nowhere");
-    });
     attempt([&] { require(atom::detail::postgres_place(all, row, 0, 3, atom::Effect::none) < 3, "a place is none"); });
   }
   const support::Batch batch = some_commands(1 + bytes.below(15));

@@ -232,7 +232,8 @@ class StateFollower final : public FeedSink {
   StateCore& core_;
   StateCache& cache_;
   Backend& backend_;
-  const StateError no_reason_{StateErrorCode::unavailable, "it gives no reason", Effect::none, true};
+  const std::optional<StateError> no_reason_{std::in_place, StateErrorCode::unavailable, "it gives no reason",
+                                             Effect::none, true};
   std::atomic<bool> is_started_{false};
   std::atomic<bool> is_behind_{false};
   std::atomic<bool> ends_{false};

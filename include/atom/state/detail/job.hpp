@@ -274,7 +274,7 @@ class JobThreads {
       }
     }
   }
-  void do_one(std::deque<std::shared_ptr<Job>>::iterator place, std::unique_lock<std::mutex>& lock) noexcept {
+  void do_one(const std::deque<std::shared_ptr<Job>>::iterator& place, std::unique_lock<std::mutex>& lock) noexcept {
     std::shared_ptr<Job> job = std::move(*place);
     row_->jobs.erase(place);
     lock.unlock();

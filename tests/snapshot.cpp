@@ -8,6 +8,7 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -525,6 +526,66 @@ TEST_CASE("merging keeps the server-only mark, whichever side has it") {
   marked.set(hidden, 2);
   CHECK(Snapshot(marked).merge(plain).begin()->server_only());
   CHECK(Snapshot(plain).merge(marked).begin()->server_only());
+}
+
+TEST_CASE("a value that is set for a server-only atom is marked, also where the key was there before its template") {
+  Snapshot by_atom{{"snapshot.late", 1}};
+  Snapshot by_key = by_atom;
+  CHECK_FALSE(by_atom.begin()->server_only());
+  {
+    const Atom<int> late{"snapshot.late", 0, {.server_only = true}};
+    by_atom.set(late, 2);
+    by_key.set("snapshot.late", 2);
+  }
+  CHECK(by_atom.begin()->server_only());
+  CHECK(by_key.begin()->server_only());
+  CHECK(by_key.set("snapshot.late", 3).begin()->server_only());  // the template has gone; the mark stays
+}
+
+/// Of an atom whose template has gone.
+Snapshot marked_snapshot(std::string_view key, int value) {
+  const Atom<int> gone{key, 0, {.server_only = true}};
+  AtomStore store;
+  store.use(gone).update(value);
+  return store.snapshot();
+}
+
+TEST_CASE("a value keeps its server-only mark in a store that knows no template of its key") {
+  const Snapshot marked = marked_snapshot("snapshot.gone", 1);
+  for (const auto from : {atom::Trust::server, atom::Trust::client}) {
+    AtomStore store;
+    CHECK(store.hydrate(marked, {.trust = from}).unknown == Keys{"snapshot.gone"});
+    const Snapshot again = store.snapshot({.queued = true});
+    REQUIRE(again.size() == 1);
+    CHECK(again.begin()->server_only());
+  }
+}
+
+TEST_CASE("a value that was marked server-only stays so when it is converted for an atom that is not") {
+  const Snapshot marked = marked_snapshot("snapshot.changed", 1);
+  const auto is_marked = [](const AtomStore& store) {
+    const Snapshot queued = store.snapshot({.queued = true});
+    return queued.size() == 1 && queued.begin()->server_only();
+  };
+  SECTION("of a template that is there when it comes") {
+    const Atom<long> open{"snapshot.changed", 0};
+    AtomStore store;
+    CHECK(store.hydrate(marked).ok());
+    CHECK(is_marked(store));
+  }
+  SECTION("of one that comes later") {
+    AtomStore store;
+    store.hydrate(marked);
+    const Atom<long> open{"snapshot.changed", 0};
+    CHECK(store.value(open) == 1);
+    CHECK(is_marked(store));
+  }
+  SECTION("and where the template that has the mark came after it") {
+    AtomStore store;
+    store.hydrate(Snapshot{{"snapshot.later", 1}});
+    const Atom<int> later{"snapshot.later", 0, {.server_only = true}};
+    CHECK(is_marked(store));
+  }
 }
 
 TEST_CASE("a text that a value would only refer to is held as a string") {

@@ -66,8 +66,14 @@ class Snapshot {
     Entry(const detail::Definition& definition, Value v) : Entry(definition) { value = std::move(v); }
     Entry(std::string_view k, std::uint32_t hash, Value v) : key(k), value(std::move(v)), hash_(hash) {
       own_key();
-      const auto* const definition = detail::Registry::instance().find_declared(k, hash);
-      if (definition) server_only_ = definition->server_only;
+      mark_declared();
+    }
+    /// A mark is never taken away.
+    void mark(bool server_only) noexcept { server_only_ = server_only_ || server_only; }
+    /// As the atom that has this key now is, if there is one.
+    void mark_declared() noexcept {
+      const auto* const definition = detail::Registry::instance().find_declared(key, hash_);
+      if (definition) mark(definition->server_only);
     }
     void own_key() {
       owned_ = new char[key.size()];
@@ -130,11 +136,13 @@ class Snapshot {
     return value ? value->try_get<T>() : nullptr;
   }
 
-  /// Sets the value of `key`, in its old place or at the end.
+  /// Sets the value of `key`, in its old place or at the end. It is server-only if its atom is, or if the value before
+  /// was.
   Snapshot& set(std::string_view key, Value value) {
     const std::uint32_t hash = detail::hash_key(key);
     if (Entry* entry = find_entry(key, hash)) {
       entry->value = std::move(value);
+      entry->mark_declared();
     } else {
       append(key, hash, std::move(value));
     }
@@ -145,6 +153,7 @@ class Snapshot {
     const detail::Definition& definition = atom.definition();
     if (Entry* entry = find_entry(definition.key, definition.hash)) {
       entry->value = Value(std::move(value));
+      entry->mark(definition.server_only);
     } else {
       append(definition, Value(std::move(value)));
     }
@@ -156,7 +165,7 @@ class Snapshot {
       Entry* const mine = find_entry(theirs.key, theirs.hash_);
       if (mine) {
         mine->value = theirs.value;
-        mine->server_only_ = mine->server_only_ || theirs.server_only_;
+        mine->mark(theirs.server_only_);
       } else {
         append(theirs);
       }

@@ -482,7 +482,7 @@ inline const Snapshot* AtomStore::sift(const Snapshot& snapshot, Trust from, Hyd
     const detail::Definition* const definition = definition_of(entry);
     if (!definition) {
       report.unknown.emplace_back(entry.key);
-      unknown.set(entry.key, entry.value);
+      unknown.append(entry);
       continue;
     }
     const AtomBase* const clone = atoms_.find(entry.hash_, entry.key);
@@ -494,10 +494,10 @@ inline const Snapshot* AtomStore::sift(const Snapshot& snapshot, Trust from, Hyd
     const detail::Judgement judgement(entry.key, *definition, before, entry.value, from);
     if (judgement.rejection()) {
       report.rejected.push_back(*judgement.rejection());
-    } else if (definition->is_family) {
-      good.set(entry.key, judgement.accepted());
     } else {
-      good.append(*definition, judgement.accepted());
+      Snapshot::Entry& taken = definition->is_family ? good.append(entry.key, entry.hash_, judgement.accepted())
+                                                     : good.append(*definition, judgement.accepted());
+      taken.mark(entry.server_only_);
     }
   }
   if (!unknown.empty()) layers_.push(std::move(unknown), from);
@@ -559,7 +559,7 @@ inline Snapshot AtomStore::snapshot(SnapshotOptions options) const {
   if (options.queued) {
     layers_.for_each([&](const Snapshot::Entry& entry, Trust trust) {
       if (all.contains(entry.key)) return;
-      all.set(entry.key, entry.value);
+      all.append(entry).mark_declared();  // its template may have come, or gone, meanwhile
       if (trust == Trust::client) all.trust_ = Trust::client;
     });
   }

@@ -339,6 +339,41 @@ MUTANTS = [
         ["hydrate.cpp"],
         memory=True,
     ),
+    Mutant(
+        "a value that an atom asked for loses its server-only mark",
+        "detail/layers.hpp",
+        "found.append(definition, value).mark(server_only);",
+        "found.append(definition, value);",
+        ["snapshot.cpp"],
+    ),
+    Mutant(
+        "a value that waits is not server-only if its template is gone",
+        "store.hpp",
+        "all.append(entry).mark_declared();",
+        "all.set(entry.key, entry.value);",
+        ["snapshot.cpp"],
+    ),
+    Mutant(
+        "a value that waits is not server-only if its template came later",
+        "store.hpp",
+        "all.append(entry).mark_declared();",
+        "all.append(entry);",
+        ["snapshot.cpp"],
+    ),
+    Mutant(
+        "a client's value of an unknown key loses its server-only mark",
+        "store.hpp",
+        "unknown.append(entry);",
+        "unknown.set(entry.key, entry.value);",
+        ["snapshot.cpp"],
+    ),
+    Mutant(
+        "a value that is converted loses its server-only mark",
+        "store.hpp",
+        "taken.mark(entry.server_only_);",
+        "",
+        ["snapshot.cpp"],
+    ),
     # ---- the rest, from the ground
     Mutant(
         "an item whose home is the gap is lost when another is erased",
@@ -612,6 +647,20 @@ MUTANTS = [
         "snapshot.hpp",
         "old && old->server_only_ == now.server_only_ && old->value",
         "old && old->value",
+        ["snapshot.cpp"],
+    ),
+    Mutant(
+        "a value that is set anew for a server-only atom is not marked",
+        "snapshot.hpp",
+        "entry->mark(definition.server_only);",
+        "",
+        ["snapshot.cpp"],
+    ),
+    Mutant(
+        "a value that is set anew by a server-only key is not marked",
+        "snapshot.hpp",
+        "entry->mark_declared();",
+        "",
         ["snapshot.cpp"],
     ),
     Mutant(

@@ -182,12 +182,13 @@ class Layers {
         if (layer->hidden != definition.key) continue;
         break;
       }
-      const Value* const value = layer->snapshot->find(definition.key, definition.hash);
-      if (!value) continue;
-      const bool fits = value->is(definition.type) && definition.type.shareable;
-      if (layer->trust == Trust::server && fits && !rejected) return value->data();
-      const Judgement judgement(definition.key, definition, definition.default_value, *value, layer->trust);
-      if (!judgement.rejection()) return remember(definition, judgement.accepted());
+      const Snapshot::Entry* const entry = layer->snapshot->find_entry(definition.key, definition.hash);
+      if (!entry) continue;
+      const Value& value = entry->value;
+      const bool fits = value.is(definition.type) && definition.type.shareable;
+      if (layer->trust == Trust::server && fits && !rejected) return value.data();
+      const Judgement judgement(definition.key, definition, definition.default_value, value, layer->trust);
+      if (!judgement.rejection()) return remember(definition, judgement.accepted(), entry->server_only_);
       rejected_.push_back(*judgement.rejection());
       rejected = true;
     }
@@ -279,9 +280,9 @@ class Layers {
     }
     return false;
   }
-  const void* remember(const Definition& definition, const Value& value) {
+  const void* remember(const Definition& definition, const Value& value, bool server_only) {
     Snapshot found;
-    found.append(definition, value);
+    found.append(definition, value).mark(server_only);
     return push(std::move(found), Trust::server).find(definition.key, definition.hash)->data();
   }
 

@@ -776,6 +776,21 @@ TEST_CASE("A value waits as text for an atom whose template comes later, and is 
   CHECK(store.rejected()[1].cause == atom::Rejection::Cause::not_writable);
 }
 
+TEST_CASE("64. What a text has for a server-only atom is not told where it is no value of it") {
+  const atom::Atom<int> number{"json_reader.secret_number", 0, {.server_only = true}};
+  const atom::Atom<std::map<std::string, int>> map{"json_reader.secret_map", {}, {.server_only = true}};
+  const atom::Atom<std::map<std::string, int>> open{"json_reader.open_map", {}};
+  const atom::Snapshot secrets =
+      *atom::snapshot_from_json(R"({"json_reader.secret_number":"s3cret","json_reader.secret_map":{"alice":"s3cret"},)"
+                                R"("json_reader.open_map":{"alice":"told"}})");
+  atom::AtomStore store;
+  const auto report = store.hydrate(secrets, {.trust = atom::Trust::server});
+  REQUIRE(report.rejected.size() == 3);
+  CHECK(report.rejected[0].reason == "expected int32");
+  CHECK(report.rejected[1].reason == "json_reader.secret_map.*: expected int32");
+  CHECK(report.rejected[2].reason == "json_reader.open_map.alice: expected int32, found \"told\"");
+}
+
 TEST_CASE("A value of a parsed snapshot is read as any type that fits, as often as one likes") {
   const atom::Snapshot parsed = *snapshot_from_json(R"({"user":{"name":"Ada","age":3},"n":7,"null":null})");
   REQUIRE(parsed.find("user"));

@@ -83,6 +83,27 @@ TEST_CASE("94. An adapter's failure is reported and never breaks an update") {
   CHECK(failures.size() == 100);
 }
 
+TEST_CASE("94. A failure does not tell what is in a server-only atom") {
+  const atom::Atom<std::map<std::string, double>> secret{
+      "persist.secret", {{"alice", std::numeric_limits<double>::infinity()}}, {.server_only = true, .persist = true}};
+  Keeper keeper;
+  SECTION("that is no value of it") {
+    keeper.texts["persist.secret"] = R"({"alice":"s3cret"})";
+  }
+  SECTION("that is no JSON") {
+    keeper.texts["persist.secret"] = R"({"alice":{"s3cret":1,"s3cret":2}})";
+  }
+  SECTION("that JSON does not have") {}
+  atom::AtomStore store;
+  const auto& failures = store.persist_with(keeper, {.trust = atom::Trust::server});
+  store.use(secret).mutate([](auto& map) { map["bob"] = 1; });
+  REQUIRE_FALSE(failures.empty());
+  for (const auto& failure : failures) {
+    CHECK_THAT(failure.reason, !support::ContainsSubstring("s3cret"));
+    CHECK_THAT(failure.reason, !support::ContainsSubstring("alice"));
+  }
+}
+
 TEST_CASE("94. A late restore never overwrites a newer write") {
   Keeper keeper{{{"persist.locale", "\"fr\""}, {"persist.role", "3"}}};
   atom::AtomStore store;

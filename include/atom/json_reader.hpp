@@ -239,9 +239,6 @@ class JsonParser {
   simdjson::dom::parser own_;
 };
 
-/// What an error says of the keys of a map: they are data, as values are.
-enum class MapKeys { named, hidden };
-
 /// Reads from an element of a text that was checked.
 class JsonReader final : public Reader {
  public:
@@ -327,9 +324,9 @@ class JsonReader final : public Reader {
 /// The values of a snapshot that came as text.
 class JsonText final : public EncodedText {
  public:
-  bool decode(std::size_t place, const TypeOps& type, void* to, std::pmr::memory_resource* memory,
-              DecodeError& error) const override {
-    JsonReader reader(values[place], error);
+  bool decode(std::size_t place, const TypeOps& type, void* to, std::pmr::memory_resource* memory, DecodeError& error,
+              MapKeys map_keys) const override {
+    JsonReader reader(values[place], error, map_keys);
     return type.read(to, reader, memory);
   }
   void write(std::size_t place, JsonWriter& writer) const override { write_json(values[place], writer); }

@@ -111,12 +111,20 @@ class PersistHook final : public Attachment {
       const std::optional<std::string> text = adapter_.get(std::string_view(definition.key));
       if (!text) return;
       Result<Snapshot> kept = snapshot_of_value(definition.key, *text, options_.limits);
-      if (!kept) return report(definition.key, PersistFailure::Operation::get, kept.error().message());
+      if (!kept) {
+        DecodeError error = kept.error();
+        if (definition.server_only) error.path.clear();
+        return report(definition.key, PersistFailure::Operation::get, error.message());
+      }
       const HydrateReport taken = store_.hydrate(*std::move(kept), {.trust = options_.trust});
       for (const Rejection& rejection : taken.rejected) {
         report(definition.key, PersistFailure::Operation::get, rejection.reason);
       }
     });
+  }
+  /// A path has the keys of maps in it: they are not named where the atom is server-only.
+  static std::string place(const Definition& definition, const std::string& path) {
+    return definition.server_only || path.empty() ? std::string() : path + ": ";
   }
   void save(const Definition& definition, const void* value) {
     constexpr auto operation = PersistFailure::Operation::set;
@@ -131,7 +139,7 @@ class PersistHook final : public Attachment {
       definition.type.write(value, writer);
       adapter_.set(std::string_view(definition.key), writer.text());
       for (const std::string& path : writer.left_out()) {
-        report(definition.key, operation, path + (path.empty() ? "" : ": ") + "a number that JSON does not have");
+        report(definition.key, operation, place(definition, path) + "a number that JSON does not have");
       }
     });
   }

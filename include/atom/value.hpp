@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atom/config.hpp>
+#include <atom/detail/encoded.hpp>
 #include <atom/detail/type_ops.hpp>
 #include <atom/error.hpp>
 #include <atom/fwd.hpp>
@@ -127,12 +128,13 @@ class Value {
     fill(type, [&](void* place) { type.copy(place, object, nullptr); });
   }
   /// Empty if what is held does not convert; where it is text, the error says why.
-  Value convert(const detail::TypeOps& to, DecodeError& error) const {
+  Value convert(const detail::TypeOps& to, DecodeError& error,
+                detail::MapKeys map_keys = detail::MapKeys::named) const {
     Value value;
     if (!type_) return value;
     if (const auto* const encoded = try_get<detail::Encoded>()) {
       if (to.read) {
-        value.fill(to, [&](void* place) { return encoded->decode(to, place, nullptr, error); });
+        value.fill(to, [&](void* place) { return encoded->decode(to, place, nullptr, error, map_keys); });
       } else {
         error = {{}, std::string(to.name) + ", which has no codec", {}};
       }

@@ -340,6 +340,20 @@ MUTANTS = [
         memory=True,
     ),
     Mutant(
+        "a report tells what was found for a server-only atom",
+        "detail/layers.hpp",
+        "if (definition.server_only) error.found.clear();",
+        "",
+        ["json_reader.cpp"],
+    ),
+    Mutant(
+        "a report names the keys of a server-only map",
+        "detail/layers.hpp",
+        "definition.server_only ? MapKeys::hidden : MapKeys::named",
+        "MapKeys::named",
+        ["json_reader.cpp"],
+    ),
+    Mutant(
         "a value that an atom asked for loses its server-only mark",
         "detail/layers.hpp",
         "found.append(definition, value).mark(server_only);",
@@ -507,6 +521,20 @@ MUTANTS = [
         "persist.hpp",
         "definition.server_only && options_.trust == Trust::client",
         "false",
+        ["persist.cpp"],
+    ),
+    Mutant(
+        "what failed to be restored names the keys of a server-only map",
+        "persist.hpp",
+        "if (definition.server_only) error.path.clear();",
+        "",
+        ["persist.cpp"],
+    ),
+    Mutant(
+        "what failed to be saved names the keys of a server-only map",
+        "persist.hpp",
+        "definition.server_only || path.empty()",
+        "path.empty()",
         ["persist.cpp"],
     ),
     # ---- history.hpp: undo and redo

@@ -18,6 +18,9 @@ namespace atom::inline v0_1::detail {
 struct TypeOps;
 class JsonWriter;
 
+/// What an error says of the keys of a map: they are data, as values are.
+enum class MapKeys : std::uint8_t { named, hidden };
+
 /// A parsed text with many values, shared by all that refer to one of them. Immutable, so any thread may read it.
 class ATOM_API EncodedText {
  public:
@@ -26,7 +29,7 @@ class ATOM_API EncodedText {
   EncodedText& operator=(const EncodedText&) = delete;
   /// Builds the value at `place` as `type` in raw memory; false: it is none, and the error says why.
   virtual bool decode(std::size_t place, const TypeOps& type, void* to, std::pmr::memory_resource* memory,
-                      DecodeError& error) const = 0;
+                      DecodeError& error, MapKeys map_keys) const = 0;
   virtual void write(std::size_t place, JsonWriter& writer) const = 0;
 
  protected:
@@ -52,8 +55,9 @@ class Encoded {
     if (text_->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete text_;
   }
 
-  bool decode(const TypeOps& type, void* to, std::pmr::memory_resource* memory, DecodeError& error) const {
-    return text_->decode(place_, type, to, memory, error);
+  bool decode(const TypeOps& type, void* to, std::pmr::memory_resource* memory, DecodeError& error,
+              MapKeys map_keys) const {
+    return text_->decode(place_, type, to, memory, error, map_keys);
   }
   void write(JsonWriter& writer) const { text_->write(place_, writer); }
 

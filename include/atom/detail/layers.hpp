@@ -4,6 +4,7 @@
 
 #include <atom/config.hpp>
 #include <atom/detail/delivery.hpp>
+#include <atom/detail/encoded.hpp>
 #include <atom/error.hpp>
 #include <atom/hydrate.hpp>
 #include <atom/registry.hpp>
@@ -55,9 +56,10 @@ class Judgement {
     accepted_ = &value;
     if (!value.is(type)) {
       DecodeError error;
-      converted_ = value.convert(type, error);
+      converted_ = value.convert(type, error, definition.server_only ? MapKeys::hidden : MapKeys::named);
       accepted_ = &converted_;
       if (!converted_.has_value()) {
+        if (definition.server_only) error.found.clear();  // it may be a secret, and reports go into logs
         if (error.expected.empty()) error = {{}, std::string(type.name), std::string(value.type_name())};
         if (!error.path.empty()) error.prepend(key);
         reject(Rejection::Cause::type, error.message());

@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <memory_resource>
+#include <new>
 #include <optional>
 #include <random>
 #include <set>
@@ -32,6 +33,29 @@
 using atom::from_json;
 using atom::snapshot_from_json;
 using atom::to_json;
+
+namespace json_reader_test {
+
+/// No text is one: its codec throws.
+struct Picky {
+  int number = 0;
+  bool operator==(const Picky&) const = default;
+};
+
+}  // namespace json_reader_test
+
+template <>
+struct atom::codec<json_reader_test::Picky> {
+  static void write(auto& writer, const json_reader_test::Picky& picky) {
+    atom::codec<int>::write(writer, picky.number);
+  }
+  static bool read(atom::Reader& in, json_reader_test::Picky&) {
+    std::string text;
+    if (!atom::codec<std::string>::read(in, text)) return false;
+    if (text == "memory") throw std::bad_alloc();
+    throw std::invalid_argument(text);
+  }
+};
 
 namespace json_reader_test {
 namespace {
@@ -789,6 +813,53 @@ TEST_CASE("64. What a text has for a server-only atom is not told where it is no
   CHECK(report.rejected[0].reason == "expected int32");
   CHECK(report.rejected[1].reason == "json_reader.secret_map.*: expected int32");
   CHECK(report.rejected[2].reason == "json_reader.open_map.alice: expected int32, found \"told\"");
+}
+
+TEST_CASE("10. A codec that throws rejects the value, and applies the others") {
+  const atom::Atom<Picky> picky{"json_reader.picky", Picky{}};
+  const atom::Atom<int> other{"json_reader.beside_picky", 0};
+  atom::AtomStore store;
+  store.use(other);
+  const atom::Snapshot page = *snapshot_from_json(R"({"json_reader.picky":"s3cret","json_reader.beside_picky":5})");
+  const auto report = store.hydrate(page, {.trust = atom::Trust::server});
+  REQUIRE(report.rejected.size() == 1);
+  CHECK(report.rejected[0].cause == atom::Rejection::Cause::type);
+  CHECK(report.rejected[0].reason == "its codec has thrown");
+  CHECK(store.use(other).value() == 5);
+}
+
+TEST_CASE("10. A codec that throws for a value that waits leaves the default, and use does not throw") {
+  atom::AtomStore store;
+  store.hydrate(*snapshot_from_json(R"({"json_reader.late_picky":"s3cret"})"));
+  const atom::Atom<Picky> late{"json_reader.late_picky", Picky{7}, {.client_writable = true}};
+  CHECK(store.use(late).value() == Picky{7});
+  REQUIRE(store.rejected().size() == 1);
+  CHECK(store.rejected()[0].reason == "its codec has thrown");
+}
+
+TEST_CASE("A codec that throws where a transaction is taken back leaves the default") {
+  atom::AtomStore store;
+  SECTION("for a reason of its own") {
+    store.hydrate(*snapshot_from_json(R"({"json_reader.tried":"s3cret"})"));
+  }
+  SECTION("for lack of memory") {
+    store.hydrate(*snapshot_from_json(R"({"json_reader.tried":"memory"})"));
+  }
+  const atom::Atom<Picky> tried{"json_reader.tried", Picky{7}, {.client_writable = true}};
+  CHECK_THROWS_AS(store.transaction([&] {
+    store.hydrate(atom::Snapshot{{"json_reader.tried", Picky{5}}});
+    CHECK(store.use(tried).value() == Picky{5});
+    throw 1;
+  }),
+                  int);
+  CHECK(store.use(tried).value() == Picky{7});
+}
+
+TEST_CASE("Lack of memory in a codec is no rejection") {
+  const atom::Atom<Picky> picky{"json_reader.picky", Picky{}};
+  atom::AtomStore store;
+  const atom::Snapshot page = *snapshot_from_json(R"({"json_reader.picky":"memory"})");
+  CHECK_THROWS_AS(store.hydrate(page, {.trust = atom::Trust::server}), std::bad_alloc);
 }
 
 TEST_CASE("A value of a parsed snapshot is read as any type that fits, as often as one likes") {

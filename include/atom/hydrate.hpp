@@ -26,7 +26,7 @@ struct HydrateOptions {
 /// A value that was not taken, and why.
 struct Rejection {
   enum class Cause : std::uint8_t {
-    type,          ///< of another type, and it does not convert
+    type,          ///< of another type, and it does not convert, or the codec has thrown
     not_writable,  ///< from a client, for an atom that is not client-writable
     refused,       ///< by the atom's `before_update`, which threw
     shared,        ///< of a type that points to something that can be changed: two stores would share it

@@ -616,8 +616,11 @@ std::invoke_result_t<F> AtomStore::transaction(F&& fn) {
   const auto roll_back = [&] {
     transaction.roll_back([&] { layers_.forget_above(newest); },
                           [&](const AtomBase& atom) {
-                            const void* const hydrated = waiting(*atom.definition_);
-                            return hydrated ? hydrated : atom.definition_->default_value;
+                            try {
+                              if (const void* const hydrated = waiting(*atom.definition_)) return hydrated;
+                            } catch (...) {  // there is no memory to judge it, and nobody to be told
+                            }
+                            return atom.definition_->default_value;
                           });
   };
   using Result = std::invoke_result_t<F>;

@@ -340,6 +340,27 @@ MUTANTS = [
         memory=True,
     ),
     Mutant(
+        "a codec that throws is no rejection",
+        "detail/layers.hpp",
+        'reject(Rejection::Cause::type, "its codec has thrown");\n      return false;',
+        "throw;",
+        ["json_reader.cpp"],
+    ),
+    Mutant(
+        "lack of memory in a codec is a rejection",
+        "detail/layers.hpp",
+        "catch (const std::bad_alloc&) {\n      throw;\n    }",
+        "catch (const std::bad_alloc&) {\n      return false;\n    }",
+        ["json_reader.cpp"],
+    ),
+    Mutant(
+        "lack of memory ends the program where a transaction is taken back",
+        "store.hpp",
+        "} catch (...) {  // there is no memory to judge it, and nobody to be told\n",
+        "} catch (const Error&) {\n",
+        ["json_reader.cpp"],
+    ),
+    Mutant(
         "a report tells what was found for a server-only atom",
         "detail/layers.hpp",
         "if (definition.server_only) error.found.clear();",

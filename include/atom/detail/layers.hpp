@@ -54,18 +54,7 @@ class Judgement {
       return;
     }
     accepted_ = &value;
-    if (!value.is(type)) {
-      DecodeError error;
-      converted_ = value.convert(type, error, definition.server_only ? MapKeys::hidden : MapKeys::named);
-      accepted_ = &converted_;
-      if (!converted_.has_value()) {
-        if (definition.server_only) error.found.clear();  // it may be a secret, and reports go into logs
-        if (error.expected.empty()) error = {{}, std::string(type.name), std::string(value.type_name())};
-        if (!error.path.empty()) error.prepend(key);
-        reject(Rejection::Cause::type, error.message());
-        return;
-      }
-    }
+    if (!value.is(type) && !convert(definition, value)) return;
     if (from == Trust::client && definition.has_before_update) ask(definition, before);
   }
   Judgement(const Judgement&) = delete;
@@ -76,6 +65,26 @@ class Judgement {
   const Value& accepted() const noexcept { return *accepted_; }
 
  private:
+  /// Whether there is a value then.
+  bool convert(const Definition& definition, const Value& value) {
+    const TypeOps& type = definition.type;
+    DecodeError error;
+    try {
+      converted_ = value.convert(type, error, definition.server_only ? MapKeys::hidden : MapKeys::named);
+    } catch (const std::bad_alloc&) {
+      throw;
+    } catch (...) {  // what it says may hold the value
+      reject(Rejection::Cause::type, "its codec has thrown");
+      return false;
+    }
+    accepted_ = &converted_;
+    if (converted_.has_value()) return true;
+    if (definition.server_only) error.found.clear();  // it may be a secret, and reports go into logs
+    if (error.expected.empty()) error = {{}, std::string(type.name), std::string(value.type_name())};
+    if (!error.path.empty()) error.prepend(key_);
+    reject(Rejection::Cause::type, error.message());
+    return false;
+  }
   void ask(const Definition& definition, const void* before) {
     const void* const next = accepted_->data();
     try {

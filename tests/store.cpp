@@ -640,6 +640,21 @@ TEST_CASE("a drop inside a batch takes what the atom had yet to tell along") {
   CHECK(told == 0);
 }
 
+TEST_CASE("an atom that was dropped may be written and reset while its reference lives; nobody is told") {
+  AtomStore store;
+  int told = 0;
+  store.batch([&] {
+    Atom<std::string>& gone = store.use(locale);
+    store.drop(gone);
+    gone.on_change([&told] { ++told; });
+    gone.on_reset([&told] { ++told; });
+    gone.update("a text that is long enough to lie on the heap");
+    gone.reset();
+  });
+  CHECK(told == 0);
+  CHECK(store.empty());
+}
+
 TEST_CASE("a destroy listener that drops its own atom is told once") {
   AtomStore store;
   int told = 0;

@@ -383,7 +383,7 @@ class ATOM_API AtomBase : private detail::Deliverable {
     }
   }
   void enqueue() noexcept {
-    if (flags_ & queued) return;
+    if (flags_ & (queued | dropped)) return;  // one that was dropped is in the graveyard, by the same link
     flags_ |= queued;
     signal_.delivery()->enqueue(*this);
   }

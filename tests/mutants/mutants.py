@@ -81,6 +81,14 @@ MUTANTS = [
         ["store.cpp"],
     ),
     Mutant(
+        "an atom that was dropped is queued by a reset",
+        "atom_base.hpp",
+        "if (flags_ & (queued | dropped)) return;",
+        "if (flags_ & queued) return;",
+        ["store.cpp: an atom that was dropped may be written and reset*"],
+        memory=True,
+    ),
+    Mutant(
         "watchers are told before change listeners",
         "atom_base.hpp",
         "if (!signal_.tell(last, detail::on_change, now, old, *this, hold)) return false;\n"

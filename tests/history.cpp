@@ -2,6 +2,7 @@
 
 #include <atom/collection.hpp>
 #include <atom/derived.hpp>
+#include <atom/family.hpp>
 
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
@@ -32,6 +33,7 @@ using atom::History;
 const Atom<int> number{"history.number"};
 const Atom<int> other{"history.other"};
 const Atom<std::string> text{"history.text", "a default that is long enough to lie on the heap"};
+const atom::AtomFamily<int, std::string> lines{"history.line", std::string("a default that is long enough for the heap")};
 
 TEST_CASE("undo puts back what the last update changed, and redo does it again") {
   AtomStore store;
@@ -563,6 +565,30 @@ TEST_CASE("either may end first, the store or the history") {
     });
     CHECK_FALSE(history);
   }
+}
+
+TEST_CASE("the values of an atom of a family go with the steps, whatever ends first") {
+  std::optional<AtomStore> store(std::in_place);
+  std::optional<History> history(std::in_place, *store);
+  store->use(lines(1)).update("one that is long enough to lie on the heap");
+  store->use(lines(1)).update("another one that is long enough to lie on the heap");
+  REQUIRE(history->undo_size() == 2);
+  SECTION("all atoms") {
+    store->destroy();
+  }
+  SECTION("the atom") {
+    store->drop(lines(1));
+  }
+  SECTION("the store") {
+    store.reset();
+  }
+  SECTION("the history") {
+    REQUIRE(history->undo());
+    CHECK(*store->use(lines(1)) == "one that is long enough to lie on the heap");
+    history.reset();
+    return;
+  }
+  CHECK_FALSE(history->can_undo());
 }
 
 TEST_CASE("a store has one history") {

@@ -102,7 +102,7 @@ class Recorder final : public Attachment, private Disposable {
   /// One atom of a step.
   struct Entry {
     Track* track;
-    const Definition& definition;
+    const Definition& definition;  // what is declared: of an atom of a family, the family's, which does not go with it
     const void* value;            // the definition's default, or ours
     const void* taken = nullptr;  // what comes in its place
     Entry* next = nullptr;
@@ -150,7 +150,7 @@ class Recorder final : public Attachment, private Disposable {
     }
   }
   void add(Step& step, Track& track, const void* old) {
-    const Definition& definition = *track.atom.definition_;
+    const Definition& definition = track.atom.definition_->declared();
     Piece<Entry> piece(delivery_.arena);
     const void* const value = old == definition.default_value ? old : track.atom.copy_value(old);
     step.entries.push(*::new (piece.place()) Entry{&track, definition, value});

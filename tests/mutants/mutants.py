@@ -628,6 +628,14 @@ MUTANTS = [
         memory=True,
     ),
     Mutant(
+        "a step refers to a definition that goes with its atom",
+        "history.hpp",
+        "const Definition& definition = track.atom.definition_->declared();",
+        "const Definition& definition = *track.atom.definition_;",
+        ["history.cpp: the values of an atom of a family*"],
+        memory=True,
+    ),
+    Mutant(
         "an undo is made inside a batch",
         "history.hpp",
         "if (delivery_.held()) {",

@@ -459,6 +459,72 @@ TEST_CASE("48. A chain of 1000 derived atoms is computed, a longer one is an err
   chain.clear();
 }
 
+TEST_CASE("What a function writes while it reads counts: its value is what the inputs make in the end") {
+  static AtomStore* its_store = nullptr;
+  static const Atom<int> base{"derived.base", 1};
+  static const Atom<int> setting{"derived.setting", atom::Factory{[] {
+                                   its_store->use(base).update(10);
+                                   return 100;
+                                 }}};
+  static const Derived<int> both{"derived.both", [](auto& get) {
+                                   const int first = get(base);
+                                   return first + get(setting);
+                                 }};
+  static const Derived<int> more{"derived.more", [](auto& get) { return get(both) + 1; }};
+  static const Derived<int> settles{"derived.settles", [](auto& get) {
+                                      const int now = get(base);
+                                      if (now < 20) its_store->use(base).update(now + 1);
+                                      return now;
+                                    }};
+  static const Derived<int> restless{"derived.restless", [](auto& get) {
+                                       const int now = get(base);
+                                       its_store->use(base).update(now + 1);
+                                       return now;
+                                     }};
+  AtomStore store;
+  its_store = &store;
+  store.use(base);
+  SECTION("when it is read") {
+    CHECK(*store.use(both) == 110);
+    CHECK(*store.use(both) == 110);
+  }
+  SECTION("when it is read by another one") {
+    CHECK(*store.use(more) == 111);
+    store.use(base).update(1);
+    CHECK(*store.use(more) == 102);
+  }
+  SECTION("until it writes no more") {
+    CHECK(*store.use(settles) == 20);
+    store.use(base).silent_update(5);
+    CHECK(*store.use(settles) == 20);
+  }
+  SECTION("and a listener is told that value") {
+    std::vector<int> told;
+    store.use(settles).on_change([&](int now) { told.push_back(now); });
+    store.use(base).update(3);
+    store.use(base).update(30);
+    CHECK(told == std::vector<int>{30});
+  }
+  SECTION("and is an error if that never ends") {
+    CHECK_THROWS_AS(store.use(restless).value(), atom::CycleError);
+    CHECK_THROWS_WITH(store.use(restless).value(), ContainsSubstring("derived.restless"));
+  }
+}
+
+TEST_CASE("A function may undo what it does, with a transaction that throws") {
+  static AtomStore* its_store = nullptr;
+  static const Derived<int> tried{"derived.tried", [](auto& get) {
+                                    const int now = get(one);
+                                    CHECK_THROWS_AS(its_store->transaction([] { throw Refused(); }), Refused);
+                                    return now + get(two);
+                                  }};
+  AtomStore store;
+  its_store = &store;
+  CHECK(*store.use(tried) == 3);
+  store.use(two).update(5);
+  CHECK(*store.use(tried) == 6);
+}
+
 TEST_CASE("A derived atom is in the store's list, and in a snapshot on request") {
   AtomStore store;
   store.use(label);

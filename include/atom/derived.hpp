@@ -131,10 +131,11 @@ class DerivedBase : public AtomBase {
   const DerivedDefinition& definition() const noexcept { return static_cast<const DerivedDefinition&>(*definition_); }
 
   enum class State : std::uint8_t {
-    fresh,   // the value is what the inputs make
-    failed,  // the function threw, for these inputs
-    asked,   // something that an input was computed from has changed; the input may not have
-    stale,   // an input has changed
+    fresh,      // the value is what the inputs make
+    failed,     // the function threw, for these inputs
+    computing,  // the function runs, and nothing that it is known to read has changed since it began
+    asked,      // something that an input was computed from has changed; the input may not have
+    stale,      // an input has changed
   };
 
   /// While one lives, the function may run: it can neither read nor drop the atom. Those that it reads are computed
@@ -158,20 +159,38 @@ class DerivedBase : public AtomBase {
     if (flags_ & editing) [[unlikely]]
       from_itself();
     const Computing guard(*this);
-    if (state_ == State::asked && !inputs_differ()) {
-      settle(error_ ? State::failed : State::fresh);
-    } else if (state_ != State::failed) {
-      return recompute();
-    }
+    if (state_ != State::failed) [[likely]]
+      compute();
+    if (state_ > State::computing) [[unlikely]]
+      compute_again();
     if (state_ == State::failed) [[unlikely]]
       std::rethrow_exception(error_);
   }
+  ATOM_INLINE void compute() {
+    if (state_ == State::asked) {
+      settle(State::computing);
+      if (!inputs_differ()) return reach(error_ ? State::failed : State::fresh);
+    }
+    recompute();
+  }
+  /// Its own function has changed what it reads, maybe after it was read: a factory did, say, which runs once.
+  ATOM_COLD void compute_again() {
+    for (int times = 0; state_ > State::computing; ++times) {
+      if (times == most_times) always_another();
+      compute();
+    }
+  }
+  static constexpr int most_times = 100;
   [[noreturn]] ATOM_COLD void from_itself() const {
     throw CycleError("derived atom \"" + std::string(key()) + "\" is computed from itself");
   }
   [[noreturn]] ATOM_COLD void too_long() const {
     throw Error("derived atom \"" + std::string(key()) +
                 "\" is the last of 1000 that read each other: the chain is too long");
+  }
+  [[noreturn]] ATOM_COLD void always_another() const {
+    throw CycleError("derived atom \"" + std::string(key()) +
+                     "\" changes what it is computed from: stopped after 100 times");
   }
   AtomStore& store() const noexcept { return *signal_.delivery()->store; }
 
@@ -195,6 +214,7 @@ class DerivedBase : public AtomBase {
       error_ = nullptr;
       ++version_;  // even with the same value, it is news to who got the exception
     }
+    settle(State::computing);
     const Getter get(*this, first_);
     try {
       definition().compute(*this, get);
@@ -214,7 +234,12 @@ class DerivedBase : public AtomBase {
       flags_ ^= secret;
       ++version_;  // even with the same value, as it comes from a secret one now, or does not any more
     }
-    settle(reached);
+    reach(reached);
+  }
+  /// Unless something was marked meanwhile.
+  void reach(State state) noexcept {
+    if (state_ == State::computing) [[likely]]
+      state_ = state;
   }
   void settle(State state) noexcept {
     state_ = state;
@@ -282,7 +307,7 @@ class DerivedBase : public AtomBase {
   }
   /// An input, or what it was computed from, has changed.
   void mark(State state, bool is_loud) noexcept {
-    const bool is_news = state_ <= State::failed || (is_loud && !marked_loud_);
+    const bool is_news = state_ <= State::computing || (is_loud && !marked_loud_);
     if (state_ < state) state_ = state;
     if (is_news) pass_on(is_loud);
   }
@@ -298,7 +323,7 @@ class DerivedBase : public AtomBase {
   void bring_up_to_date() override { refresh(); }
   /// What it was computed from may be back, too; and who came to listen meanwhile needs a value to start from.
   void rolled_back() noexcept override {
-    settle(State::stale);
+    if (state_ != State::computing) settle(State::stale);  // its own function did it, and reads on
     if (!has_value() && is_listened_to()) enqueue();
   }
   const void* known_value() const noexcept override { return state_ == State::fresh ? value_ : nullptr; }
@@ -358,7 +383,8 @@ class Derived final : public detail::DerivedBase, public detail::Observable<Deri
   Derived(CloneToken token, const Derived&) : DerivedBase(token) {}
 
   /// The value, computed if that is needed. Valid until it is read after an input has changed. Throws what the function
-  /// throws; CycleError if it is computed from itself; Error for a template, and if more than 1000 derived atoms have
+  /// throws; CycleError if it is computed from itself, or its function changes what it has read, 100 times in a row;
+  /// Error for a template, and if more than 1000 derived atoms have
   /// to be computed for it, each one for the next.
   const T& value() const {
     if (is_template()) [[unlikely]]

@@ -928,8 +928,8 @@ MUTANTS = [
     Mutant(
         "a derived atom computes anew although what it read is the same",
         "derived.hpp",
-        "if (state_ == State::asked && !inputs_differ()) {",
-        "if (false) {",
+        "if (!inputs_differ()) return reach(error_ ? State::failed : State::fresh);",
+        "",
         ["derived.cpp"],
     ),
     Mutant(
@@ -991,8 +991,8 @@ MUTANTS = [
     Mutant(
         "a loud write after a silent one is not passed on to listeners of a derived atom",
         "derived.hpp",
-        "state_ <= State::failed || (is_loud && !marked_loud_)",
-        "state_ <= State::failed",
+        "state_ <= State::computing || (is_loud && !marked_loud_)",
+        "state_ <= State::computing",
         ["derived.cpp"],
     ),
     Mutant(
@@ -1015,6 +1015,27 @@ MUTANTS = [
         "if (!(flags_ & dropped) && ((flags_ & to_tell) || !has_value())) {",
         "if (!(flags_ & dropped)) {",
         ["transaction.cpp"],
+    ),
+    Mutant(
+        "a derived atom forgets what its own function has changed after it was read",
+        "derived.hpp",
+        "if (state_ == State::computing) [[likely]]\n      state_ = state;",
+        "state_ = state;",
+        ["derived.cpp"],
+    ),
+    Mutant(
+        "a derived atom gives up while its function settles",
+        "derived.hpp",
+        "if (times == most_times) always_another();",
+        "if (times == most_times / 10) always_another();",
+        ["derived.cpp: What a function writes*"],
+    ),
+    Mutant(
+        "a derived atom is stale for good because its function undoes something",
+        "derived.hpp",
+        "if (state_ != State::computing) settle(State::stale);",
+        "settle(State::stale);",
+        ["derived.cpp: A function may undo*"],
     ),
     Mutant(
         "a derived value changes under the listeners that look at it",

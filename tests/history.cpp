@@ -33,7 +33,8 @@ using atom::History;
 const Atom<int> number{"history.number"};
 const Atom<int> other{"history.other"};
 const Atom<std::string> text{"history.text", "a default that is long enough to lie on the heap"};
-const atom::AtomFamily<int, std::string> lines{"history.line", std::string("a default that is long enough for the heap")};
+const atom::AtomFamily<int, std::string> lines{"history.line",
+                                               std::string("a default that is long enough for the heap")};
 
 TEST_CASE("undo puts back what the last update changed, and redo does it again") {
   AtomStore store;

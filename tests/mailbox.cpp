@@ -1,5 +1,8 @@
 #include <atom/mailbox.hpp>
 
+#include <atom/history.hpp>
+#include <atom/persist.hpp>
+
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
 #include "support/counted.hpp"
@@ -18,6 +21,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -430,6 +434,96 @@ TEST_CASE("What is dropped goes in order, finds the mailbox closed, and may post
     });
     CHECK(log == Log{"closed", "refused", "0", "second"});
   }
+}
+
+TEST_CASE("What is dropped with the store still finds its atoms, and takes what it owns along") {
+  struct AtEnd {
+    std::function<void()> work;
+    explicit AtEnd(std::function<void()> w) : work(std::move(w)) {}
+    AtEnd(AtEnd&& other) noexcept : work(std::exchange(other.work, nullptr)) {}
+    void operator()() const {}
+    ~AtEnd() {
+      if (work) work();
+    }
+  };
+  Log log;
+  std::optional<atom::AtomStore> store(std::in_place);
+  const atom::Mailbox mailbox = store->mailbox();
+  atom::AtomStore& going = *store;
+  SECTION("the values") {
+    store->use(text).update("a text that is long enough to lie on the heap");
+    mailbox.post(AtEnd([&] {
+      log.push_back(going.get(text)->value());
+      going.use(text).update("another text that is long enough to lie on the heap");
+      going.drop(text);
+      going.destroy();
+      log.push_back(going.mailbox() == mailbox ? "the same, closed" : "another one");
+    }));
+    store.reset();
+    CHECK(log == Log{"a text that is long enough to lie on the heap", "the same, closed"});
+  }
+  SECTION("no atoms, where it can use none any more") {
+    mailbox.post(AtEnd([&] {
+      log.push_back(going.get(text) ? "there" : "none");
+      CHECK_THROWS_AS(going.use(text), atom::Error);
+    }));
+    store.reset();
+    CHECK(log == Log{"none"});
+  }
+  SECTION("from a mailbox that somebody asks for at the very end") {
+    store->destroy();
+    store->use(text).on_change([last = AtEnd([&] {
+                                  going.mailbox().post(AtEnd([&] {
+                                    log.push_back(going.get(text) ? "there" : "none");
+                                    log.push_back(going.mailbox().post([] {}) ? "taken" : "refused");
+                                  }));
+                                })](const std::string&) {});
+    store->use(text).update("a text that is long enough to lie on the heap");
+    store.reset();
+    CHECK(log == Log{"none", "taken"});
+  }
+  SECTION("the history of the store") {
+    auto history = std::make_unique<atom::History>(*store);
+    store->use(text).update("a text that is long enough to lie on the heap");
+    store->use(text).update("another text that is long enough to lie on the heap");
+    mailbox.post([owned = std::move(history)] {});
+    store.reset();
+  }
+  SECTION("in a listener that ends the store, the history too") {
+    auto history = std::make_unique<atom::History>(*store);
+    mailbox.post([owned = std::move(history)] {});
+    store->use(text).on_change([&] { store.reset(); });
+    going.use(text).update("a text that is long enough to lie on the heap");
+  }
+  SECTION("a history in a mailbox that somebody asks for at the very end") {
+    store->destroy();
+    auto history = std::make_shared<atom::History>(*store);
+    store->use(text).update("a text that is long enough to lie on the heap");
+    store->use(text).update("another text that is long enough to lie on the heap");
+    store->use(number).on_change(
+        [last = AtEnd([&going, owned = std::move(history)] { going.mailbox().post([owned] {}); })] {});
+    store.reset();
+  }
+  CHECK(mailbox.closed());
+}
+
+TEST_CASE("What an atom is restored from may destroy the store, and with it the mailbox") {
+  static const atom::Atom<std::string> kept{"mailbox.kept", std::string("a default"), {.persist = true}};
+  struct Adapter {
+    atom::AtomStore& store;
+    std::optional<std::string> get(std::string_view) {
+      store.destroy();
+      return "\"restored\"";
+    }
+    void set(std::string_view, std::string_view) {}
+    void remove(std::string_view) {}
+  };
+  atom::AtomStore store;
+  Adapter adapter{store};
+  store.persist_with(adapter);
+  const atom::Mailbox mailbox = store.mailbox();
+  CHECK(store.use(kept).value() == "a default");
+  CHECK(mailbox.closed());
 }
 
 TEST_CASE("A function that ends the store is the last to run, and nothing touches the store any more") {

@@ -1,5 +1,6 @@
 #include <atom/store.hpp>
 
+#include "support/allocations.hpp"
 #include "support/catch.hpp"
 #include "support/counted.hpp"
 
@@ -572,6 +573,19 @@ TEST_CASE("dropping what is not there does nothing") {
   store.hydrate(Snapshot{{"store.count", 8}});
   store.drop(count);
   CHECK(store.use(count).value() == 8);
+}
+
+TEST_CASE("a store whose many atoms were all dropped leaves nothing behind") {
+  std::vector<std::unique_ptr<const Atom<int>>> atoms;
+  for (int i = 0; i < 40; ++i) atoms.push_back(std::make_unique<const Atom<int>>("store.many." + std::to_string(i), i));
+  const long before = support::Allocations::alive();
+  {
+    AtomStore store;
+    for (const auto& atom : atoms) store.use(*atom).update(-1);
+    for (const auto& atom : atoms) store.drop(*atom);
+    CHECK(store.empty());
+  }
+  CHECK(support::Allocations::alive() == before);
 }
 
 TEST_CASE("dropping another store's clone is refused, whether this store has that atom or not") {

@@ -58,10 +58,7 @@ class Recorder final : public Attachment, private Disposable {
   void stop() noexcept {
     Hold hold(delivery_);
     store_.attachments_.remove(*this);
-    tracks_.for_each([&](Track& track) { forget(track); });
-    forget_steps();
-    *std::exchange(handle_, nullptr) = nullptr;
-    settle_later();
+    store_gone();
     hold.finish_quietly();
   }
 
@@ -84,9 +81,8 @@ class Recorder final : public Attachment, private Disposable {
   }
   void store_gone() noexcept override {
     atoms_gone();
-    empty_trash();
     *std::exchange(handle_, nullptr) = nullptr;
-    recycle(*this);
+    settle_later();
   }
 
  private:
@@ -103,8 +99,8 @@ class Recorder final : public Attachment, private Disposable {
   struct Entry {
     Track* track;
     const Definition& definition;  // what is declared: of an atom of a family, the family's, which does not go with it
-    const void* value;            // the definition's default, or ours
-    const void* taken = nullptr;  // what comes in its place
+    const void* value;             // the definition's default, or ours
+    const void* taken = nullptr;   // what comes in its place
     Entry* next = nullptr;
     Entry* previous = nullptr;
   };

@@ -239,8 +239,10 @@ class MailboxHook final : public Attachment, public Disposable {
     store_.attachments_.remove(*this);
     store_.delivery_.bury(*this);
   }
+  /// It stays, closed, so that there is no other one; unless it was asked for only now.
+  void store_ends() noexcept override { const MailboxQueue::Rest rest = queue_->close(); }
   void store_gone() noexcept override {
-    const MailboxQueue::Rest rest = queue_->close();
+    store_ends();
     free();
   }
   void clear(Hold&) noexcept override { const MailboxQueue::Rest rest = std::move(rest_); }

@@ -94,9 +94,10 @@ class AtomStore {
   AtomStore& operator=(const AtomStore&) = delete;
   /// As `destroy`, but what listeners throw is lost.
   ~AtomStore() {
-    if (first_ || !layers_.empty() || delivery_.held()) end();
+    if (first_ || !layers_.empty() || delivery_.held() || !attachments_.empty()) end();
     if (!attachments_.empty()) [[unlikely]]
-      attachments_.for_each([](detail::Attachment& attachment) { attachment.store_gone(); });
+      end_attachments();
+    atoms_.free(delivery_.arena);
   }
 
   // ---- Atoms
@@ -313,6 +314,7 @@ class AtomStore {
   // the end
   bool tell_destroyed(detail::Hold& hold);
   void end() noexcept;
+  void end_attachments() noexcept;
 
   detail::Delivery delivery_;
   detail::Table<AtomBase> atoms_;
@@ -706,6 +708,8 @@ inline void AtomStore::end() noexcept {
   while (delivery_.transaction) delivery_.transaction->commit();
   detail::Hold hold(delivery_);
   tell_destroyed(hold);
+  if (!attachments_.empty()) [[unlikely]]
+    attachments_.for_each([](detail::Attachment& attachment) { attachment.store_ends(); });
   delivery_.cut_off(hold);
   bool more = false;
   for (AtomBase* clone = first_; clone; clone = clone->next_) more |= !clone->signal_.let_go();
@@ -724,7 +728,18 @@ inline void AtomStore::end() noexcept {
     if (!(gone.flags_ & AtomBase::plain)) gone.free();
   }
   layers_.free_all();
-  atoms_.free(delivery_.arena);
+}
+
+/// The atoms have gone, and what goes now may still look for them. It may also be the end of another attachment.
+ATOM_COLD inline void AtomStore::end_attachments() noexcept {
+  first_ = last_ = nullptr;
+  size_ = 0;
+  atoms_.clear(delivery_.arena);
+  detail::Hold hold(delivery_);
+  while (!attachments_.empty()) {
+    attachments_.remove(attachments_.first()).store_gone();
+    delivery_.dispose(hold);
+  }
 }
 
 }  // namespace atom::inline v0_1

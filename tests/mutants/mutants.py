@@ -324,6 +324,36 @@ MUTANTS = [
         "if (!same_class || definition->clash())",
         ["store.cpp"],
     ),
+    Mutant(
+        "a store whose many atoms were all dropped keeps its table",
+        "store.hpp",
+        "atoms_.free(delivery_.arena);",
+        "",
+        ["store.cpp: a store whose many atoms were all dropped*"],
+    ),
+    Mutant(
+        "a store with nothing but a mailbox goes without closing it first",
+        "store.hpp",
+        "|| delivery_.held() || !attachments_.empty()) end();",
+        "|| delivery_.held()) end();",
+        ["mailbox.cpp: What is dropped with the store*"],
+    ),
+    Mutant(
+        "what a store has attached finds atoms that have gone",
+        "store.hpp",
+        "  first_ = last_ = nullptr;\n  size_ = 0;\n  atoms_.clear(delivery_.arena);\n  detail",
+        "  detail",
+        ["mailbox.cpp: What is dropped with the store*"],
+        memory=True,
+    ),
+    Mutant(
+        "a history that ends with the store's last mailbox leaves its values",
+        "store.hpp",
+        "    delivery_.dispose(hold);\n  }\n}",
+        "  }\n}",
+        ["mailbox.cpp: What is dropped with the store*", "history.cpp"],
+        memory=True,
+    ),
     # ---- detail/layers.hpp: what was hydrated
     Mutant(
         "a client may change any atom",
@@ -899,6 +929,14 @@ MUTANTS = [
         "rest_ = queue_->close();\n    store_.attachments_",
         "queue_->close();\n    store_.attachments_",
         ["mailbox.cpp"],
+        memory=True,
+    ),
+    Mutant(
+        "what waits in a mailbox goes when the atoms of its store have gone",
+        "mailbox.hpp",
+        "void store_ends() noexcept override { const MailboxQueue::Rest rest = queue_->close(); }",
+        "void store_ends() noexcept override {}",
+        ["mailbox.cpp: What is dropped with the store*"],
         memory=True,
     ),
     Mutant(
@@ -2149,6 +2187,14 @@ MUTANTS = [
         "(node.previous ? node.previous->next : first_) = node.next;",
         "if (node.previous) node.previous->next = node.next;",
         ["history.cpp"],
+        memory=True,
+    ),
+    Mutant(
+        "a walk over what a store has attached goes on with what has gone",
+        "detail/attachment.hpp",
+        "    for (Attachment* next = after(0); next;) {\n      const std::uint32_t number = next->number_;\n      visit(*next);\n      next = after(number);\n    }",
+        "    Chain::for_each(visit);",
+        ["mailbox.cpp: What an atom is restored from*"],
         memory=True,
     ),
     Mutant(

@@ -350,6 +350,57 @@ TEST_CASE(
   CHECK(view.value(count) == 9);
 }
 
+TEST_CASE("a class with verbs whose constructor writes in a batch and then throws is not told, and the others are") {
+  static bool broken = false;
+  class Eager : public Atom<std::string> {
+   public:
+    using Atom::Atom;
+    Eager(atom::CloneToken token, const Eager& given) : Atom(token, given) {
+      on_change([] {});
+      update("a text that is long enough to lie on the heap");
+      if (broken) throw std::runtime_error("no");
+    }
+  };
+  static const Eager eager{"store.eager", std::string("an initial text that is long enough to lie on the heap")};
+  AtomStore store;
+  Keys told;
+  store.use(count).on_change([&] { told.push_back("count"); });
+  store.use(locale).on_change([&] { told.push_back("locale"); });
+  const auto use_eager = [&] {
+    broken = true;
+    CHECK_THROWS_WITH(store.use(eager), "no");
+    broken = false;
+  };
+  SECTION("alone") {
+    store.batch(use_eager);
+    CHECK_FALSE(store.has(eager));
+  }
+  SECTION("before others, and again") {
+    store.batch([&] {
+      use_eager();
+      store.use(count).update(1);
+      store.use(eager);
+    });
+    CHECK(told == Keys{"count"});
+  }
+  SECTION("between others") {
+    store.batch([&] {
+      store.use(count).update(1);
+      use_eager();
+      store.use(locale).update("fr");
+    });
+    CHECK(told == Keys{"count", "locale"});
+  }
+  SECTION("after others") {
+    store.batch([&] {
+      store.use(count).update(1);
+      store.use(locale).update("fr");
+      use_eager();
+    });
+    CHECK(told == Keys{"count", "locale"});
+  }
+}
+
 TEST_CASE("value of an atom with a factory throws while there is neither a clone nor a hydrated value") {
   AtomStore store;
   CHECK_THROWS_AS(store.value(built), atom::Error);

@@ -126,6 +126,8 @@ class ATOM_API AtomBase : private detail::Deliverable {
       detail::Registry::instance().remove(const_cast<detail::Definition&>(*definition_));
       return;
     }
+    if (flags_ & queued) [[unlikely]]
+      signal_.delivery()->forget(*this);
     if (!signal_.empty()) {
       detail::Hold hold(*signal_.delivery());
       signal_.clear(hold);

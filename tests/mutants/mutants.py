@@ -89,6 +89,14 @@ MUTANTS = [
         memory=True,
     ),
     Mutant(
+        "a clone whose constructor throws stays in the queue",
+        "atom_base.hpp",
+        "      signal_.delivery()->forget(*this);\n",
+        "      static_cast<void>(0);\n",
+        ["store.cpp: a class with verbs whose constructor writes*"],
+        memory=True,
+    ),
+    Mutant(
         "watchers are told before change listeners",
         "atom_base.hpp",
         "if (!signal_.tell(last, detail::on_change, now, old, *this, hold)) return false;\n"
@@ -257,6 +265,14 @@ MUTANTS = [
         "element.next_ = nullptr;\n    (first_ ? last_->next_ : first_) = &element;\n    last_ = &element;",
         "element.next_ = first_;\n    first_ = &element;\n    last_ = &element;",
         ["detail/delivery.cpp"],
+    ),
+    Mutant(
+        "the last of the queue that goes is still its last",
+        "detail/delivery.hpp",
+        "if (last_ == &element) last_ = before;",
+        "",
+        ["store.cpp: a class with verbs whose constructor writes*"],
+        memory=True,
     ),
     Mutant(
         "the bound on rounds of delivery is off by one",

@@ -51,6 +51,13 @@ class DisposableQueue {
     first_ = element.next_;
     return element;
   }
+  /// One that is in it; takes as long as there are others before.
+  void remove(Disposable& element) noexcept {
+    Disposable* before = nullptr;
+    for (Disposable* other = first_; other != &element; other = other->next_) before = other;
+    (before ? before->next_ : first_) = element.next_;
+    if (last_ == &element) last_ = before;
+  }
 
  private:
   Disposable* first_ = nullptr;
@@ -98,6 +105,8 @@ class Delivery {
 
   bool held() const noexcept { return innermost_; }
   void enqueue(Deliverable& source) noexcept { queue_.push(source); }
+  /// It waits in the queue, and goes. Not while a delivery is under way further in.
+  ATOM_COLD void forget(Deliverable& source) noexcept { queue_.remove(source); }
   /// Disposes of `element` when the outermost hold ends.
   void bury(Disposable& element) noexcept { graveyard_.push(element); }
   /// The store is going, now: holds on the stack but the `last` are told, and what waited is disposed of.

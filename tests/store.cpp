@@ -401,6 +401,44 @@ TEST_CASE("a class with verbs whose constructor writes in a batch and then throw
   }
 }
 
+TEST_CASE("a class that has another base with virtual functions before the Atom is refused, and may have it after") {
+  struct Loud {
+    Loud() = default;
+    Loud(const Loud&) = default;
+    Loud& operator=(const Loud&) = default;
+    virtual ~Loud() = default;
+    int said = 1;
+  };
+  struct Quiet {
+    int said = 2;
+  };
+  class LoudFirst : public Loud, public Atom<int> {
+   public:
+    using Atom::Atom;
+  };
+  class LoudSecond : public Atom<int>, public Loud {
+   public:
+    using Atom::Atom;
+  };
+  class QuietFirst : public Quiet, public Atom<int> {
+   public:
+    using Atom::Atom;
+  };
+  static const LoudFirst loud_first{"store.loud_first", 1};
+  static const LoudSecond loud_second{"store.loud_second", 1};
+  static const QuietFirst quiet_first{"store.quiet_first", 1};
+  AtomStore store;
+  CHECK_THROWS_WITH(store.use(loud_first),
+                    support::ContainsSubstring("store.loud_first") && support::ContainsSubstring("put the Atom first"));
+  CHECK(store.empty());
+  CHECK(store.use(loud_second).said == 1);
+  CHECK(store.use(quiet_first).said == 2);
+  store.drop(loud_second);
+  store.drop(quiet_first);
+  store.use(loud_second).update(2);
+  store.use(quiet_first).update(3);
+}
+
 TEST_CASE("value of an atom with a factory throws while there is neither a clone nor a hydrated value") {
   AtomStore store;
   CHECK_THROWS_AS(store.value(built), atom::Error);

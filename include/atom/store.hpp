@@ -104,7 +104,8 @@ class AtomStore {
 
   /// This store's clone of `atom`, made if there is none: from the hydrated value, else the default, else the factory.
   /// The reference is valid until `drop` or `destroy`. Throws KeyConflict if another atom has the key, TypeMismatch if
-  /// `atom` is really of a class derived from A, Error while the store is being destroyed, and what the factory throws.
+  /// `atom` is really of a class derived from A, Error while the store is being destroyed or if the Atom is not the
+  /// first base of A, and what the factory throws.
   template <std::derived_from<AtomBase> A>
   A& use(const A& atom) {
     const detail::ThreadCheck check(delivery_, atom.definition_);
@@ -268,6 +269,7 @@ class AtomStore {
   ATOM_INLINE A& make_clone(const A& atom, const detail::Definition& definition);
   ATOM_INLINE void introduce(AtomBase& clone);
   AtomBase* admit_again(const detail::Definition& definition, AtomBase& clone);
+  [[noreturn]] static void not_first(const AtomBase& atom);
   [[noreturn]] void refuse(const detail::Definition* definition) const;
   [[noreturn]] static void refuse(const detail::Definition& first, const detail::Definition& second);
   AtomBase* find(const AtomBase& atom) const noexcept {
@@ -341,6 +343,9 @@ A& AtomStore::use_slowly(const A& atom) {
 #else
   const bool same_class = true;  // cannot be told
 #endif
+  // What frees a clone knows its AtomBase, and that is where the memory begins.
+  if (static_cast<const void*>(static_cast<const AtomBase*>(&atom)) != &atom) [[unlikely]]
+    not_first(atom);
   if (AtomBase* const clone = admit(atom, same_class)) return static_cast<A&>(*clone);
   A& clone = make_clone(atom, *atom.definition_);
   introduce(clone);
@@ -402,6 +407,11 @@ inline AtomBase* AtomStore::admit_again(const detail::Definition& definition, At
   atoms_.reserve_one(delivery_.arena);  // the same variable, seen from another shared object
   atoms_.insert(&definition, clone);
   return &clone;
+}
+
+[[noreturn]] ATOM_COLD inline void AtomStore::not_first(const AtomBase& atom) {
+  throw Error("atom " + (atom.definition_ ? "\"" + atom.definition_->key + "\" " : std::string()) +
+              "is of a class that has another base, with virtual functions, before atom::Atom<T>: put the Atom first");
 }
 
 /// What keeps the atom of this definition from being used for the first time.

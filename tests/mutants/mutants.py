@@ -370,6 +370,14 @@ MUTANTS = [
         ["mailbox.cpp: What is dropped with the store*", "history.cpp"],
         memory=True,
     ),
+    Mutant(
+        "a clone whose memory begins before its AtomBase is made",
+        "store.hpp",
+        "    not_first(atom);\n",
+        "    static_cast<void>(&not_first);\n",
+        ["store.cpp: a class that has another base*"],
+        memory=True,
+    ),
     # ---- detail/layers.hpp: what was hydrated
     Mutant(
         "a client may change any atom",

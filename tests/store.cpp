@@ -677,6 +677,18 @@ TEST_CASE("a store whose many atoms were all dropped leaves nothing behind") {
   CHECK(support::Allocations::alive() == before);
 }
 
+TEST_CASE("dropping what was dropped already does nothing, and leaves the one that came after it") {
+  AtomStore store;
+  store.batch([&] {
+    Atom<int>& first = store.use(count);
+    store.drop(first);
+    store.use(count).update(5);
+    store.drop(first);
+    CHECK(store.has(count));
+  });
+  CHECK(*store.use(count) == 5);
+}
+
 TEST_CASE("dropping another store's clone is refused, whether this store has that atom or not") {
   AtomStore store;
   AtomStore other;

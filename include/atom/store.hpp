@@ -170,7 +170,8 @@ class AtomStore {
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
 
-  /// The clones, in the order of their first use: `for (atom::AtomBase& a : store.list())`.
+  /// The clones, in the order of their first use: `for (atom::AtomBase& a : store.list())`. Inside a batch a loop may
+  /// drop the atom that it stands on; elsewhere that is gone at once.
   AtomList<AtomBase> list() noexcept { return {first_, size_}; }
   AtomList<const AtomBase> list() const noexcept { return {first_, size_}; }
 
@@ -447,7 +448,7 @@ inline void AtomStore::unlink(AtomBase& clone) noexcept {
   atoms_.erase(clone);
   (clone.previous_ ? clone.previous_->next_ : first_) = clone.next_;
   (clone.next_ ? clone.next_->previous_ : last_) = clone.previous_;
-  --size_;  // clone.next_ stays: a walk over the list may stand here
+  --size_;  // clone.next_ stays: in a batch a walk over the list may stand here
 }
 
 // ------------------------------------------------------------------------------------------------------------- hydrate
@@ -657,6 +658,7 @@ inline void AtomStore::drop(const AtomBase& atom) {
   if (!atom.is_template() && atom.signal_.delivery() != &delivery_) {
     throw Error("atom \"" + atom.definition_->key + "\" is another store's");
   }
+  if (atom.flags_ & AtomBase::dropped) return;  // its successor stays
   AtomBase* const clone = find(atom);
   if (!clone) return;
   if (delivery_.transaction) {

@@ -371,6 +371,13 @@ MUTANTS = [
         memory=True,
     ),
     Mutant(
+        "a drop of what was dropped already takes its successor",
+        "store.hpp",
+        "  if (atom.flags_ & AtomBase::dropped) return;  // its successor stays\n",
+        "",
+        ["store.cpp: dropping what was dropped*"],
+    ),
+    Mutant(
         "a clone whose memory begins before its AtomBase is made",
         "store.hpp",
         "    not_first(atom);\n",

@@ -305,7 +305,8 @@ class DerivedBase : public AtomBase {
       arena().end(*input);
     }
   }
-  /// An input, or what it was computed from, has changed.
+  /// An input, or what it was computed from, has changed. Those that read it are marked inside it, so a chain of tens of
+  /// thousands, which can be computed from its bottom, needs much stack.
   void mark(State state, bool is_loud) noexcept {
     const bool is_news = state_ <= State::computing || (is_loud && !marked_loud_);
     if (state_ < state) state_ = state;

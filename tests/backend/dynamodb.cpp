@@ -170,6 +170,7 @@ class Front {
     int status;             ///< 0: the connection is closed instead
     std::string body;
     bool is_carried_out = false;  ///< the server gets the request all the same
+    std::string key = {};         ///< of the state that it is about; empty: of any
   };
 
   explicit Front(const DynamoServer& server) : server_(server) {}
@@ -219,8 +220,10 @@ class Front {
   std::optional<Answer> next(const Request& request) {
     const std::lock_guard lock(mutex_);
     requests_.push_back(request);
-    const auto found = std::find_if(script_.begin(), script_.end(),
-                                    [&](const Answer& own) { return own.operation == request.operation(); });
+    const auto found = std::find_if(script_.begin(), script_.end(), [&](const Answer& own) {
+      return own.operation == request.operation() &&
+             (own.key.empty() || contains(request.body(), R"("k":{"S":")" + own.key + R"("})"));
+    });
     if (found == script_.end()) return std::nullopt;
     Answer own = *found;
     script_.erase(found);
@@ -1053,6 +1056,19 @@ TEST_CASE("dynamodb: a state with the highest of all numbers as its version, whi
   CHECK(database.client.text(shop, "b") == "1");
 }
 
+TEST_CASE("dynamodb: a command that is refused does not hide what others of its batch have done") {
+  Database database;
+  database.client.run(Batch().write(shop, "a", "1"));
+  database.write(R"({"p":{"S":"s:shop"},"k":{"S":"n"},"v":{"N":"1"},"f":{"N":"0"},"n":{"N":"9223372036854775807"}})");
+  ++database.client.lane.sequence;
+  const Batch batch = std::move(Batch().apply(shop, "n", {}, max(current + 1, 7)).apply(shop, "a", {}, current + 1));
+  const BatchResult result = database.client.send(batch);
+  CHECK(result.status == BatchStatus::in_doubt);
+  CHECK(database.client.text(shop, "n") + database.client.text(shop, "a") == "12");
+  CHECK(database.client.send(Batch().check(shop, "n").check(shop, "a")).status == BatchStatus::done);
+  CHECK(database.client.run(Batch().apply(shop, "a", {}, current + 1))[0].value->text == "2");
+}
+
 TEST_CASE("dynamodb: an answer that makes no sense leaves a batch in doubt, and then it is done once") {
   Fronted database;
   database.client_through.run(Batch().write(shop, "n", "1"));
@@ -1146,6 +1162,45 @@ TEST_CASE("dynamodb: credentials that have expired are asked for again") {
   CHECK(result.error->code() == StateErrorCode::refused);
   CHECK_THAT(result.error->what(), ContainsSubstring("have expired"));
   CHECK(database.front.left() > 10);
+}
+
+TEST_CASE("dynamodb: credentials that are gone when a request is sent again do not hide what was done before") {
+  Fronted database;
+  std::atomic<int> left{0};  // so often they are there; 0: always
+  const bool is_thrown = GENERATE(false, true);
+  DynamoDbOptions options = at(database.front.endpoint());
+  options.credentials = [&] {
+    if (left > 0 && --left == 0) return is_thrown ? throw std::runtime_error("hunter2") : DynamoDbCredentials{};
+    return DynamoDbCredentials{"test", "test"};
+  };
+  const auto dynamodb = open(options);
+  Client client(*dynamodb);
+  client.run(Batch().write(shop, "a", "10").write(shop, "b", "10"));
+  const auto throttle = [&](int times) {
+    database.front.script({{"UpdateItem", 400, error_of("ThrottlingException"), false, "b"}});
+    left = times + 1;
+  };
+  const Batch batch = std::move(Batch().apply(shop, "a", {}, current + 1).apply(shop, "b", {}, current + 1));
+  throttle(1);
+  ++client.lane.sequence;
+  BatchResult result = client.send(batch);
+  CHECK(left == 0);
+  CHECK(result.status != BatchStatus::not_applied);
+  while (result.status == BatchStatus::in_doubt) result = client.send(batch);
+  REQUIRE(result.status == BatchStatus::done);
+  CHECK_FALSE(client.outcomes[0].error);
+  CHECK(client.outcomes[0].value->text == "10");
+  CHECK(database.client.text(shop, "a") == "11");
+  CHECK(database.client.text(shop, "b") == (client.outcomes[1].error ? "10" : "11"));
+  CHECK(client.run(Batch().apply(shop, "a", {}, current + 100))[0].value->text == "11");
+  CHECK(database.client.text(shop, "a") == "111");
+  throttle(2);  // the list is the first
+  const auto erased = dynamodb->erase_scope(shop, soon());
+  CHECK(left == 0);
+  REQUIRE_FALSE(erased);
+  CHECK(erased.error().effect() == Effect::unknown);
+  CHECK_THAT(erased.error().what(), !ContainsSubstring("hunter2"));
+  CHECK(database.client.text(shop, "a") == "");
 }
 
 TEST_CASE("dynamodb: without credentials, or with some that cannot be, nothing is sent; no error has a word of them") {

@@ -3551,6 +3551,13 @@ MUTANTS = [
         ["backend/dynamodb.cpp: dynamodb: a batch that comes to another*, dynamodb: an answer that is lost*"],
     ),
     Mutant(
+        "a request to DynamoDB whose answer was not looked at had no effect",
+        "backend/detail/dynamodb_step.hpp",
+        "(call.is_doubtful || call.status == DynamoDbCall::Status::good);",
+        "call.is_doubtful;",
+        ["backend/dynamodb.cpp: dynamodb: a command that is refused*, dynamodb: an answer that makes no sense*"],
+    ),
+    Mutant(
         "a command is carried out on a state that others have written meanwhile",
         "backend/detail/dynamodb_step.hpp",
         'request.require("n = :seen").number(":seen", seen->version);',
@@ -3647,6 +3654,13 @@ MUTANTS = [
         "is_again = is_again || call->is_throttled || call->is_expired;",
         "is_again = is_again || call->is_expired;",
         ["backend/dynamodb.cpp: dynamodb: what the server refuses*"],
+    ),
+    Mutant(
+        "credentials that are gone hide what was done before",
+        "backend/detail/dynamodb_client.hpp",
+        "return give_up(calls, error);",
+        "throw;",
+        ["backend/dynamodb.cpp: dynamodb: credentials that are gone*"],
     ),
     Mutant(
         "credentials may have a line break in them",

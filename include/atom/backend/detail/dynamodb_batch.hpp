@@ -101,10 +101,8 @@ class DynamoDbBatch {
   }
   bool is_in_doubt() const {
     return is_doubtful_ || transaction_.is_doubtful() ||
-           std::any_of(steps_.begin(), steps_.end(), [](const Step& step) {
-             const bool is_write = step.stage == Stage::decides;
-             return step.is_doubtful || step.is_stored || (is_write && step.call.is_doubtful);
-           });
+           std::any_of(steps_.begin(), steps_.end(),
+                       [](const Step& step) { return step.is_doubtful || step.is_stored || step.has_written(); });
   }
 
   BatchResult result(Deadline deadline) {
@@ -251,7 +249,7 @@ class DynamoDbBatch {
   void go_on(Step& step) {
     DynamoDbCall& call = step.call;
     const bool is_write = step.stage != Stage::looks;
-    if (is_write && call.is_doubtful) step.is_doubtful = true;
+    if (step.has_written()) step.is_doubtful = true;
     if (call.status == DynamoDbCall::Status::failed) {
       if (call.error->code() == StateErrorCode::too_large && !step.is_doubtful) {
         step.outcome = {.error = StateErrorCode::too_large};
@@ -281,7 +279,6 @@ class DynamoDbBatch {
     }
     step.seen = item("Attributes");
     if (!step.seen || !step.seen->trace || step.seen->trace->sequence.number != attempt_.lane.sequence) {
-      step.is_doubtful = true;
       throw strange_dynamodb_answer();
     }
     step.take();

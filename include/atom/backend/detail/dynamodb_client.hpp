@@ -54,12 +54,22 @@ class DynamoDbClient {
   }
 
   /// Sends them until each has an answer; what the server refuses for a while is sent again, after growing times with
-  /// some chance in them, until the deadline. What comes of each is in it.
+  /// some chance in them, until the deadline. What comes of each is in it; what is thrown was thrown before any was
+  /// sent.
   void send(std::span<DynamoDbCall* const> calls, Deadline deadline) {
     const auto lease = lend(pool_, true, "DynamoDB", deadline);
     int expired = 0;
+    DynamoDbCredentials who = credentials();
     for (int attempt = 1;; ++attempt) {
-      lease->run(calls, credentials(), deadline);
+      if (attempt > 1) {
+        // Some have an answer now, that is to be looked at whatever becomes of the others.
+        try {
+          who = credentials();
+        } catch (const StateError& error) {
+          return give_up(calls, error);
+        }
+      }
+      lease->run(calls, who, deadline);
       bool is_again = false, is_throttled = false;
       for (const DynamoDbCall* call : calls) {
         if (call->status != DynamoDbCall::Status::failed) continue;
@@ -321,6 +331,15 @@ class DynamoDbClient {
     std::string text = last_text_before(bytes.substr(0, size));
     while (text.size() > longest) text.resize(text.size() - 4);
     return text;
+  }
+  /// Those that wait.
+  static void give_up(std::span<DynamoDbCall* const> calls, const StateError& why) {
+    for (DynamoDbCall* call : calls) {
+      if (call->status != DynamoDbCall::Status::waits) continue;
+      call->status = DynamoDbCall::Status::failed;
+      call->error = StateError(why.code(), reason(why), call->is_doubtful ? Effect::unknown : Effect::none,
+                               why.retryable() || call->is_doubtful);
+    }
   }
   DynamoDbCredentials credentials() const {
     DynamoDbCredentials found;

@@ -66,6 +66,10 @@ struct DynamoDbStep {
   bool is_older = false;  ///< than what the lane has left in the state
   bool is_lost = false;   ///< what the lane has left in the state
 
+  /// Whether its last request has changed the state, or may have, or may still; whether or not that was looked at.
+  bool has_written() const noexcept {
+    return stage == Stage::decides && (call.is_doubtful || call.status == DynamoDbCall::Status::good);
+  }
   bool is_ended() const noexcept { return stage == Stage::done || stage == Stage::failed; }
   int format() const noexcept {
     return command.type ? command.type->version : command.value ? command.value->format : 0;

@@ -1034,6 +1034,25 @@ TEST_CASE("postgres: a feed that loses its connection tells of one gap, and then
   CHECK(listener.gaps() == 4);
 }
 
+struct Nobody final : atom::FeedSink {
+  void changed(const Scope&, std::string_view, std::int64_t, std::optional<atom::StoredValue>) override { ++calls; }
+  void lost_track() override { ++calls; }
+  int calls = 0;
+};
+
+TEST_CASE("postgres: a feed that is not let listen has no connection, and loses track when it is") {
+  Database database;
+  const auto other = open({.url = url_of(database.schema)});
+  database.run("alter table atom_state rename to elsewhere");
+  const auto feed = other->open_feed();
+  Nobody sink;
+  for (int i = 0; i < 2; ++i) CHECK(feed->poll(sink, in(50ms)));
+  CHECK(sink.calls == 0);
+  database.run("alter table elsewhere rename to atom_state");
+  CHECK_FALSE(feed->poll(sink, in(50ms)));
+  CHECK(sink.calls == 1);
+}
+
 TEST_CASE("postgres: a feed whose server stands still says so, and tells of one gap when it goes on") {
   const PostgresServer own;
   const auto postgres = open({.url = own.url()}), other = open({.url = own.url()});

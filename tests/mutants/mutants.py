@@ -3473,6 +3473,13 @@ MUTANTS = [
         ["backend/postgres.cpp: postgres: a feed that loses*"],
     ),
     Mutant(
+        "a feed of PostgreSQL that was not let listen seems to do so",
+        "backend/detail/postgres_feed.hpp",
+        "    } catch (const StateError& error) {\n      connection_.close();\n",
+        "    } catch (const StateError& error) {\n",
+        ["backend/postgres.cpp: postgres: a feed that is not let listen*"],
+    ),
+    Mutant(
         "tables of another application are taken",
         "backend/postgres.hpp",
         "if (mark == detail::postgres_mark) continue;",

@@ -95,6 +95,7 @@ class PostgresFeed final : public Feed {
         wait(std::min(deadline, next_beat_));
       }
     } catch (const StateError& error) {
+      connection_.close();
       return error;
     }
   }

@@ -831,6 +831,92 @@ TEST_CASE("redis: a feed that is opened while the server is away loses track whe
   CHECK(heard.losses == 1);
 }
 
+TEST_CASE("redis: a feed whose server is far away connects again, though that takes longer than a poll") {
+  const RedisServer server({"--requirepass", "secret"});
+  support::ChaosProxy proxy(server.socket());
+  const auto at = [](int port) { return "redis://:secret@127.0.0.1:" + std::to_string(port) + "/1"; };
+  const auto near = open(RedisOptions{.url = at(server.port())}), far = open(RedisOptions{.url = at(proxy.port())});
+  const auto feed = far->open_feed();
+  Client client(*near);
+  Heard heard;
+  client.run(Batch().write(shop, "a", "1"));
+  poll(*feed, heard, 1);
+  proxy.slow_down(200ms);
+  proxy.cut();
+  std::this_thread::sleep_for(100ms);
+  client.run(Batch().write(shop, "b", "2"));
+  for (int i = 0; i < 5 && heard.changes.size() < 3; ++i) CHECK_FALSE(feed->poll(heard, in(300ms)));
+  CHECK(heard.changes == std::vector{"shop:a = 1"s, "lost"s, "shop:b = 2"s});
+}
+
+/// Polls, and wakes it meanwhile: the error. It must neither be woken before, nor wait for long.
+std::optional<StateError> poll_and_wake(atom::Feed& feed, Heard& heard) {
+  const Watch watch;
+  std::thread waker([&] {
+    std::this_thread::sleep_for(100ms);
+    feed.wake();
+  });
+  auto error = feed.poll(heard, in(2s));
+  const auto passed = watch.passed();
+  waker.join();
+  CHECK(passed >= 100ms);
+  CHECK(passed < 1s);
+  return error;
+}
+
+TEST_CASE("redis: a feed that is woken while it connects gives that up, and misses nothing later") {
+  Database database;
+  const auto feed = database.redis->open_feed();
+  Heard heard;
+  database.client.run(Batch().write(shop, "a", "1"));
+  poll(*feed, heard, 1);
+  database.server.run({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+  database.client.run(Batch().write(shop, "b", "2"));
+  database.server.pause();
+  for (int i = 0; i < 2; ++i) {
+    const auto error = poll_and_wake(*feed, heard);
+    REQUIRE(error);
+    CHECK(error->code() == StateErrorCode::unavailable);
+    CHECK(error->effect() == Effect::none);
+    CHECK(error->retryable());
+    CHECK_THAT(error->what(), ContainsSubstring("it was woken"));
+  }
+  feed->wake();  // it has no connection yet, woken or not
+  CHECK(feed->poll(heard, in(2s)));
+  CHECK(heard.losses == 0);
+  database.server.go_on();
+  poll(*feed, heard, 3);
+  CHECK(heard.changes == std::vector{"shop:a = 1"s, "lost"s, "shop:b = 2"s});
+}
+
+TEST_CASE("redis: a feed to whose server there is no way yet can be woken") {
+  const support::SilentServer nobody(true);
+  Redis redis("redis://127.0.0.1:" + std::to_string(nobody.port()));
+  REQUIRE(redis.prepare(true, in(10ms)));
+  const auto feed = redis.open_feed();
+  Heard heard;
+  CHECK_THAT(poll_and_wake(*feed, heard).value().what(), ContainsSubstring("it was woken"));
+}
+
+TEST_CASE("redis: a store whose feed connects is closed without waiting for that, and without a word of it") {
+  RedisServer server;
+  std::atomic<int> events = 0;
+  std::optional<atom::StateStore> store(std::in_place, Redis{server.url()},
+                                        atom::StoreOptions{.on_event = [&](const atom::StateEvent&) { ++events; }});
+  {
+    auto n = store->get_state<std::int64_t>(0, {.key = "n", .scope = Scope::global()});
+    const auto listener = n.on_change([](const std::int64_t&) {});
+  }
+  server.run({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+  server.pause();
+  std::this_thread::sleep_for(100ms);
+  const Watch watch;
+  store.reset();
+  CHECK(watch.passed() < 1s);
+  CHECK(events == 0);
+  server.go_on();
+}
+
 // ------------------------------------------------------------------------------------------------------- two programs
 
 TEST_CASE("redis: what one store writes another one hears of, also after the server was away") {

@@ -40,6 +40,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -440,7 +441,12 @@ class FakeRedis {
     if (question.below(8) != 0) return ask(*redis_, client_, question, deadline);
     Sink sink;
     const auto feed = redis_->open_feed();
+    std::thread waker([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      feed->wake();  // else it waits for long to be connected
+    });
     static_cast<void>(feed->poll(sink, support::in(std::chrono::milliseconds(5))));
+    waker.join();
   }
 
  private:

@@ -1497,6 +1497,13 @@ MUTANTS = [
         ["state/engine.cpp"],
     ),
     Mutant(
+        "a feed is told to be down as its store is closed",
+        "state/detail/follower.hpp",
+        "if (ends_.load()) return;  // it was woken for that",
+        "if (ends_.load() && !error) return;",
+        ["backend/redis.cpp: redis: a store whose feed connects*"],
+    ),
+    Mutant(
         "a change that is not kept is told with each commit",
         "state/detail/session_hook.hpp",
         "return true;  // and not again with each commit",
@@ -3087,6 +3094,16 @@ MUTANTS = [
         ["backend/redis.cpp: redis: a feed is woken*"],
     ),
     Mutant(
+        "a feed that connects hears no bell",
+        "backend/detail/waiting.hpp",
+        "if (!wait_for(both, bell ? 2 : 1, deadline)) return",
+        "if (!wait_for(both, 1, deadline)) return",
+        [
+            "backend/redis.cpp: redis: a feed that is woken while*",
+            "backend/postgres.cpp: postgres: a feed that is woken while*",
+        ],
+    ),
+    Mutant(
         "plain text goes to other machines",
         "backend/detail/sockets.hpp",
         ">> 24 == 127;",
@@ -3252,6 +3269,34 @@ MUTANTS = [
         "if (static_cast<std::size_t>(count) <= most) return own.createArray(task, count);",
         "if (true) return own.createArray(task, count);",
         ["backend/redis.cpp: redis: who announces more*"],
+    ),
+    Mutant(
+        "a feed of Redis to whose server there is no way yet cannot be woken",
+        "backend/detail/redis_connection.hpp",
+        "if (!is_ready(socket.get(), POLLOUT, deadline)) return ETIMEDOUT;",
+        "if (wait_for({socket.get(), POLLOUT, 0}, nullptr, deadline) != Waited::ready) return ETIMEDOUT;",
+        ["backend/redis.cpp: redis: a feed to whose*"],
+    ),
+    Mutant(
+        "a feed of Redis has no longer to connect than it is polled",
+        "backend/detail/redis_feed.hpp",
+        "const Deadline deadline = Clock::now() + most_to_connect_feed;",
+        "const Deadline deadline = Clock::now() + at_most_silent / 2;",
+        ["backend/redis.cpp: redis: a feed whose server is far away*"],
+    ),
+    Mutant(
+        "a feed of Redis that was woken while it connected is woken by that once more",
+        "backend/detail/redis_feed.hpp",
+        "if (bell_.stop() || is_again ||",
+        "if (is_again ||",
+        ["backend/redis.cpp: redis: a feed that is woken while*"],
+    ),
+    Mutant(
+        "a feed of Redis that is down seems to be up when it is woken",
+        "backend/detail/redis_feed.hpp",
+        "if (!connection_.is_open()) resume();\n      if (bell_.stop()) return;",
+        "if (bell_.stop()) return;\n      if (!connection_.is_open()) resume();",
+        ["backend/redis.cpp: redis: a feed that is woken while*"],
     ),
     Mutant(
         "a feed of Redis that was away does not say what it may have missed",
@@ -3452,6 +3497,13 @@ MUTANTS = [
         ["backend/postgres.cpp: postgres: an error of the server*"],
     ),
     Mutant(
+        "a feed of PostgreSQL that connects cannot be woken",
+        "backend/detail/postgres_connection.hpp",
+        "return wait_for({socket(), events, 0}, bell_, deadline_);",
+        "return wait_for({socket(), events, 0}, nullptr, deadline_);",
+        ["backend/postgres.cpp: postgres: a feed that is woken while*"],
+    ),
+    Mutant(
         "a pooler's sessions are left with statements of ours",
         "backend/detail/postgres_connection.hpp",
         "if (target_.prepares && *statement.name) {",
@@ -3478,6 +3530,27 @@ MUTANTS = [
         "    } catch (const StateError& error) {\n      connection_.close();\n",
         "    } catch (const StateError& error) {\n",
         ["backend/postgres.cpp: postgres: a feed that is not let listen*"],
+    ),
+    Mutant(
+        "a feed of PostgreSQL has no longer to connect than it is polled",
+        "backend/detail/postgres_feed.hpp",
+        "connection_.open(Clock::now() + most_to_connect_feed);",
+        "connection_.open(Clock::now() + std::chrono::milliseconds(100));",
+        ["backend/postgres.cpp: postgres: a feed whose server is far away*"],
+    ),
+    Mutant(
+        "a feed of PostgreSQL that was woken while it connected is woken by that once more",
+        "backend/detail/postgres_feed.hpp",
+        "      bell_.stop();\n      return error;",
+        "      return error;",
+        ["backend/postgres.cpp: postgres: a feed that is woken while*"],
+    ),
+    Mutant(
+        "what is written here keeps the feed of PostgreSQL from connecting",
+        "backend/detail/postgres_feed.hpp",
+        "    news_.ring();",
+        "    bell_.ring();",
+        ["backend/postgres.cpp: postgres: what is written through*"],
     ),
     Mutant(
         "tables of another application are taken",

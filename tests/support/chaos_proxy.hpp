@@ -76,6 +76,10 @@ class ChaosProxy {
     const std::lock_guard lock(mutex_);
     script_.insert(script_.end(), faults);
   }
+  /// From now on each request is passed on so much later, with no fault: it is far to the server.
+  void slow_down(std::chrono::milliseconds time) noexcept { distance_ = time; }
+  /// Ends the connections that there are.
+  void cut() noexcept { ++cuts_; }
   /// Ends all connections. Returns when all that is late has arrived.
   void close() {
     if (ends_.exchange(true)) return;
@@ -182,7 +186,7 @@ class ChaosProxy {
     std::string all;  // that the client has sent
     Fault fault = Fault::none;
     bool is_answered = true;  // all that was sent until now
-    while (!ends_) {
+    for (const unsigned cuts = cuts_; !ends_ && cuts == cuts_;) {
       pollfd both[] = {{client.get(), POLLIN, 0}, {server.get(), POLLIN, 0}};
       if (::poll(both, 2, 20) <= 0) continue;
       const bool is_request = both[0].revents != 0;
@@ -195,6 +199,7 @@ class ChaosProxy {
         continue;
       }
       if (std::exchange(is_answered, false)) ++round_trips_;
+      std::this_thread::sleep_for(distance_.load());
       all += bytes;
       fault = next_fault();
       switch (fault) {
@@ -265,6 +270,8 @@ class ChaosProxy {
   int listener_ = -1;
   int port_ = 0;
   std::atomic<bool> ends_ = false;
+  std::atomic<milliseconds> distance_{};
+  std::atomic<unsigned> cuts_ = 0;
   std::array<std::atomic<std::size_t>, kinds> happened_{};
   std::atomic<std::size_t> requests_ = 0, round_trips_ = 0, connections_ = 0;
   std::mutex mutex_;  // of what follows

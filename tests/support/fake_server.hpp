@@ -135,4 +135,39 @@ class FakeServer {
   std::vector<std::thread> serving_;
 };
 
+/// Listens on a port of this machine, and takes nobody. Who connects to it waits for an answer; if it is full, even for
+/// the connection.
+class SilentServer {
+ public:
+  explicit SilentServer(bool is_full) {
+    sockaddr_in address = loopback(0);
+    socklen_t size = sizeof address;
+    if (::bind(listener_, reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
+        ::listen(listener_, is_full ? 0 : 16) != 0 ||
+        ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+      throw std::runtime_error("the silent server cannot listen");
+    }
+    port_ = ntohs(address.sin_port);
+    if (!is_full) return;
+    for (int& other : others_) {
+      other = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+      static_cast<void>(::connect(other, reinterpret_cast<const sockaddr*>(&address), size));
+    }
+  }
+  SilentServer(const SilentServer&) = delete;
+  SilentServer& operator=(const SilentServer&) = delete;
+  ~SilentServer() {
+    for (const int other : others_) {
+      if (other >= 0) ::close(other);
+    }
+    ::close(listener_);
+  }
+  int port() const noexcept { return port_; }
+
+ private:
+  int listener_ = ::socket(AF_INET, SOCK_STREAM, 0);
+  int others_[4] = {-1, -1, -1, -1};  // who connected before
+  int port_ = 0;
+};
+
 }  // namespace support

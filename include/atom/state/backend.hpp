@@ -136,7 +136,8 @@ class FeedSink {
 class Feed {
  public:
   virtual ~Feed() = default;
-  /// Waits for changes, by whomever, and hands them to the sink, until the deadline, or until it is woken.
+  /// Waits for changes, by whomever, and hands them to the sink, until the deadline, or until it is woken. While it has
+  /// to connect first, it may take some seconds longer; woken, it does not.
   virtual std::optional<StateError> poll(FeedSink& sink, Deadline deadline) = 0;
   /// Ends a `poll` that is under way in another thread.
   virtual void wake() noexcept = 0;

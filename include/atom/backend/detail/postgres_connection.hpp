@@ -165,7 +165,9 @@ class PostgresConnection {
  public:
   using Clock = std::chrono::steady_clock;
 
-  explicit PostgresConnection(PostgresTarget target) : target_(std::move(target)) {}
+  /// When the bell rings, it gives up what it waits for. Null: there is none.
+  explicit PostgresConnection(PostgresTarget target, const Bell* bell = nullptr)
+      : target_(std::move(target)), bell_(bell) {}
   PostgresConnection(const PostgresConnection&) = delete;
   PostgresConnection& operator=(const PostgresConnection&) = delete;
   ~PostgresConnection() { close(); }
@@ -228,10 +230,10 @@ class PostgresConnection {
     check(PQpipelineSync(connection_.get()));
     queue_.push_back({kind});
   }
-  /// Waits until the socket can be read or, if `writes`, written. Whether it can.
-  static bool wait(int socket, bool reads, bool writes, Deadline deadline) {
-    pollfd wanted{socket, static_cast<short>((reads ? POLLIN : 0) | (writes ? POLLOUT : 0)), 0};
-    return wait_for(&wanted, 1, deadline);
+  /// Waits until the socket can be read, if `reads`, or written, if `writes`.
+  Waited wait(bool reads, bool writes) const {
+    const auto events = static_cast<short>((reads ? POLLIN : 0) | (writes ? POLLOUT : 0));
+    return wait_for({socket(), events, 0}, bell_, deadline_);
   }
   bool is_readable() const noexcept {
     pollfd wanted{socket(), POLLIN, 0};
@@ -246,10 +248,14 @@ class PostgresConnection {
     close();
     return {StateErrorCode::unavailable, "PostgreSQL: the connection is lost: " + why, effect, true};
   }
-  StateError late() {
+  StateError late(Waited waited) {
     const Effect effect = std::exchange(effect_, Effect::none);
     close();
+    if (waited == Waited::rung) return woken(effect);
     return {StateErrorCode::timed_out, "PostgreSQL: no answer before the deadline", effect, true};
+  }
+  static StateError woken(Effect effect) {
+    return {StateErrorCode::unavailable, "PostgreSQL: it was woken, and has given up", effect, true};
   }
   StateError failure(const PGresult* result);
   /// Whether there is a result, after waiting for it.
@@ -258,6 +264,7 @@ class PostgresConnection {
   PostgresRows take_next(Waits waits);
 
   const PostgresTarget target_;
+  const Bell* const bell_;
   const HomeProcess home_;
   std::unique_ptr<PGconn, Finisher> connection_;
   std::deque<Queued> queue_;
@@ -285,8 +292,9 @@ inline void PostgresConnection::open(Deadline deadline) {
       throw error;
     }
     const bool writes = next == PGRES_POLLING_WRITING;
-    if (!wait(PQsocket(connection), !writes, writes, deadline)) {
+    if (const Waited waited = wait(!writes, writes); waited != Waited::ready) {
       close();
+      if (waited == Waited::rung) throw woken(Effect::none);
       throw StateError(StateErrorCode::timed_out, "PostgreSQL: no connection before the deadline", Effect::none, true);
     }
     next = PQconnectPoll(connection);
@@ -333,7 +341,9 @@ inline bool PostgresConnection::has_result(Waits waits) {
     const int left = PQflush(connection);
     if (left < 0) throw lost();
     if (!PQisBusy(connection)) return true;
-    if (waits == Waits::yes && !wait(PQsocket(connection), true, left == 1, deadline_)) throw late();
+    if (waits == Waits::yes) {
+      if (const Waited waited = wait(true, left == 1); waited != Waited::ready) throw late(waited);
+    }
     // If the server has gone away, there is a result that says so.
     if (!PQconsumeInput(connection) && PQisBusy(connection)) throw lost();
     if (waits == Waits::no && PQisBusy(connection)) return false;

@@ -67,7 +67,7 @@ class PostgresFeed final : public Feed {
  public:
   /// `origin` is what the object whose feeds these are calls itself when it tells others.
   PostgresFeed(PostgresTarget target, std::string origin, PostgresFeeds& feeds)
-      : connection_(std::move(target)), origin_(std::move(origin)), feeds_(feeds) {
+      : connection_(std::move(target), &bell_), origin_(std::move(origin)), feeds_(feeds) {
     feeds_.add(*this);
   }
   PostgresFeed(const PostgresFeed&) = delete;
@@ -75,27 +75,25 @@ class PostgresFeed final : public Feed {
   ~PostgresFeed() override { feeds_.remove(*this); }
 
   /// Whether it can be used: there may be no file descriptors left.
-  explicit operator bool() const noexcept { return static_cast<bool>(bell_); }
+  explicit operator bool() const noexcept { return bell_ && news_; }
 
   void add(const StateName& name, std::int64_t version, const StoredValue* value) noexcept {
     own_.add(name, version, value);
-    bell_.ring();
+    news_.ring();
   }
-  void wake() noexcept override {
-    own_.wake();
-    bell_.ring();
-  }
+  void wake() noexcept override { bell_.ring(); }
   std::optional<StateError> poll(FeedSink& sink, Deadline deadline) override {
     try {
       for (;;) {
-        bell_.stop();
-        const bool is_woken = own_.wait(sink, {});
-        follow(sink, deadline);
-        if (is_woken || Clock::now() >= deadline) return std::nullopt;
+        news_.stop();
+        own_.wait(sink, {});
+        follow(sink);
+        if (bell_.stop() || Clock::now() >= deadline) return std::nullopt;
         wait(std::min(deadline, next_beat_));
       }
     } catch (const StateError& error) {
       connection_.close();
+      bell_.stop();
       return error;
     }
   }
@@ -106,10 +104,10 @@ class PostgresFeed final : public Feed {
   static constexpr std::chrono::seconds between_beats{2};
 
   /// Tells what others have written. If there is no connection any more, makes one, and then anything may have changed.
-  void follow(FeedSink& sink, Deadline deadline) {
+  void follow(FeedSink& sink) {
     if (connection_.is_open() && !is_alive()) connection_.close();
     if (!connection_.is_open()) {
-      connection_.open(deadline);
+      connection_.open(Clock::now() + most_to_connect_feed);
       connection_.add(postgres::listen);
       connection_.add(postgres::identify);
       connection_.end(Effect::none);
@@ -136,15 +134,18 @@ class PostgresFeed final : public Feed {
   }
   void wait(Deadline deadline) {
     const short also = connection_.has_more_to_send() ? POLLOUT : 0;
-    pollfd both[] = {{bell_.socket(), POLLIN, 0}, {connection_.socket(), static_cast<short>(POLLIN | also), 0}};
-    wait_for(both, 2, deadline);
+    pollfd all[] = {{bell_.socket(), POLLIN, 0},
+                    {news_.socket(), POLLIN, 0},
+                    {connection_.socket(), static_cast<short>(POLLIN | also), 0}};
+    wait_for(all, 3, deadline);
   }
 
+  Bell bell_;
   PostgresConnection connection_;
   const std::string origin_;
   PostgresFeeds& feeds_;
   ChangeQueue own_;
-  Bell bell_;
+  Bell news_;  // rings for `own_`; by itself, as what is written here must not keep it from connecting
   std::string table_;
   Deadline next_beat_{};
 };

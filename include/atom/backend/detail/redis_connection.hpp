@@ -179,7 +179,8 @@ class RedisConnection {
     bool plain_text = false;   ///< also to another machine
     std::string ca_file = {};  ///< of TLS; empty: the system's
   };
-  explicit RedisConnection(const Options& options) : options_(options) {}
+  /// When the bell rings, it gives up what it waits for. Null: there is none.
+  explicit RedisConnection(const Options& options, const Bell* bell = nullptr) : options_(options), bell_(bell) {}
 
   /// Connects and signs in, unless it has. A connection that the server has closed meanwhile is made anew.
   void open(Deadline deadline) {
@@ -271,8 +272,13 @@ class RedisConnection {
   // ---- Waiting
 
   void wait(short events, Deadline deadline) const {
-    pollfd file{context_->fd, events, 0};
-    if (!wait_for(&file, 1, deadline)) throw late();
+    if (!is_ready(context_->fd, events, deadline)) throw late();
+  }
+  /// Whether it is before the deadline.
+  bool is_ready(int socket, short events, Deadline deadline) const {
+    const Waited waited = wait_for({socket, events, 0}, bell_, deadline);
+    if (waited == Waited::rung) throw failure(StateErrorCode::unavailable, "it was woken, and has given up", true);
+    return waited == Waited::ready;
   }
   StateError late() const { return failure(StateErrorCode::timed_out, "no answer before the deadline", true); }
   /// Of a connection that waits for no answer: the server has closed it.
@@ -396,8 +402,7 @@ class RedisConnection {
     if (::connect(socket.get(), address, size) != 0) {
       // A socket of this machine whose queue is full says EAGAIN.
       if (errno != EINPROGRESS) return errno;
-      pollfd file{socket.get(), POLLOUT, 0};
-      if (!wait_for(&file, 1, deadline)) return ETIMEDOUT;
+      if (!is_ready(socket.get(), POLLOUT, deadline)) return ETIMEDOUT;
       int error = 0;
       socklen_t error_size = sizeof error;
       ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &error_size);
@@ -501,6 +506,7 @@ class RedisConnection {
   }
 
   const Options& options_;
+  const Bell* const bell_;
   std::unique_ptr<redisContext, Free> context_;
   bool announces_too_many_ = false;  // its answer has an array that is larger than any of a server's
 };

@@ -22,7 +22,7 @@ namespace atom::inline v0_1::detail {
 class RedisFeed final : public Feed {
  public:
   RedisFeed(const RedisConnection::Options& options, std::string stream, Deadline deadline)
-      : connection_(options), stream_(std::move(stream)) {
+      : connection_(options, &bell_), stream_(std::move(stream)) {
     try {
       connection_.open(deadline);
       seen_ = newest(deadline);
@@ -46,8 +46,8 @@ class RedisFeed final : public Feed {
       } catch (const StateError& error) {
         connection_.close();
         is_asked_ = false;
-        // One that was closed while nothing happened is made anew at once.
-        if (is_again || error.code() != StateErrorCode::unavailable || !was_good_) return error;
+        // One that was closed while nothing happened is made anew at once, unless it was woken.
+        if (bell_.stop() || is_again || error.code() != StateErrorCode::unavailable || !was_good_) return error;
         was_good_ = false;
       }
     }
@@ -65,8 +65,9 @@ class RedisFeed final : public Feed {
   static constexpr std::chrono::milliseconds pause{1};
 
   void follow(FeedSink& sink, Deadline deadline) {
-    while (!bell_.stop()) {
-      if (!connection_.is_open()) resume(deadline);
+    for (;;) {
+      if (!connection_.is_open()) resume();
+      if (bell_.stop()) return;
       if (std::exchange(is_behind_, false)) sink.lost_track();
       if (!is_asked_) {
         if (Clock::now() >= asks_from_) {
@@ -103,8 +104,9 @@ class RedisFeed final : public Feed {
 
   /// Connects again. It goes on where it was, if that has not been cut off; but as the server may be another one by
   /// now, or have lost what was told of before, anything may have changed.
-  void resume(Deadline deadline) {
+  void resume() {
     is_behind_ = true;
+    const Deadline deadline = Clock::now() + most_to_connect_feed;
     connection_.open(deadline);
     if (!seen_.empty() && seen_ != start && is_kept(seen_, deadline)) return;
     seen_ = newest(deadline);
@@ -164,9 +166,9 @@ class RedisFeed final : public Feed {
   static constexpr std::string_view start = "0-0";
 
   const HomeProcess home_;
+  Bell bell_;
   RedisConnection connection_;
   const std::string stream_;
-  Bell bell_;
   std::string seen_ = {};  // the last entry
   bool is_behind_ = true;  // something may have been missed
   bool is_asked_ = false;  // and waits for the answer

@@ -64,4 +64,19 @@ class Bell {
   bool is_good_ = false;
 };
 
+/// How a wait has ended.
+enum class Waited : std::uint8_t { ready, late, rung };
+
+/// Waits until the file is ready, until the deadline, or until the bell rings, which counts more than the file. Null:
+/// there is no bell.
+inline Waited wait_for(pollfd file, const Bell* bell, Deadline deadline) {
+  pollfd both[] = {file, {bell ? bell->socket() : -1, POLLIN, 0}};
+  if (!wait_for(both, bell ? 2 : 1, deadline)) return Waited::late;
+  return both[1].revents != 0 ? Waited::rung : Waited::ready;
+}
+
+/// So long a feed has to connect, however short it is polled: over a slow link, with TLS, that is many round trips.
+/// Whoever does not want to wait for it wakes it.
+inline constexpr std::chrono::seconds most_to_connect_feed{5};
+
 }  // namespace atom::inline v0_1::detail

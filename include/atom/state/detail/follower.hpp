@@ -119,6 +119,7 @@ class StateFollower final : public FeedSink {
         if (why) is_behind_.store(true);
         if (!error) error = why;
       }
+      if (ends_.load()) return;  // it was woken for that
       if (!error) {
         is_up(outage);
         continue;
@@ -145,7 +146,6 @@ class StateFollower final : public FeedSink {
   void is_up(Outage& outage) const noexcept {
     if (outage.failures == 0) return;
     const std::chrono::seconds lasted = seconds_since(std::exchange(outage, {}).began);
-    if (ends_.load()) return;  // it was woken for that
     tell(StateEvent::Kind::feed_up,
          [&] { return "is up again" + in_words(", after ", lasted) + ": what was missed is caught up with"; });
   }
@@ -218,7 +218,7 @@ class StateFollower final : public FeedSink {
   void is_read_later(const StateError& error) noexcept {
     if (error.retryable()) is_behind_.store(true);
   }
-  /// Nothing takes longer than that, so that it can be stopped.
+  /// Nothing takes longer than that, so that it can be stopped, but for a feed that connects, which is woken then.
   Deadline soon() const {
     const auto most = std::chrono::milliseconds(500);
     return std::chrono::steady_clock::now() + std::min(most, core_.options.deadline);

@@ -781,5 +781,40 @@ TEST_CASE("a store that is hydrated often keeps no more than what counts") {
   CHECK(store.use(queued).value().value == 1000);
 }
 
+TEST_CASE("10. A before_update that comes back for the value it is asked about is refused, and the default stays") {
+  AtomStore store;
+  store.hydrate(Snapshot{{"hydrate.circle", 5}}, from_client);
+  const Atom<int>* self = nullptr;
+  bool by_use = false;
+  const Atom<int> circle{
+      "hydrate.circle",
+      1,
+      {.before_update = [&](int&& next,
+                            const int&) { return next + (by_use ? store.use(*self).value() : store.value(*self)); },
+       .client_writable = true}};
+  self = &circle;
+  SECTION("by use") {
+    by_use = true;
+    CHECK(store.use(circle).value() == 1);
+    CHECK(store.size() == 1);
+  }
+  SECTION("by use, where only the value is asked for") {
+    by_use = true;
+    CHECK(store.value(circle) == 1);
+    CHECK(store.empty());
+  }
+  SECTION("by value") {
+    CHECK(store.use(circle).value() == 1);
+  }
+  SECTION("by value, where only that is asked for") {
+    CHECK(store.value(circle) == 1);
+  }
+  REQUIRE(store.rejected().size() == 1);
+  CHECK(store.rejected()[0].cause == Rejection::Cause::refused);
+  CHECK(store.use(circle).value() == 1);
+  store.use(circle).update(2);  // not by a client, and the atom is there
+  CHECK(store.use(circle).value() == 3);
+}
+
 }  // namespace
 }  // namespace hydrate_test

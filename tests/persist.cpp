@@ -104,6 +104,44 @@ TEST_CASE("94. A failure does not tell what is in a server-only atom") {
   }
 }
 
+/// Uses the atom that it is asked for.
+struct Curious {
+  atom::AtomStore& store;
+  std::optional<std::string> get(std::string_view) { return store.use(locale_atom).value(); }
+  void set(std::string_view, std::string_view) {}
+  void remove(std::string_view) {}
+};
+
+TEST_CASE("94. An adapter that uses the atom that it restores has failed, and there is one clone") {
+  atom::AtomStore store;
+  Curious curious{store};
+  const auto& failures = store.persist_with(curious);
+  auto& locale = store.use(locale_atom);
+  CHECK(&store.use(locale_atom) == &locale);
+  CHECK(store.size() == 1);
+  CHECK(locale.value() == "en");
+  REQUIRE(failures.size() == 1);
+  CHECK_THAT(failures[0].reason, support::ContainsSubstring("\"persist.locale\" is used while it is being made"));
+}
+
+TEST_CASE("94. A before_update that uses the atom which is restored has refused it") {
+  atom::AtomStore store;
+  const atom::Atom<int>* self = nullptr;
+  const atom::Atom<int> circle{
+      "persist.circle",
+      1,
+      {.before_update = [&](int&& next, const int&) { return next + store.use(*self).value(); },
+       .client_writable = true,
+       .persist = true}};
+  self = &circle;
+  Keeper keeper{{{"persist.circle", "5"}}};
+  const auto& failures = store.persist_with(keeper);
+  CHECK(store.use(circle).value() == 1);
+  CHECK(failures.size() == 1);
+  CHECK(store.use(circle).update(2));
+  CHECK(keeper.texts == Texts{{"persist.circle", "3"}});
+}
+
 TEST_CASE("94. A late restore never overwrites a newer write") {
   Keeper keeper{{{"persist.locale", "\"fr\""}, {"persist.role", "3"}}};
   atom::AtomStore store;

@@ -1,5 +1,7 @@
 #include <atom/store.hpp>
 
+#include <atom/family.hpp>
+
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
 #include "support/counted.hpp"
@@ -1429,6 +1431,42 @@ TEST_CASE("an atom that is dropped in a batch, with a change to be told, is dest
     store.drop(clone);
   });
   CHECK(Value::counts().alive == before);
+}
+
+TEST_CASE("48. An atom whose factory comes back to it is an error, and can be used once it does not") {
+  AtomStore store;
+  bool circular = true;
+  const Atom<int>* first = nullptr;
+  const Atom<int> second{"store.circle.second",
+                         atom::Factory{[&] { return circular ? store.use(*first).value() : 2; }}};
+  const Atom<int> one{"store.circle.first", atom::Factory{[&] { return store.use(second).value() + 1; }}};
+  first = &one;
+  try {
+    store.use(one);
+    FAIL("no error");
+  } catch (const atom::CycleError& error) {
+    CHECK_THAT(error.what(), support::ContainsSubstring("\"store.circle.first\" is used while it is being made"));
+  }
+  CHECK(store.empty());
+  CHECK_THROWS_AS(store.use(second), atom::CycleError);
+  circular = false;
+  CHECK(store.use(one).value() == 3);
+  CHECK(store.size() == 2);
+}
+
+TEST_CASE("48. A factory of a family may use other atoms of it, and not its own") {
+  AtomStore store;
+  const atom::AtomFamily<int, int>* family = nullptr;
+  int id = 1;
+  const atom::AtomFamily<int, int> steps{
+      "store.steps", atom::Factory{[&] { return id == 5 ? 0 : store.use((*family)(++id)).value() + 1; }}};
+  family = &steps;
+  CHECK(store.use(steps(1)).value() == 4);
+  id = 5;
+  CHECK_NOTHROW(store.use(steps(6)));
+  id = 6;
+  CHECK_THROWS_AS(store.use(steps(7)), atom::CycleError);
+  CHECK(store.get(steps(7)) == nullptr);
 }
 
 }  // namespace

@@ -104,8 +104,8 @@ class AtomStore {
 
   /// This store's clone of `atom`, made if there is none: from the hydrated value, else the default, else the factory.
   /// The reference is valid until `drop` or `destroy`. Throws KeyConflict if another atom has the key, TypeMismatch if
-  /// `atom` is really of a class derived from A, Error while the store is being destroyed or if the Atom is not the
-  /// first base of A, and what the factory throws.
+  /// `atom` is really of a class derived from A, CycleError if the clone is being made already (its factory uses it),
+  /// Error while the store is being destroyed or if the Atom is not the first base of A, and what the factory throws.
   template <std::derived_from<AtomBase> A>
   A& use(const A& atom) {
     const detail::ThreadCheck check(delivery_, atom.definition_);
@@ -268,6 +268,10 @@ class AtomStore {
   ATOM_INLINE AtomBase* admit(const AtomBase& atom, bool same_class);
   template <class A>
   ATOM_INLINE A& make_clone(const A& atom, const detail::Definition& definition);
+  template <class A>
+  ATOM_COLD A& make_carefully(const A& atom, const detail::Definition& definition);
+  template <class A>
+  ATOM_INLINE A& place_clone(const A& atom, const detail::Definition& definition);
   ATOM_INLINE void introduce(AtomBase& clone);
   AtomBase* admit_again(const detail::Definition& definition, AtomBase& clone);
   [[noreturn]] static void not_first(const AtomBase& atom);
@@ -327,6 +331,7 @@ class AtomStore {
   detail::Layers layers_;
   Sweeper sweeper_{*this};
   detail::AttachmentList attachments_;
+  detail::Underway* made_ = nullptr;
   bool ending_ = false;
 };
 
@@ -355,9 +360,21 @@ A& AtomStore::use_slowly(const A& atom) {
 
 template <class A>
 A& AtomStore::make_clone(const A& atom, const detail::Definition& definition) {
-  if (!attachments_.empty()) [[unlikely]]
-    attachments_.for_each([&](detail::Attachment& attachment) { attachment.before_use(definition); });
+  if (!attachments_.empty() || !definition.default_value) [[unlikely]]
+    return make_carefully(atom, definition);
+  return place_clone(atom, definition);
+}
 
+/// The same where code of the program's may run: that must not come back for the same atom.
+template <class A>
+A& AtomStore::make_carefully(const A& atom, const detail::Definition& definition) {
+  const detail::Underway made(made_, definition);
+  attachments_.for_each([&](detail::Attachment& attachment) { attachment.before_use(definition); });
+  return place_clone(atom, definition);
+}
+
+template <class A>
+A& AtomStore::place_clone(const A& atom, const detail::Definition& definition) {
   detail::Piece<A, alignof(std::max_align_t)> piece(delivery_.arena);
   A& clone = *::new (piece.place()) A(CloneToken(delivery_, definition, waiting(definition)), atom);
   try {

@@ -385,7 +385,43 @@ MUTANTS = [
         ["store.cpp: a class that has another base*"],
         memory=True,
     ),
+    Mutant(
+        "a factory may come back to the atom that it makes",
+        "store.hpp",
+        "!attachments_.empty() || !definition.default_value",
+        "!attachments_.empty()",
+        ["store.cpp: 48. An atom whose factory*"],
+    ),
+    Mutant(
+        "an adapter may use the atom that it restores",
+        "store.hpp",
+        "  const detail::Underway made(made_, definition);\n",
+        "",
+        ["persist.cpp: 94. An adapter that uses*"],
+    ),
     # ---- detail/layers.hpp: what was hydrated
+    Mutant(
+        "a before_update may come back for the value that it is asked about",
+        "detail/layers.hpp",
+        "    const Underway judged(judged_, definition);\n",
+        "",
+        ["hydrate.cpp: 10. A before_update that comes back*"],
+    ),
+    Mutant(
+        "an atom that could not be made can never be made",
+        "detail/layers.hpp",
+        "~Underway() { innermost_ = outer_; }",
+        "~Underway() {}",
+        ["store.cpp: 48.*"],
+        memory=True,
+    ),
+    Mutant(
+        "an atom that is being made keeps all others from being made",
+        "detail/layers.hpp",
+        "other->definition_.hash == definition.hash && other->definition_.key == definition.key",
+        "true",
+        ["store.cpp: 48.*"],
+    ),
     Mutant(
         "a client may change any atom",
         "detail/layers.hpp",

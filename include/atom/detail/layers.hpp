@@ -34,6 +34,33 @@ concept snapshot_pointer = std::is_nothrow_move_constructible_v<P> && !std::is_p
 
 namespace detail {
 
+/// That what an atom starts from is being made, which may run code of the program's: that must not come back for it.
+/// Lies on the stack of whoever makes it.
+class Underway {
+ public:
+  /// Throws CycleError if it is there already.
+  Underway(Underway*& innermost, const Definition& definition)
+      : innermost_(innermost), outer_(innermost), definition_(definition) {
+    for (const Underway* other = outer_; other; other = other->outer_) {
+      if (other->definition_.hash == definition.hash && other->definition_.key == definition.key) refuse();
+    }
+    innermost_ = this;
+  }
+  Underway(const Underway&) = delete;
+  Underway& operator=(const Underway&) = delete;
+  ~Underway() { innermost_ = outer_; }
+
+ private:
+  [[noreturn]] ATOM_COLD void refuse() const {
+    throw CycleError("atom \"" + definition_.key +
+                     "\" is used while it is being made, by its own Factory, before_update, codec or adapter");
+  }
+
+  Underway*& innermost_;
+  Underway* const outer_;
+  const Definition& definition_;
+};
+
 /// Whether a value may become an atom's, and as what.
 class Judgement {
  public:
@@ -198,9 +225,7 @@ class Layers {
       const Value& value = entry->value;
       const bool fits = value.is(definition.type) && definition.type.shareable;
       if (layer->trust == Trust::server && fits && !rejected) return value.data();
-      const Judgement judgement(definition.key, definition, definition.default_value, value, layer->trust);
-      if (!judgement.rejection()) return remember(definition, judgement.accepted(), entry->server_only_);
-      rejected_.push_back(*judgement.rejection());
+      if (const void* const judged = judge(definition, *entry, layer->trust)) return judged;
       rejected = true;
     }
     if (rejected) hide(definition);
@@ -291,6 +316,14 @@ class Layers {
     }
     return false;
   }
+  /// The value to take, or null if it is rejected.
+  ATOM_COLD const void* judge(const Definition& definition, const Snapshot::Entry& entry, Trust from) {
+    const Underway judged(judged_, definition);
+    const Judgement judgement(definition.key, definition, definition.default_value, entry.value, from);
+    if (!judgement.rejection()) return remember(definition, judgement.accepted(), entry.server_only_);
+    rejected_.push_back(*judgement.rejection());
+    return nullptr;
+  }
   const void* remember(const Definition& definition, const Value& value, bool server_only) {
     Snapshot found;
     found.append(definition, value).mark(server_only);
@@ -301,6 +334,7 @@ class Layers {
   Layer* newest_ = nullptr;
   std::size_t limit_ = fewest;
   std::vector<Rejection> rejected_;
+  Underway* judged_ = nullptr;
 };
 
 }  // namespace detail

@@ -8,6 +8,7 @@
 
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
+#include "support/colliding.hpp"
 
 #include <cmath>
 #include <cstddef>
@@ -454,6 +455,32 @@ TEST_CASE("Stores on many threads have atoms of one family, each its own") {
     });
   }
   for (std::thread& thread : threads) thread.join();
+}
+
+// ---- Ids of a stranger's
+
+const AtomFamily<std::string, int> by_strangers{"family/"};  // eight bytes, with the slash behind it
+const atom::Atom<int> colour{"family.colour", 1};
+
+TEST_CASE("ids that were chosen for the one hash of their keys lead each to its own atom") {
+  const std::vector<std::string> ids = support::colliding(3000, "family//");
+  AtomStore store;
+  auto& other = store.use(colour);
+  for (int i = 0; const std::string& id : ids) store.use(by_strangers(id)).update(++i);
+  int wrong = store.size() != ids.size() + 1;
+  for (int i = 0; const std::string& id : ids) {
+    wrong += store.use(by_strangers(id)).value() != ++i;
+    wrong += store.get<int>("family//" + id) != store.get(by_strangers(id));
+  }
+  CHECK(wrong == 0);
+  CHECK(&store.use(colour) == &other);
+  CHECK(store.get(colour) == &other);
+  CHECK(store.snapshot().size() == ids.size() + 1);
+  for (std::size_t i = 0; i < ids.size(); i += 2) store.drop(by_strangers(ids[i]));
+  for (std::size_t i = 0; i < ids.size(); ++i) wrong += store.has(by_strangers(ids[i])) != (i % 2 == 1);
+  CHECK(wrong == 0);
+  store.destroy();
+  CHECK(&store.use(colour) == store.get(colour));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <atom/store.hpp>
 
 #include "support/catch.hpp"
+#include "support/colliding.hpp"
 
 #include <iterator>
 #include <memory>
@@ -128,6 +129,31 @@ TEST_CASE("every key is found, in small snapshots and in large ones") {
     for (int i = size; i < size + 40; ++i) grown.set("n." + std::to_string(i), i);
     CHECK(wrong_in(grown, size + 40) == 0);
   }
+}
+
+TEST_CASE("keys that a stranger chose for their one hash are found, and without each being compared with each") {
+  const std::vector<std::string> crafted = support::colliding(30'000);
+  Snapshot snapshot;
+  for (int i = 0; const std::string& key : crafted) snapshot.set(key, i++).set("n." + std::to_string(i), i);
+  snapshot.set(crafted[20'000], -1);
+  const auto wrong = [&](const Snapshot& some) {
+    int count = some.size() != 2 * crafted.size();
+    for (int i = 0; const std::string& key : crafted) {
+      count += some.get<int>(key) != (i == 20'000 ? -1 : i);
+      ++i;
+      count += some.get<int>("n." + std::to_string(i)) != i;
+      count += some.contains("m." + std::to_string(i));
+    }
+    return count + some.contains(support::colliding(crafted.size() + 1).back());
+  };
+  CHECK(wrong(snapshot) == 0);
+  const Snapshot copy = snapshot;
+  Snapshot moved = std::move(snapshot);
+  CHECK(wrong(copy) == 0);
+  CHECK(wrong(moved) == 0);
+  snapshot = std::move(moved);
+  CHECK(wrong(snapshot) == 0);
+  CHECK(moved.find(crafted[20'000]) == nullptr);
 }
 
 TEST_CASE("a value in a large snapshot is set in its place") {

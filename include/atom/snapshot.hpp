@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <map>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -27,7 +28,8 @@ class Layers;
 /// Where values come from. What comes from a client changes client-writable atoms only, after their `before_update`.
 enum class Trust : std::uint8_t { server, client };
 
-/// An insertion-ordered map of keys to values. Looking a key up takes constant time.
+/// An insertion-ordered map of keys to values. Looking a key up takes constant time; among keys that were chosen to
+/// have one hash, the time of a sorted map.
 class Snapshot {
  public:
   /// A key and its value; `const auto& [key, value] = entry` works.
@@ -97,18 +99,17 @@ class Snapshot {
     if (entries_.size() > searched_plainly) build_index();
   }
   Snapshot(Snapshot&& other) noexcept
-      : entries_(std::move(other.entries_)),
-        index_(std::exchange(other.index_, nullptr)),
-        index_mask_(other.index_mask_),
-        trust_(other.trust_) {}
+      : entries_(std::move(other.entries_)), index_(std::exchange(other.index_, nullptr)), trust_(other.trust_) {}
   Snapshot& operator=(Snapshot other) noexcept {
     entries_ = std::move(other.entries_);
     std::swap(index_, other.index_);
-    index_mask_ = other.index_mask_;
     trust_ = other.trust_;
     return *this;
   }
-  ~Snapshot() { delete[] index_; }
+  ATOM_INLINE ~Snapshot() {
+    if (index_) [[unlikely]]
+      drop_index();
+  }
 
   std::size_t size() const noexcept { return entries_.size(); }
   bool empty() const noexcept { return entries_.empty(); }
@@ -204,6 +205,18 @@ class Snapshot {
   friend class detail::Layers;
   friend class detail::SessionHook;
   static constexpr std::size_t searched_plainly = 16;  // above that, an index is built
+  /// Where a key's entry is: open addressing, 0, or one more than its place. Keys may be a stranger's, who can choose
+  /// such as have one hash: those that find no place near their home are in a map.
+  struct Index {
+    static constexpr std::uint32_t nearby = 32;
+    explicit Index(std::uint32_t size) : places(new std::uint32_t[size]()), mask(size - 1) {}
+    Index(const Index&) = delete;
+    Index& operator=(const Index&) = delete;
+    ~Index() { delete[] places; }
+    std::map<std::string_view, std::uint32_t> crowded_out;
+    std::uint32_t* const places;
+    const std::uint32_t mask;
+  };
 
   const Value* find(std::string_view key, std::uint32_t hash) const noexcept {
     const Entry* const entry = find_entry(key, hash);
@@ -213,18 +226,20 @@ class Snapshot {
     return const_cast<Snapshot*>(this)->find_entry(key, hash);
   }
   Entry* find_entry(std::string_view key, std::uint32_t hash) noexcept {
-    const auto is_it = [&](const Entry& entry) { return entry.hash_ == hash && entry.key == key; };
+    const auto is_it = [&](const Entry& entry) { return entry.hash_ == hash && detail::same_text(entry.key, key); };
     if (!index_) {
       for (Entry& entry : entries_) {
         if (is_it(entry)) return &entry;
       }
       return nullptr;
     }
-    for (std::uint32_t i = hash;; ++i) {
-      const std::uint32_t place = index_[i & index_mask_];
+    const std::uint32_t end = hash + Index::nearby;
+    for (std::uint32_t i = hash; i != end; ++i) {
+      const std::uint32_t place = index_->places[i & index_->mask];
       if (place == 0) return nullptr;
       if (Entry& entry = entries_.begin()[place - 1]; is_it(entry)) return &entry;
     }
+    return find_crowded_out(key);
   }
   template <class... Args>
   Entry& append(Args&&... args) {
@@ -234,32 +249,45 @@ class Snapshot {
     return entry;
   }
   void index_last() {
-    if (!index_ || 2 * entries_.size() > index_mask_) {
-      build_index();
-    } else {
-      put_in_index(entries_[entries_.size() - 1].hash_, static_cast<std::uint32_t>(entries_.size()));
-    }
+    if (!index_ || 2 * entries_.size() > index_->mask) return build_index();
+    put_in_index(static_cast<std::uint32_t>(entries_.size()));
   }
   ATOM_NOINLINE void build_index() {
     std::uint32_t size = 64;
     while (size < 4 * entries_.size()) size *= 2;
-    delete[] std::exchange(index_,
-                           nullptr);  // without one, and should there be no memory, entries are searched plainly
-    index_ = new std::uint32_t[size]();
-    index_mask_ = size - 1;
-    for (std::uint32_t i = 0; i < entries_.size(); ++i) put_in_index(entries_[i].hash_, i + 1);
+    if (index_) drop_index();
+    index_ = new Index(size);
+    for (std::uint32_t place = 1; place <= entries_.size(); ++place) put_in_index(place);
   }
-  void put_in_index(std::uint32_t hash, std::uint32_t place) noexcept {
-    while (index_[hash & index_mask_]) ++hash;
-    index_[hash & index_mask_] = place;
+  void put_in_index(std::uint32_t place) {
+    const Entry& entry = entries_[place - 1];
+    for (std::uint32_t i = 0; i < Index::nearby; ++i) {
+      std::uint32_t& there = index_->places[(entry.hash_ + i) & index_->mask];
+      if (there != 0) continue;
+      there = place;
+      return;
+    }
+    crowd_out(entry.key, place);
+  }
+  ATOM_COLD void crowd_out(std::string_view key, std::uint32_t place) {
+    try {
+      index_->crowded_out.emplace(key, place);
+    } catch (...) {
+      drop_index();  // entries are searched plainly
+      throw;
+    }
+  }
+  ATOM_COLD void drop_index() noexcept { delete std::exchange(index_, nullptr); }
+  ATOM_COLD Entry* find_crowded_out(std::string_view key) noexcept {
+    const auto found = index_->crowded_out.find(key);
+    return found == index_->crowded_out.end() ? nullptr : &entries_.begin()[found->second - 1];
   }
   [[noreturn]] ATOM_COLD static void missing(std::string_view key) {
     throw Error("the snapshot has no value for \"" + std::string(key) + "\"");
   }
 
   detail::InlineVector<Entry, 6> entries_;
-  std::uint32_t* index_ = nullptr;  // open addressing: 0, or one more than an entry's place
-  std::uint32_t index_mask_ = 0;
+  Index* index_ = nullptr;
   Trust trust_ = Trust::server;
 };
 

@@ -132,9 +132,67 @@ TEST_CASE_METHOD(Fixture, "a cleared table is empty and may be filled again") {
   CHECK(table.find(&items[3], items[3].hash(), "3") == &items[3]);
 }
 
+class CountingItem {
+ public:
+  explicit CountingItem(int number) : key_(std::to_string(number)) {}
+  std::uint32_t hash() const { return ++asked, 0x12345678u; }
+  std::string_view key() const { return ++asked, std::string_view(key_); }
+  static inline std::uint64_t asked = 0;
+
+ private:
+  std::string key_;
+};
+
+TEST_CASE("items whose keys were chosen for their one hash are not each compared with each") {
+  Arena arena(std::pmr::new_delete_resource());
+  atom::detail::Table<CountingItem> table;
+  std::deque<CountingItem> items;
+  CountingItem::asked = 0;
+  int wrong = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    CountingItem& item = items.emplace_back(i);
+    wrong += table.find(&item, item.hash(), item.key()) != nullptr;
+    table.reserve_one(arena);
+    table.insert(&item, item);
+  }
+  for (CountingItem& item : items) {
+    wrong += table.find(&item, item.hash(), item.key()) != &item;
+    wrong += table.find(item.hash(), item.key()) != &item;
+  }
+  for (CountingItem& item : items) {
+    table.erase(item);
+    wrong += table.find(item.hash(), item.key()) != nullptr;
+  }
+  CHECK(wrong == 0);
+  CHECK(CountingItem::asked < 100 * items.size());
+  table.clear(arena);
+}
+
+TEST_CASE("a crowded table that is cleared is a table again") {
+  Arena arena(std::pmr::new_delete_resource());
+  Table table;
+  std::deque<Item> items;
+  const auto fill = [&](std::uint32_t hash) {
+    for (int i = 0; i < 400; ++i) {
+      Item& item = items.emplace_back(hash, "key." + std::to_string(i));
+      table.reserve_one(arena);
+      table.insert(&item, item);
+    }
+  };
+  fill(7);
+  CHECK(table.find(&items[0], 7) == nullptr);
+  CHECK(table.find(&items[0], 7, "key.0") == &items[0]);
+  table.clear(arena);
+  CHECK(table.find(7, "key.0") == nullptr);
+  table.reserve_one(arena);
+  table.insert(&items[3], items[3]);
+  CHECK(table.find(&items[3], 7) == &items[3]);
+  table.clear(arena);
+}
+
 TEST_CASE("a table behaves as a map does, under random inserts and erases and every spread of hashes") {
   const Hashes hashes = GENERATE(&spread, &all_the_same, &around_the_end, &last_slot_of_any_size);
-  const std::size_t limit = GENERATE(std::size_t{11}, std::size_t{60}, std::size_t{300});
+  const std::size_t limit = GENERATE(std::size_t{11}, std::size_t{60}, std::size_t{400});
   std::mt19937 random(11);
   Arena arena(std::pmr::new_delete_resource());
   Table table;

@@ -523,6 +523,27 @@ MUTANTS = [
         ["detail/table.cpp"],
     ),
     Mutant(
+        "atoms whose keys have one hash are looked for one after the other, however many",
+        "detail/table.hpp",
+        "farthest = 256;",
+        "farthest = 1 << 30;",
+        ["detail/table.cpp: items whose keys*"],
+    ),
+    Mutant(
+        "an atom in a crowd is not found by its key alone",
+        "detail/table.hpp",
+        "        same_key = i->second.item;",
+        "",
+        ["detail/table.cpp"],
+    ),
+    Mutant(
+        "an atom in a crowd takes the others of its key along",
+        "detail/table.hpp",
+        "i = i->second.item == &item ? items.erase(i) : std::next(i);",
+        "i = items.erase(i);",
+        ["detail/table.cpp"],
+    ),
+    Mutant(
         "a piece of 16 bytes counts as one of 32",
         "detail/arena.hpp",
         "(size - 1) / grain",
@@ -539,9 +560,23 @@ MUTANTS = [
     Mutant(
         "in a large snapshot another key's value is found",
         "snapshot.hpp",
-        "put_in_index(entries_[i].hash_, i + 1);",
-        "put_in_index(entries_[i].hash_, i);",
+        "      there = place;",
+        "      there = place - 1;",
         ["snapshot.cpp"],
+    ),
+    Mutant(
+        "keys that a stranger chose for their one hash are looked for one after the other",
+        "snapshot.hpp",
+        "nearby = 32;",
+        "nearby = 1 << 30;",
+        ["snapshot.cpp: keys that a stranger*"],
+    ),
+    Mutant(
+        "a key that found no place near its home is not looked for elsewhere",
+        "snapshot.hpp",
+        "return find_crowded_out(key);",
+        "return nullptr;",
+        ["snapshot.cpp: keys that a stranger*"],
     ),
     Mutant(
         "a template is found in the registry after its end",

@@ -109,6 +109,20 @@ TEST_CASE("two live templates with one key are a conflict that names both places
   CHECK(atom::find<std::string>("registry.twice") == nullptr);
 }
 
+TEST_CASE("what is server-only is not taken for an atom of its key in another file of that name") {
+  const Atom<int> secret{Key("registry.marks", "cart/atoms.hpp", 12), 1, {.server_only = true}};
+  const Atom<int> open{Key("registry.marks", "user/atoms.hpp", 12), 2, {.client_writable = true}};
+  CHECK(conflicts_of("registry.marks") == 1);
+  atom::AtomStore store;
+  CHECK(store.use(secret).is_server_only());
+  CHECK(store.get(open) == nullptr);
+  CHECK_THROWS_WITH(store.use(open),
+                    support::ContainsSubstring("cart/atoms.hpp:12") && support::ContainsSubstring("user/atoms.hpp:12"));
+  atom::AtomStore another;
+  CHECK_THROWS_AS(another.use(open), atom::KeyConflict);
+  CHECK(another.value(secret) == 1);
+}
+
 TEST_CASE("a conflict is gone with either of the two") {
   auto first = std::make_unique<const Atom<int>>(Key("registry.either", "one.cpp", 1), 1);
   auto second = std::make_unique<const Atom<int>>(Key("registry.either", "two.cpp", 2), 2);

@@ -115,5 +115,23 @@ TEST_CASE("two definitions are the same variable when key place and type are, wh
   CHECK_FALSE(one->same_variable(*define(0L, "a/b/atoms.hpp", 4)));
 }
 
+TEST_CASE("two definitions with other marks or functions are two variables, in two files of one name") {
+  const auto define = [](AtomOptions<int> options) {
+    return std::make_unique<AtomDefinition<int>>(Key("definition.marks", "a/atoms.hpp", 4), std::move(options),
+                                                 std::in_place, 0);
+  };
+  const auto plain = define({});
+  const auto differs = [&](AtomOptions<int> options) {
+    const auto other = define(std::move(options));
+    return !plain->same_variable(*other) && !other->same_variable(*plain);
+  };
+  CHECK_FALSE(differs({}));
+  CHECK(differs({.server_only = true}));
+  CHECK(differs({.client_writable = true}));
+  CHECK(differs({.persist = true}));
+  CHECK(differs({.before_update = [](int&& next, const int&) { return next; }}));
+  CHECK(differs({.on_update = [](const int&, const int&, atom::Atom<int>&) {}}));
+}
+
 }  // namespace
 }  // namespace definition_test

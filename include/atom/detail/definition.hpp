@@ -54,11 +54,14 @@ class Definition {
   const Definition& declared() const noexcept { return family ? *family : *this; }
   AtomInfo info() const noexcept { return {key, type.name, declared().file_, declared().line_}; }
 
-  /// The same variable, seen from another shared object? Its path depends on how each object was compiled.
+  /// The same variable, seen from another shared object? Its path depends on how each object was compiled, so two files
+  /// of one name are told apart by what they declare: none is the other whose marks or functions it does not have.
   bool same_variable(const Definition& other) const noexcept {
     const Definition &a = declared(), &b = other.declared();
     return a.line_ == b.line_ && base_name(a.file_) == base_name(b.file_) && a.type.same_type(b.type) &&
-           a.is_family == b.is_family;
+           a.is_family == b.is_family && a.server_only == b.server_only && a.client_writable == b.client_writable &&
+           a.persist == b.persist && a.derived == b.derived && a.has_before_update == b.has_before_update &&
+           a.has_on_update == b.has_on_update;
   }
   /// An earlier one that claims this key, if there is one.
   const Definition* clash() const noexcept { return clash_.load(std::memory_order_acquire); }

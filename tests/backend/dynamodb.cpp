@@ -976,6 +976,73 @@ TEST_CASE("dynamodb: a server that refuses for good costs the deadline, and the 
   CHECK(database.client.text(shop, "n") == "2");
 }
 
+TEST_CASE("dynamodb: a state that is refused is an error of its command alone, and keeps no other waiting for long") {
+  Fronted database;
+  Client& client = database.client_through;
+  client.run(Batch().write(shop, "orders", "0").write(shop, "b", "0"));
+  const auto refuse = [&](const char* type, const char* key = "b") {
+    database.front.script(std::vector(100, Front::Answer{"UpdateItem", 400, error_of(type), false, key}));
+  };
+  Batch both;
+  both.apply(shop, "orders", {}, current + 1).apply(shop, "b", {}, current + 1);
+  const Watch watch;
+  refuse("ThrottlingException");
+  CHECK(client.run(both)[0].value->text == "0");
+  CHECK(client.outcomes[1].error == StateErrorCode::unavailable);
+  CHECK(database.front.left() < 98);  // it was tried again
+  database.front.clear();
+  refuse("AccessDeniedException");
+  CHECK(client.run(both)[0].value->text == "1");
+  CHECK(client.outcomes[1].error == StateErrorCode::refused);
+  refuse("ThrottlingException", "orders");
+  CHECK(client.run(both)[0].error == StateErrorCode::unavailable);
+  CHECK(client.outcomes[1].error == StateErrorCode::refused);
+  database.front.clear();
+  // What leads to a state that is new is a request of its own.
+  refuse("ThrottlingException", "far");
+  const auto outcomes = client.run(Batch().write(Scope{"far"}, "n", "1").apply(shop, "orders", {}, current + 1));
+  CHECK(outcomes[0].error == StateErrorCode::unavailable);
+  CHECK(outcomes[1].value->text == "2");
+  database.front.clear();
+  CHECK(watch.passed() < 5s);
+  CHECK(client.run(both)[1].value->text == "0");
+  CHECK(database.client.text(shop, "orders") + database.client.text(shop, "b") == "41");
+}
+
+TEST_CASE("dynamodb: of a batch in doubt only the states that are in doubt are written when nobody waits any more") {
+  Fronted database;
+  Client& client = database.client_through;
+  Batch batch;
+  for (const char* key : {"done", "doubtful", "refused"}) {
+    client.run(Batch().write(shop, key, "0"));
+    batch.apply(shop, key, {}, current + 1);
+  }
+  database.front.script(
+      std::vector(100, Front::Answer{"UpdateItem", 500, error_of("InternalServerError"), false, "doubtful"}));
+  const auto refuse = [&](const char* key) {
+    database.front.script(
+        std::vector(100, Front::Answer{"UpdateItem", 400, error_of("ThrottlingException"), false, key}));
+  };
+  refuse("refused");
+  ++client.lane.sequence;
+  CHECK(client.send(batch, BatchMode::independent, in(300ms)).status == BatchStatus::in_doubt);
+  Batch checks;
+  checks.check(shop, "done").check(shop, "doubtful").check(shop, "refused");
+  for (const char* key : {"done", "doubtful"}) refuse(key);
+  CHECK(client.send(checks, BatchMode::independent, in(300ms)).status == BatchStatus::in_doubt);
+  database.front.clear();
+  for (const char* key : {"done", "refused"}) refuse(key);
+  CHECK(client.send(checks, BatchMode::independent, in(300ms)).status == BatchStatus::done);
+  database.front.clear();
+  CHECK_FALSE(contains(database.item("refused"), "{\"N\":\"" + std::to_string(client.lane.sequence) + "."));
+  CHECK(contains(database.item("doubtful"), "{\"N\":\"" + std::to_string(client.lane.sequence) + "."));
+  client.run(batch);
+  for (const Outcome& outcome : client.outcomes) CHECK_FALSE(outcome.error);
+  CHECK(database.client.text(shop, "done") + database.client.text(shop, "doubtful") +
+            database.client.text(shop, "refused") ==
+        "211");
+}
+
 TEST_CASE("dynamodb: transactions that meet others are tried again, and those that are too large are not") {
   Fronted database;
   const auto canceled = [](const std::string& code) {
@@ -1062,10 +1129,9 @@ TEST_CASE("dynamodb: a command that is refused does not hide what others of its 
   database.write(R"({"p":{"S":"s:shop"},"k":{"S":"n"},"v":{"N":"1"},"f":{"N":"0"},"n":{"N":"9223372036854775807"}})");
   ++database.client.lane.sequence;
   const Batch batch = std::move(Batch().apply(shop, "n", {}, max(current + 1, 7)).apply(shop, "a", {}, current + 1));
-  const BatchResult result = database.client.send(batch);
-  CHECK(result.status == BatchStatus::in_doubt);
+  CHECK(database.client.send(batch).status == BatchStatus::done);
+  CHECK(database.client.outcomes[0].error == StateErrorCode::refused);
   CHECK(database.client.text(shop, "n") + database.client.text(shop, "a") == "12");
-  CHECK(database.client.send(Batch().check(shop, "n").check(shop, "a")).status == BatchStatus::done);
   CHECK(database.client.run(Batch().apply(shop, "a", {}, current + 1))[0].value->text == "2");
 }
 
@@ -1183,15 +1249,11 @@ TEST_CASE("dynamodb: credentials that are gone when a request is sent again do n
   const Batch batch = std::move(Batch().apply(shop, "a", {}, current + 1).apply(shop, "b", {}, current + 1));
   throttle(1);
   ++client.lane.sequence;
-  BatchResult result = client.send(batch);
+  REQUIRE(client.send(batch).status == BatchStatus::done);
   CHECK(left == 0);
-  CHECK(result.status != BatchStatus::not_applied);
-  while (result.status == BatchStatus::in_doubt) result = client.send(batch);
-  REQUIRE(result.status == BatchStatus::done);
-  CHECK_FALSE(client.outcomes[0].error);
   CHECK(client.outcomes[0].value->text == "10");
-  CHECK(database.client.text(shop, "a") == "11");
-  CHECK(database.client.text(shop, "b") == (client.outcomes[1].error ? "10" : "11"));
+  CHECK(client.outcomes[1].error == (is_thrown ? StateErrorCode::unavailable : StateErrorCode::refused));
+  CHECK(database.client.text(shop, "a") + database.client.text(shop, "b") == "1110");
   CHECK(client.run(Batch().apply(shop, "a", {}, current + 100))[0].value->text == "11");
   CHECK(database.client.text(shop, "a") == "111");
   throttle(2);  // the list is the first

@@ -3786,6 +3786,27 @@ MUTANTS = [
         ["backend/dynamodb.cpp: dynamodb: a table that comes back empty*, dynamodb: a table that was made anew*"],
     ),
     Mutant(
+        "a state that DynamoDB refuses leaves the others of its batch in doubt",
+        "backend/detail/dynamodb_batch.hpp",
+        "if (error && !is_older && is_of_some()) {",
+        "if (false) {",
+        ["backend/dynamodb.cpp: dynamodb: a state that is refused*"],
+    ),
+    Mutant(
+        "a state in DynamoDB that is in doubt had no effect if others of its batch are done",
+        "backend/detail/dynamodb_batch.hpp",
+        "return step.error && step.is_doubtful; });",
+        "return step.is_lost; });",
+        ["backend/dynamodb.cpp: dynamodb: of a batch in doubt*"],
+    ),
+    Mutant(
+        "of a batch in doubt each state is written, though it has nothing to do with it",
+        "backend/detail/dynamodb_batch.hpp",
+        "is_doubtful_ && !known.certain.contains(step.name());",
+        "is_doubtful_;",
+        ["backend/dynamodb.cpp: dynamodb: of a batch in doubt*"],
+    ),
+    Mutant(
         "a batch in DynamoDB is done again by who has sent it",
         "backend/detail/dynamodb_batch.hpp",
         "if (lane.sequence == known.last) {",
@@ -3830,7 +3851,7 @@ MUTANTS = [
     Mutant(
         "what DynamoDB refuses for a while is an error",
         "backend/detail/dynamodb_client.hpp",
-        "is_again = is_again || call->is_throttled || call->is_expired;",
+        "is_again = is_again || is_throttled || call->is_expired;",
         "is_again = is_again || call->is_expired;",
         ["backend/dynamodb.cpp: dynamodb: what the server refuses*"],
     ),
@@ -3840,6 +3861,13 @@ MUTANTS = [
         "return give_up(calls, error);",
         "throw;",
         ["backend/dynamodb.cpp: dynamodb: credentials that are gone*"],
+    ),
+    Mutant(
+        "a state that DynamoDB throttles keeps the others of its batch waiting until the deadline",
+        "backend/detail/dynamodb_client.hpp",
+        "if (!patience || call.is_doubtful) return call.is_throttled;",
+        "if (true) return call.is_throttled;",
+        ["backend/dynamodb.cpp: dynamodb: a state that is refused*"],
     ),
     Mutant(
         "credentials may have a line break in them",

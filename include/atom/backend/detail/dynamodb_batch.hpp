@@ -68,7 +68,7 @@ class DynamoDbBatch {
       }
       is_doubtful_ = false;
     }
-    for (Step& step : steps_) step.is_doubtful = is_doubtful_;
+    for (Step& step : steps_) step.is_doubtful = is_doubtful_ && !known.certain.contains(step.name());
     try {
       table_ = attempt_.client.table_id(deadline);
       if (known.last > 0 && known.table != table_ && !lane.after_loss) return gap(last_stored(deadline));
@@ -76,8 +76,7 @@ class DynamoDbBatch {
       return result(deadline);
     } catch (const StateError& error) {
       if (error.effect() == Effect::none && !is_in_doubt()) throw;
-      known.in_doubt(lane.sequence);
-      return {BatchStatus::in_doubt, StateError(error.code(), reason(error), Effect::unknown, true)};
+      return in_doubt(error);
     } catch (...) {
       known.in_doubt(lane.sequence);
       throw;
@@ -117,6 +116,13 @@ class DynamoDbBatch {
     Known& known = *attempt_.known;
     const Lane& lane = attempt_.lane;
     if (is_lost) return gap(last_stored(deadline));
+    if (error && !is_older && is_of_some()) {
+      for (Step& step : steps_) {
+        if (!step.error) continue;
+        step.outcome = {.error = step.error->retryable() ? StateErrorCode::unavailable : step.error->code()};
+      }
+      error = nullptr;
+    }
     if (!error) {
       if (attempt_.client.table_id(deadline) != table_) {
         throw StateError(StateErrorCode::unavailable, "DynamoDB: the table was made anew meanwhile", Effect::unknown,
@@ -133,8 +139,24 @@ class DynamoDbBatch {
       return {BatchStatus::not_applied, StateError(error->code(), reason(*error), Effect::none, error->retryable())};
     }
     if (is_older) return {BatchStatus::not_applied, *error};
-    known.in_doubt(lane.sequence);
-    return {BatchStatus::in_doubt, StateError(error->code(), reason(*error), Effect::unknown, true)};
+    return in_doubt(*error);
+  }
+  /// Whether what has failed has had no effect, and will have none, and others of the batch have fared otherwise.
+  bool is_of_some() const {
+    const auto is_like_first = [&](const Step& step) {
+      return step.error && steps_.front().error && step.error->retryable() == steps_.front().error->retryable();
+    };
+    return !std::all_of(steps_.begin(), steps_.end(), is_like_first) &&
+           std::none_of(steps_.begin(), steps_.end(), [](const Step& step) { return step.error && step.is_doubtful; });
+  }
+  /// So that a batch that is sent again asks no more of the states that have nothing to do with it.
+  BatchResult in_doubt(const StateError& why) {
+    Known& known = *attempt_.known;
+    known.in_doubt(attempt_.lane.sequence);
+    for (const Step& step : steps_) {
+      if (!step.is_doubtful && !step.is_stored && !step.has_written()) known.certain.insert(step.name());
+    }
+    return {BatchStatus::in_doubt, StateError(why.code(), reason(why), Effect::unknown, true)};
   }
   /// Of the batches that are done, the number of the last one that has left something which is still there.
   std::uint64_t last_stored(Deadline deadline) const {
@@ -155,8 +177,16 @@ class DynamoDbBatch {
 
   void run_each(Deadline deadline) {
     for (Step& step : steps_) begin(step);
+    // A state that is refused for long must not keep those of others waiting: whoever has sent this sends it again.
+    const Deadline patience = DynamoDbClient::Clock::now() + std::chrono::milliseconds(500);
     for (;;) {
-      note_dynamodb_states(attempt_.client, steps_, deadline);
+      try {
+        note_dynamodb_states(attempt_.client, steps_, deadline, patience);
+      } catch (const StateError& error) {
+        for (Step& step : steps_) {
+          if (step.is_new && !step.is_ended()) step.fail(error);
+        }
+      }
       std::vector<DynamoDbCall*> calls;
       std::vector<Step*> sent;
       for (Step& step : steps_) {
@@ -165,8 +195,19 @@ class DynamoDbBatch {
         sent.push_back(&step);
       }
       if (calls.empty()) return;
-      attempt_.client.send(calls, deadline);
-      for (Step* const step : sent) go_on(*step);
+      std::optional<StateError> failed;
+      try {
+        attempt_.client.send(calls, deadline, patience);
+      } catch (const StateError& error) {
+        failed = error;
+      }
+      for (Step* const step : sent) {
+        try {
+          failed ? step->fail(*failed) : go_on(*step);
+        } catch (const StateError& error) {
+          step->fail(error);
+        }
+      }
     }
   }
   /// As it would be if nothing is unusual: without looking at what there is.
@@ -256,9 +297,7 @@ class DynamoDbBatch {
         step.stage = Stage::done;
         return;
       }
-      step.error = *call.error;
-      step.stage = Stage::failed;
-      return;
+      return step.fail(*call.error);
     }
     const std::int64_t now = dynamodb_now();
     const DynamoDbJson json(call.answer);

@@ -54,9 +54,9 @@ class DynamoDbClient {
   }
 
   /// Sends them until each has an answer; what the server refuses for a while is sent again, after growing times with
-  /// some chance in them, until the deadline. What comes of each is in it; what is thrown was thrown before any was
-  /// sent.
-  void send(std::span<DynamoDbCall* const> calls, Deadline deadline) {
+  /// some chance in them, until the deadline. With `patience`, until that is over, if it is certain to have had no
+  /// effect; so is what could not be sent. What comes of each is in it; what is thrown was thrown before any was sent.
+  void send(std::span<DynamoDbCall* const> calls, Deadline deadline, std::optional<Deadline> patience = {}) {
     const auto lease = lend(pool_, true, "DynamoDB", deadline);
     int expired = 0;
     DynamoDbCredentials who = credentials();
@@ -70,32 +70,36 @@ class DynamoDbClient {
         }
       }
       lease->run(calls, who, deadline);
+      const Deadline next = Clock::now() + pause_after(attempt);
+      const auto is_worth_it = [&](const DynamoDbCall& call) {
+        if (!patience || call.is_doubtful) return call.is_throttled;
+        return next < *patience && !call.is_expired && call.error->retryable();
+      };
       bool is_again = false, is_throttled = false;
       for (const DynamoDbCall* call : calls) {
         if (call->status != DynamoDbCall::Status::failed) continue;
-        is_throttled = is_throttled || call->is_throttled;
-        is_again = is_again || call->is_throttled || call->is_expired;
+        is_throttled = is_throttled || is_worth_it(*call);
+        is_again = is_again || is_throttled || call->is_expired;
         if (call->is_expired) ++expired;
       }
       constexpr int most_expired = 3;
       if (!is_again || (!is_throttled && expired >= most_expired)) return;
-      const Deadline next = Clock::now() + pause_after(attempt);
       if (next >= deadline) return;
       std::this_thread::sleep_until(next);
       for (DynamoDbCall* call : calls) {
         const bool has_failed = call->status == DynamoDbCall::Status::failed;
-        if (has_failed && (call->is_throttled || call->is_expired)) call->status = DynamoDbCall::Status::waits;
+        if (has_failed && (is_worth_it(*call) || call->is_expired)) call->status = DynamoDbCall::Status::waits;
       }
     }
   }
-  void send(std::vector<DynamoDbCall>& calls, Deadline deadline) {
+  void send(std::vector<DynamoDbCall>& calls, Deadline deadline, std::optional<Deadline> patience = {}) {
     std::vector<DynamoDbCall*> all;
     for (DynamoDbCall& call : calls) all.push_back(&call);
-    send(all, deadline);
+    send(all, deadline, patience);
   }
   /// The same with what may be done twice. Throws what has failed; without effect, that is.
-  void ask(std::vector<DynamoDbCall>& calls, Deadline deadline) {
-    send(calls, deadline);
+  void ask(std::vector<DynamoDbCall>& calls, Deadline deadline, std::optional<Deadline> patience = {}) {
+    send(calls, deadline, patience);
     for (const DynamoDbCall& call : calls) {
       if (call.error) throw StateError(call.error->code(), reason(*call.error), Effect::none, call.error->retryable());
     }
@@ -220,7 +224,8 @@ class DynamoDbClient {
 
   /// Names that lists begin with: written before the states that they lead to, and again after a while. Those that lead
   /// to nothing are removed only long after they were written last.
-  void note(std::vector<std::pair<std::string, std::string>> names, Deadline deadline) {
+  void note(std::vector<std::pair<std::string, std::string>> names, Deadline deadline,
+            std::optional<Deadline> patience = {}) {
     std::sort(names.begin(), names.end());
     names.erase(std::unique(names.begin(), names.end()), names.end());
     const std::int64_t now = dynamodb_now() / 1'000'000;
@@ -242,7 +247,7 @@ class DynamoDbClient {
       request.set("t = :t").number(":t", now);
       calls.push_back({.operation = "UpdateItem", .body = request.body("")});
     }
-    ask(calls, deadline);
+    ask(calls, deadline, patience);
     const std::lock_guard lock(mutex_);
     for (auto& name : names) noted_[std::move(name)] = now;
   }

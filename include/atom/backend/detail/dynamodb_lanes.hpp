@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -42,12 +43,14 @@ class DynamoDbLanes {
     std::map<Key, Mark> marks = {};      ///< of the states that were written last
     std::uint64_t doubtful = 0;          ///< the number of one of which nobody knows what became of it
     Clock::time_point doubtful_since = {};
+    std::set<Key> certain = {};  ///< states in which that one has no effect, and will have none
 
     void done(std::uint64_t number, std::span<const Outcome> its_outcomes, std::string its_table) {
       last = number;
       outcomes.assign(its_outcomes.begin(), its_outcomes.end());
       table = std::move(its_table);
       doubtful = 0;
+      certain.clear();
     }
     void mark(Key state, std::uint64_t number) {
       constexpr std::size_t most = 100;  // that are read at once
@@ -56,7 +59,9 @@ class DynamoDbLanes {
       marks.erase(std::min_element(marks.begin(), marks.end(),
                                    [](const auto& a, const auto& b) { return a.second.number < b.second.number; }));
     }
-    void in_doubt(std::uint64_t number) {
+    /// In all of its states, for the time being.
+    void in_doubt(std::uint64_t number) noexcept {
+      certain.clear();
       if (std::exchange(doubtful, number) != number) doubtful_since = Clock::now();
     }
     /// Whether what was left in a state then is still there: others remove it later, by their clocks.

@@ -70,6 +70,11 @@ struct DynamoDbStep {
   bool has_written() const noexcept {
     return stage == Stage::decides && (call.is_doubtful || call.status == DynamoDbCall::Status::good);
   }
+  void fail(StateError why) {
+    if (has_written()) is_doubtful = true;
+    error = std::move(why);
+    stage = Stage::failed;
+  }
   bool is_ended() const noexcept { return stage == Stage::done || stage == Stage::failed; }
   int format() const noexcept {
     return command.type ? command.type->version : command.value ? command.value->format : 0;
@@ -228,17 +233,19 @@ struct DynamoDbStep {
 };
 
 /// What leads to states that are new is written before them.
-inline void note_dynamodb_states(DynamoDbClient& client, std::span<DynamoDbStep> steps, Deadline deadline) {
+inline void note_dynamodb_states(DynamoDbClient& client, std::span<DynamoDbStep> steps, Deadline deadline,
+                                 std::optional<Deadline> patience = {}) {
   std::vector<std::pair<std::string, std::string>> names;
-  for (DynamoDbStep& step : steps) {
-    if (!std::exchange(step.is_new, false) || step.is_ended()) continue;
+  for (const DynamoDbStep& step : steps) {
+    if (!step.is_new || step.is_ended()) continue;
     const StateName& name = step.command.name;
     names.emplace_back("scopes", name.scope.text());
     for (const std::string& label : step.command.labels) {
       names.emplace_back(dynamodb_label(label), name.scope.text() + ' ' + std::string(name.key));
     }
   }
-  client.note(std::move(names), deadline);
+  client.note(std::move(names), deadline, patience);
+  for (DynamoDbStep& step : steps) step.is_new = false;
 }
 
 }  // namespace atom::inline v0_1::detail

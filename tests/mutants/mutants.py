@@ -1556,8 +1556,8 @@ MUTANTS = [
     Mutant(
         "that a database is down once more is not told where it is only read",
         "state/engine.hpp",
-        "    row.failures = 0;\n    row.last_error.reset();\n  }\n  return !is_again;",
-        "  }\n  return !is_again;",
+        "    row.reading = {};\n",
+        "",
         ["state/engine.cpp"],
     ),
     Mutant(
@@ -1948,6 +1948,34 @@ MUTANTS = [
         "return !home_.is_here();",
         "return false;",
         ["state/engine.cpp"],
+    ),
+    Mutant(
+        "what is written waits until all is read",
+        "state/engine.hpp",
+        "last != Deadline::max() && Clock::now() < limit;",
+        "last != Deadline::max() && Clock::now() < limit && row.reads.empty() && !row.is_being_read;",
+        ["state/engine.cpp: what a database does not read*"],
+    ),
+    Mutant(
+        "reads that fail put off what is written",
+        "state/engine.hpp",
+        "fail(row.reading, std::move(error), after);",
+        "fail(row.sending, std::move(error), after);",
+        ["state/engine.cpp: what a database does not read*"],
+    ),
+    Mutant(
+        "what a database does not read for a while is asked without a pause",
+        "state/engine.hpp",
+        "  pause(lock, row.reading, std::min(earliest_to_read(), limit));\n",
+        "",
+        ["state/engine.cpp: what a database does not read*"],
+    ),
+    Mutant(
+        "who waits for a read does not read",
+        "state/engine.hpp",
+        "if (is_read ? row_->is_being_read : row_->is_led) {\n      Sleepers",
+        "if (is_read || row_->is_led) {\n      Sleepers",
+        ["state/engine.cpp: a listener that is told*"],
     ),
     Mutant(
         "the next one leads only when the listeners have run",

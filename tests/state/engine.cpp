@@ -1757,6 +1757,114 @@ TEST_CASE("each time that a database goes down is told, also to a program that o
   }
 }
 
+/// A backend that reads nothing for a while, or writes nothing, and takes its time to say so.
+class Throttled final : public support::PassingBackend {
+ public:
+  Throttled() : PassingBackend(std::make_shared<atom::Memory>()) {}
+  atom::BatchResult execute(const atom::Lane& lane, atom::BatchMode mode, std::span<const atom::Command> commands,
+                            std::span<atom::Outcome> outcomes, atom::Deadline deadline) override {
+    if (!writes) return {atom::BatchStatus::not_applied, refused(deadline)};
+    return inner().execute(lane, mode, commands, outcomes, deadline);
+  }
+  std::optional<StateError> read(std::span<const atom::StateName> names, std::span<atom::Outcome> outcomes,
+                                 atom::Deadline deadline) override {
+    if (!reads) return refused(deadline);
+    return inner().read(names, outcomes, deadline);
+  }
+  std::atomic<bool> reads = true, writes = true;
+  std::atomic<bool> at_once = true;  // else at the deadline
+  std::atomic<int> refusals = 0;
+
+ private:
+  StateError refused(atom::Deadline deadline) {
+    ++refusals;
+    if (!at_once) std::this_thread::sleep_until(deadline);
+    return {StateErrorCode::unavailable, "throttled", Effect::none, true};
+  }
+};
+
+TEST_CASE("what a database does not read for a while keeps nobody from writing, and the other way round") {
+  const auto backend = std::make_shared<Throttled>();
+  StateStore store(backend, {.deadline = 1s});
+  State<Number> hot = number(store, "hot");
+  State<Number> orders = number(store, "orders");
+  const bool by_coroutines = GENERATE(false, true);
+  backend->at_once = GENERATE(true, false);
+  CAPTURE(by_coroutines, backend->at_once.load());
+  const auto are_done = [&](auto call) {
+    int done = 0;
+    while (done < 20 && call()) ++done;
+    return done == 20;
+  };
+  SECTION("reads") {
+    backend->reads = false;
+    auto load = hot.try_load_async();
+    REQUIRE(soon([&] { return backend->refusals > (backend->at_once ? 4 : 0); }));
+    CHECK(are_done([&] {
+      if (!by_coroutines) return orders.try_apply(current + 1).has_value();
+      auto apply = orders.try_apply_async(current + 1);
+      return soon([&] { return apply.is_ready(); }) && apply.wait().has_value();
+    }));
+    CHECK_FALSE(load.is_ready());  // no write has waited for its end
+    std::optional<atom::StateResult<Number>> loaded;
+    CHECK(takes(1s, [&] { loaded = load.wait(); }));
+    REQUIRE_FALSE(loaded->has_value());
+    CHECK(loaded->error().effect() == Effect::none);
+    if (backend->at_once) CHECK_THAT(loaded->error().message(), support::ContainsSubstring("throttled"));
+    CHECK(backend->refusals < 200);  // the pauses grow
+  }
+  SECTION("writes") {
+    backend->writes = false;
+    auto apply = orders.try_apply_async(current + 1);
+    REQUIRE(soon([&] { return backend->refusals > (backend->at_once ? 4 : 0); }));
+    CHECK(are_done([&] {
+      auto load = hot.try_load_async();
+      return (!by_coroutines || soon([&] { return load.is_ready(); })) && load.wait().has_value();
+    }));
+    CHECK_FALSE(apply.is_ready());
+    CHECK_FALSE(apply.wait());
+  }
+  backend->reads = backend->writes = true;
+  CHECK(hot.load_async().wait() == 0);
+  CHECK(store.close(1s));
+}
+
+TEST_CASE("a listener that is told what was read may wait for another read") {
+  struct Silent final : support::PassingBackend {
+    using PassingBackend::PassingBackend;
+    std::unique_ptr<atom::Feed> open_feed() override { return nullptr; }
+  };
+  const auto memory = std::make_shared<atom::Memory>();
+  StateStore store(memory);
+  StateStore other(std::make_shared<Silent>(memory), {.deadline = 1s, .staleness = 1h});
+  State<Number> n = number(other);
+  std::atomic<Number> next{-1};
+  n.load();
+  const auto told = n.on_change([&](Number) { next = number(other, "next").load_async().wait(); });
+  number(store, "next").set(7);
+  number(store).set(1);
+  auto load = n.try_load_async();
+  CHECK(soon([&] { return load.is_ready() && next == 7; }));
+}
+
+TEST_CASE("close waits for what is to be read, and gives up what is not") {
+  const auto backend = std::make_shared<Throttled>();
+  StateStore store(backend, {.deadline = 10s});
+  backend->reads = false;
+  auto load = number(store).try_load_async();
+  REQUIRE(soon([&] { return backend->refusals > 0; }));
+  SECTION("the database reads again") {
+    backend->reads = true;
+    CHECK(store.close(5s));
+    CHECK(load.wait().value() == 0);
+  }
+  SECTION("it does not") {
+    CHECK_FALSE(store.close(50ms));
+    REQUIRE(load.is_ready());
+    CHECK(load.wait().error().code() == StateErrorCode::closed);
+  }
+}
+
 TEST_CASE("pauses grow up to the longest") {
   const auto longest_of = [](unsigned failures) {
     std::chrono::microseconds longest{0};

@@ -4,7 +4,9 @@
 // A lane is a row of batches, one at a time, numbered. The database keeps the number of the last one with the data, so
 // a batch that is sent again, because its answer was lost, is not carried out twice. Of the threads that wait for a
 // lane one leads: it sends for all of them, so no thread of the library's own is needed. (Flat combining: Hendler,
-// Incze, Shavit, Tzafrir, 2010. Numbered batches: as the sessions of MongoDB, or the producers of Kafka.)
+// Incze, Shavit, Tzafrir, 2010. Numbered batches: as the sessions of MongoDB, or the producers of Kafka.) What `_async`
+// reads is gathered beside the lane, and one thread reads for all: a database may refuse to read for a while and yet do
+// what is written.
 //
 // The one rule: no code of the user's runs while the mutex is held, or while somebody could lead and nobody does. That
 // is, listeners and `on_event` run when the next one leads already; copies, codecs and equations run while this one
@@ -145,33 +147,42 @@ class StateEngine {
   using Lock = std::unique_lock<std::mutex>;
   using Stage = StateOperation::Stage;
 
+  /// What has failed: how often in a row, when it is tried again, and why.
+  struct Failing {
+    unsigned failures = 0;
+    Deadline next_attempt = Deadline::min();
+    std::optional<StateError> last_error;
+  };
   /// What waits for the lane. All of it under the mutex, but the batch, which is the leader's.
   struct Row {
     std::mutex mutex;
     NumberedLane lane{0};
     OperationQueue waiting;
-    OperationQueue reads;     // asynchronous ones
-    OperationQueue gathered;  // of which a batch is being made, or that are being read: as it is but for the leader
+    OperationQueue gathered;       // of which a batch is being made: as it is but for the leader
     std::unique_ptr<Batch> batch;  // the one that is under way
     bool is_led = false;           // a thread sends
     std::condition_variable idle;  // for who closes
 
     // Threads whose operations go into one batch, as a rule, sleep together and are woken at once: those of the batch
-    // that is under way in one bed, and those that come meanwhile in the other.
-    std::array<Sleepers, 2> beds;
+    // that is under way in one bed, and those that come meanwhile in the other. Those that wait for reads have a third.
+    std::array<Sleepers, 3> beds;
+    static constexpr unsigned bed_of_reads = 2;
     unsigned next_bed = 0;
-    std::array<bool, 2> has_ended{};  // in which of them somebody is to be woken
+    std::array<bool, 3> has_ended{};  // in which of them somebody is to be woken
 
-    unsigned failures = 0;  // in a row
-    Deadline next_attempt = Deadline::min();
-    std::optional<StateError> last_error;
+    Failing sending;
+
+    OperationQueue reads;       // asynchronous ones
+    OperationQueue being_read;  // as it is but for the thread that reads
+    bool is_being_read = false;
+    Failing reading;
 
     // Of what nobody waits for in a thread.
-    std::thread sender;
-    std::condition_variable work;
+    std::thread sender, reader;
+    std::condition_variable work, unread;
     std::size_t asynchronous = 0;  // operations that are not done
     OperationQueue done{OperationQueue::Link::done};
-    bool ends = false;  // so does the sender
+    bool ends = false;  // so do the threads
   };
   /// What is left to do when nothing is locked and somebody else may lead.
   struct Aftermath {
@@ -189,14 +200,16 @@ class StateEngine {
     if (!refused) {
       const Lock lock(row_->mutex);
       if (!is_closed_.load(std::memory_order_relaxed)) {
+        const bool is_read = is_to_be_read(*operation);
         if (is_asynchronous) {
           if (!row_->sender.joinable()) row_->sender = std::thread([this] { send_for_others(); });
+          if (is_read && !row_->reader.joinable()) row_->reader = std::thread([this] { read_for_others(); });
           operation->is_asynchronous_ = true;
           ++row_->asynchronous;
-          if (!row_->is_led) row_->work.notify_one();
+          if (!(is_read ? row_->is_being_read : row_->is_led)) (is_read ? row_->unread : row_->work).notify_one();
         }
-        operation->bed_ = row_->next_bed;
-        (operation->kind == StateOperation::Kind::read ? row_->reads : row_->waiting).push_back(operation);
+        operation->bed_ = is_read ? Row::bed_of_reads : row_->next_bed;
+        (is_read ? row_->reads : row_->waiting).push_back(operation);
         operations_.fetch_add(1, std::memory_order_relaxed);
         return true;
       }
@@ -222,32 +235,49 @@ class StateEngine {
     row_->done.push_back(operation);
     row_->work.notify_one();
   }
+  static bool is_to_be_read(const StateOperation& operation) noexcept {
+    return operation.kind == StateOperation::Kind::read;
+  }
   template <class Use>
-  void each_operation(Use use) const {
+  void each_to_send(Use use) const {
     if (row_->batch) row_->batch->each(use);
     row_->gathered.each(use);
     row_->waiting.each(use);
+  }
+  template <class Use>
+  void each_to_read(Use use) const {
+    row_->being_read.each(use);
     row_->reads.each(use);
   }
+  /// Of those to be sent: reads have no part in how long a batch may take.
   Deadline earliest_deadline() const {
     Deadline earliest = Deadline::max();
-    each_operation([&](const OperationPointer& operation) {
-      if (operation->stage_ != Stage::done) earliest = std::min(earliest, operation->deadline);
-    });
+    each_to_send([&](const OperationPointer& operation) { take_earlier(earliest, *operation); });
     return earliest;
   }
-  bool is_idle() const noexcept {
-    return row_->waiting.empty() && row_->reads.empty() && !row_->batch && !row_->is_led;
+  Deadline earliest_to_read() const {
+    Deadline earliest = Deadline::max();
+    each_to_read([&](const OperationPointer& operation) { take_earlier(earliest, *operation); });
+    return earliest;
   }
-  /// Lets go of the lock; then wakes one who is to lead, and those whose operations are done. (Not under the lock, or
-  /// each would be woken to wait for that.)
+  static void take_earlier(Deadline& earliest, const StateOperation& operation) noexcept {
+    if (operation.stage_ != Stage::done) earliest = std::min(earliest, operation.deadline);
+  }
+  bool is_to_send() const noexcept { return row_->batch || !row_->waiting.empty(); }
+  bool is_idle() const noexcept {
+    return !is_to_send() && !row_->is_led && row_->reads.empty() && !row_->is_being_read;
+  }
+  /// Lets go of the lock; then wakes one who is to lead, one who is to read, and those whose operations are done. (Not
+  /// under the lock, or each would be woken to wait for that.)
   void unlock(Lock& lock) noexcept {
     Row& row = *row_;
     const std::optional<unsigned> leader = next_to_lead();
-    const std::array<bool, 2> has_ended = std::exchange(row.has_ended, {});
+    const bool is_reader_asleep = is_next_to_read_asleep();
+    const std::array<bool, 3> has_ended = std::exchange(row.has_ended, {});
     lock.unlock();
     // Where all are woken, so is that one; else all that sleep there have something that is not done.
     if (leader && !has_ended[*leader]) row.beds[*leader].wake_one();
+    if (is_reader_asleep && !has_ended[Row::bed_of_reads]) row.beds[Row::bed_of_reads].wake_one();
     for (unsigned bed = 0; bed < row.beds.size(); ++bed) {
       if (has_ended[bed]) row.beds[bed].wake_all();
     }
@@ -256,13 +286,24 @@ class StateEngine {
   std::optional<unsigned> next_to_lead() const noexcept {
     std::optional<unsigned> next;
     if (row_->is_led) return next;
-    each_operation([&](const OperationPointer& operation) {
+    each_to_send([&](const OperationPointer& operation) {
       if (!next && operation->asleep_ > 0 && operation->stage_ != Stage::done) next = operation->bed_;
     });
     if (!next && row_->asynchronous > 0) row_->work.notify_one();
     return next;
   }
+  /// The same of who is to read. Where nobody sleeps, it is the reader's turn.
+  bool is_next_to_read_asleep() const noexcept {
+    if (row_->is_being_read || row_->reads.empty()) return false;
+    bool is_asleep = false;
+    each_to_read([&](const OperationPointer& operation) {
+      is_asleep = is_asleep || (operation->asleep_ > 0 && operation->stage_ != Stage::done);
+    });
+    if (!is_asleep) row_->unread.notify_one();
+    return is_asleep;
+  }
   void send_for_others() noexcept;
+  void read_for_others() noexcept;
   void resume(const OperationPointer& operation) noexcept;
 
   // ---- Giving up
@@ -276,12 +317,14 @@ class StateEngine {
   // ---- Leading
 
   void lead(Lock& lock, Aftermath& after, Deadline limit) noexcept;
-  bool read(Lock& lock, Aftermath& after, Deadline limit) noexcept;
+  void pause(Lock& lock, const Failing& failing, Deadline limit) noexcept;
   void gather(Lock& lock, Aftermath& after) noexcept;
   void send(Lock& lock, Aftermath& after, Deadline limit) noexcept;
   void settle(BatchResult result, Aftermath& after) noexcept;
   void refuse_in_doubt(const StateError& why, Aftermath& after) noexcept;
-  void fail(std::optional<StateError> error, Aftermath& after) noexcept;
+  void read(Lock& lock, Aftermath& after, Deadline limit) noexcept;
+  void read_all(Lock& lock, Aftermath& after, Deadline deadline) noexcept;
+  void fail(Failing& failing, std::optional<StateError> error, Aftermath& after) noexcept;
   void finish(Aftermath& after) noexcept;
 
   StateCore& core_;
@@ -301,9 +344,10 @@ class StateEngine {
 
 inline void StateEngine::wait(const OperationPointer& operation) {
   if (is_foreign()) return refuse(*operation, *refusal());
+  const bool is_read = is_to_be_read(*operation);
   Lock lock(row_->mutex);
   while (operation->stage_ != Stage::done) {
-    if (row_->is_led) {
+    if (is_read ? row_->is_being_read : row_->is_led) {
       Sleepers& bed = row_->beds[operation->bed_];
       ++operation->asleep_;
       const unsigned wakes = bed.wakes();
@@ -315,7 +359,7 @@ inline void StateEngine::wait(const OperationPointer& operation) {
       if (!is_in_time) give_up(operation);
     } else {
       Aftermath after;
-      lead(lock, after, operation->deadline);
+      is_read ? read(lock, after, operation->deadline) : lead(lock, after, operation->deadline);
       unlock(lock);
       finish(after);
       lock.lock();
@@ -324,7 +368,8 @@ inline void StateEngine::wait(const OperationPointer& operation) {
   unlock(lock);  // it may have been this one's turn to lead
 }
 
-/// The thread that leads where nobody waits, minds the deadlines meanwhile, and lets coroutines go on.
+/// The thread that leads where nobody waits, minds the deadlines meanwhile, and lets coroutines go on: also those that
+/// another thread has read for, so that they go on one after the other.
 inline void StateEngine::send_for_others() noexcept {
   Row& row = *row_;
   Lock lock(row.mutex);
@@ -335,8 +380,9 @@ inline void StateEngine::send_for_others() noexcept {
       resume(operation);
       operation = nullptr;
       lock.lock();
-    } else if (row.asynchronous == 0) {
-      if (row.ends) return;
+    } else if (row.asynchronous == 0 && row.ends) {
+      return;
+    } else if (row.asynchronous == 0 || earliest_deadline() == Deadline::max()) {
       row.work.wait(lock);
     } else if (row.is_led) {
       row.work.wait_until(lock, earliest_deadline());
@@ -349,6 +395,29 @@ inline void StateEngine::send_for_others() noexcept {
       unlock(lock);
       finish(after);
       lock.lock();
+    }
+  }
+}
+/// The thread that reads where nobody waits, and minds the deadlines of reads meanwhile.
+inline void StateEngine::read_for_others() noexcept {
+  Row& row = *row_;
+  Lock lock(row.mutex);
+  for (;;) {
+    if (row.is_being_read) {
+      row.unread.wait_until(lock, earliest_to_read());
+      give_up_late_ones();
+      unlock(lock);
+      lock.lock();
+    } else if (!row.reads.empty()) {
+      Aftermath after;
+      read(lock, after, Deadline::max());
+      unlock(lock);
+      finish(after);
+      lock.lock();
+    } else if (row.ends) {
+      return;
+    } else {
+      row.unread.wait(lock);
     }
   }
 }
@@ -377,9 +446,9 @@ inline void StateEngine::give_up(OperationPointer operation, std::optional<State
     std::string message = "state \"" + message_id(*operation->node) + "\": ";
     if (why) {
       verdict.error = StateError(why->code(), message + reason(*why), effect, why->retryable());
-    } else if (row_->last_error) {
+    } else if (const auto& last_error = (is_to_be_read(*operation) ? row_->reading : row_->sending).last_error) {
       message += "no answer from " + std::string(traits().name) + " before the deadline; the last error was: ";
-      verdict.error = StateError(row_->last_error->code(), message + reason(*row_->last_error), effect, true);
+      verdict.error = StateError(last_error->code(), message + reason(*last_error), effect, true);
     } else if (operation->conflicts_ > 0) {
       message += "others wrote it each time before the deadline";
       verdict.error = StateError(StateErrorCode::conflict, message, effect, true);
@@ -396,16 +465,19 @@ inline void StateEngine::give_up_late_ones(bool all_asynchronous) noexcept {
   const Deadline now = Clock::now();
   for (;;) {
     OperationPointer late;
-    each_operation([&](const OperationPointer& operation) {
+    const auto look = [&](const OperationPointer& operation) {
       if (late || operation->stage_ == Stage::done) return;
       if (operation->deadline <= now || (all_asynchronous && operation->is_asynchronous_)) late = operation;
-    });
+    };
+    each_to_send(look);
+    each_to_read(look);
     if (!late) return;
     if (all_asynchronous) {
       give_up(late, StateError(StateErrorCode::closed, "the store was closed before it was done"));
     } else {
       give_up(late);
     }
+    if (is_idle()) row_->idle.notify_all();
   }
 }
 inline void StateEngine::note_quarantine(Aftermath& after) noexcept {
@@ -417,90 +489,36 @@ inline void StateEngine::note_quarantine(Aftermath& after) noexcept {
   if (is_waited_for) return;
   batch->is_noted = true;
   after.events.add(StateEvent::Kind::in_doubt,
-                   row_->last_error ? row_->last_error->what() : "no answer before the deadline");
+                   row_->sending.last_error ? row_->sending.last_error->what() : "no answer before the deadline");
 }
 
 // ------------------------------------------------------------------------------------------------------------- leading
 
-/// One attempt: at all that is to be read, and at one batch. Lets go of the lock meanwhile. Not beyond `limit`.
+/// One attempt at one batch. Lets go of the lock meanwhile. Not beyond `limit`.
 inline void StateEngine::lead(Lock& lock, Aftermath& after, Deadline limit) noexcept {
   Row& row = *row_;
   row.is_led = true;
   give_up_late_ones();
-  if (row.failures > 0) {
-    const Deadline next = std::min({row.next_attempt, earliest_deadline(), limit});
-    unlock(lock);
-    std::this_thread::sleep_until(next);
-    lock.lock();
-    give_up_late_ones();
-  }
+  pause(lock, row.sending, std::min(earliest_deadline(), limit));
   // What nobody waits for any more must not keep this thread, for which there is no limit then.
   const Deadline last = std::min(limit, earliest_deadline());
   const bool has_time = last != Deadline::max() && Clock::now() < limit;
-  const bool has_read = has_time && (row.reads.empty() || read(lock, after, limit));
-  if (has_read && !row.batch && !row.waiting.empty()) gather(lock, after);
-  if (has_read && row.batch) send(lock, after, limit);
+  if (has_time && !row.batch && !row.waiting.empty()) gather(lock, after);
+  if (has_time && row.batch) send(lock, after, limit);
   give_up_late_ones();
   note_quarantine(after);
   row.is_led = false;
   if (is_idle()) row.idle.notify_all();
 }
 
-/// Whether the database answers.
-inline bool StateEngine::read(Lock& lock, Aftermath& after, Deadline limit) noexcept {
-  Row& row = *row_;
-  const Deadline deadline = std::min(limit, earliest_deadline());
-  row.gathered = std::move(row.reads);
-  row.gathered.each([](const OperationPointer& operation) { operation->stage_ = Stage::gathered; });
+/// Until the next attempt, if the last one has failed.
+inline void StateEngine::pause(Lock& lock, const Failing& failing, Deadline limit) noexcept {
+  if (failing.failures == 0) return;
+  const Deadline next = std::min(failing.next_attempt, limit);
   unlock(lock);
-  std::optional<StateError> error;
-  std::exception_ptr thrown;
-  try {
-    std::vector<NodeReference> nodes;
-    std::vector<StateOperation*> operations;
-    row.gathered.each([&](const OperationPointer& operation) {
-      operation->draft_ = {};
-      nodes.push_back(operation->node);
-      operations.push_back(operation.get());
-    });
-    after.news.reserve(nodes.size());
-    error = cache_.read(nodes, Asks::to_read, deadline, after.events.all,
-                        [&](std::size_t i, std::optional<StateError> its_error, bool is_news) {
-                          StateOperation& operation = *operations[i];
-                          if (is_news) after.news.push_back(nodes[i]);
-                          operation.draft_.error = std::move(its_error);
-                          if (operation.draft_.error) return;
-                          SeenValue seen = core_.look(*nodes[i]);
-                          operation.draft_.version = std::max<std::int64_t>(seen.version, 0);
-                          operation.run(seen.value);
-                        });
-  } catch (...) {
-    thrown = std::current_exception();
-  }
+  std::this_thread::sleep_until(next);
   lock.lock();
-  const bool is_again = error && error->retryable();
-  OperationQueue again;
-  while (!row.gathered.empty()) {
-    OperationPointer operation = row.gathered.pop_front();
-    if (is_again && operation->stage_ != Stage::done) {
-      operation->stage_ = Stage::waits;
-      again.push_back(std::move(operation));
-      continue;
-    }
-    if (thrown) operation->draft_ = {.thrown = thrown};
-    if (error) operation->draft_ = {.error = error};
-    end(operation, std::move(operation->draft_));
-    after.dropped.push_back(std::move(operation));
-  }
-  again.append(std::move(row.reads));
-  row.reads = std::move(again);
-  if (is_again) {
-    fail(std::move(error), after);
-  } else if (!error && !thrown && !row.batch && row.waiting.empty()) {  // of what has failed nothing is left
-    row.failures = 0;
-    row.last_error.reset();
-  }
-  return !is_again;
+  give_up_late_ones();
 }
 
 /// Makes a batch of what waits, as far as it goes into one.
@@ -570,6 +588,71 @@ inline void StateEngine::send(Lock& lock, Aftermath& after, Deadline limit) noex
   lock.lock();
   settle(std::move(result), after);
 }
+
+/// One attempt at all that is to be read. Lets go of the lock meanwhile. Not beyond `limit`.
+inline void StateEngine::read(Lock& lock, Aftermath& after, Deadline limit) noexcept {
+  Row& row = *row_;
+  row.is_being_read = true;
+  give_up_late_ones();
+  pause(lock, row.reading, std::min(earliest_to_read(), limit));
+  if (!row.reads.empty() && Clock::now() < limit) read_all(lock, after, std::min(limit, earliest_to_read()));
+  give_up_late_ones();
+  row.is_being_read = false;
+  if (is_idle()) row.idle.notify_all();
+}
+inline void StateEngine::read_all(Lock& lock, Aftermath& after, Deadline deadline) noexcept {
+  Row& row = *row_;
+  row.being_read = std::move(row.reads);
+  row.being_read.each([](const OperationPointer& operation) { operation->stage_ = Stage::gathered; });
+  unlock(lock);
+  std::optional<StateError> error;
+  std::exception_ptr thrown;
+  try {
+    std::vector<NodeReference> nodes;
+    std::vector<StateOperation*> operations;
+    row.being_read.each([&](const OperationPointer& operation) {
+      operation->draft_ = {};
+      nodes.push_back(operation->node);
+      operations.push_back(operation.get());
+    });
+    after.news.reserve(nodes.size());
+    error = cache_.read(nodes, Asks::to_read, deadline, after.events.all,
+                        [&](std::size_t i, std::optional<StateError> its_error, bool is_news) {
+                          StateOperation& operation = *operations[i];
+                          if (is_news) after.news.push_back(nodes[i]);
+                          operation.draft_.error = std::move(its_error);
+                          if (operation.draft_.error) return;
+                          SeenValue seen = core_.look(*nodes[i]);
+                          operation.draft_.version = std::max<std::int64_t>(seen.version, 0);
+                          operation.run(seen.value);
+                        });
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  lock.lock();
+  const bool is_again = error && error->retryable();
+  OperationQueue again;
+  while (!row.being_read.empty()) {
+    OperationPointer operation = row.being_read.pop_front();
+    if (is_again && operation->stage_ != Stage::done) {
+      operation->stage_ = Stage::waits;
+      again.push_back(std::move(operation));
+      continue;
+    }
+    if (thrown) operation->draft_ = {.thrown = thrown};
+    if (error) operation->draft_ = {.error = error};
+    end(operation, std::move(operation->draft_));
+    after.dropped.push_back(std::move(operation));
+  }
+  again.append(std::move(row.reads));
+  row.reads = std::move(again);
+  if (is_again) {
+    fail(row.reading, std::move(error), after);
+  } else if (!error && !thrown) {
+    row.reading = {};
+  }
+}
+
 // -------------------------------------------------------------------------------------------------- what came of it
 
 inline void StateEngine::settle(BatchResult result, Aftermath& after) noexcept {
@@ -600,8 +683,7 @@ inline void StateEngine::settle(BatchResult result, Aftermath& after) noexcept {
         after.events.was_lost = after.events.was_lost || share.is_left;
       }
       row.lane.acknowledge(acknowledged);
-      row.failures = 0;
-      row.last_error.reset();
+      row.sending = {};
       after.batch = std::move(row.batch);
       break;
     }
@@ -618,15 +700,15 @@ inline void StateEngine::settle(BatchResult result, Aftermath& after) noexcept {
         }
       });
       after.batch = std::move(row.batch);
-      if (is_retryable) fail(std::move(result.error), after);
+      if (is_retryable) fail(row.sending, std::move(result.error), after);
       break;
     case BatchStatus::in_doubt:
       batch.is_in_doubt = true;
-      fail(std::move(result.error), after);
+      fail(row.sending, std::move(result.error), after);
       break;
     case BatchStatus::gap:
       if (row.lane.lane().after_loss) {  // it was told to go on all the same
-        fail(std::move(result.error), after);
+        fail(row.sending, std::move(result.error), after);
       } else {
         after.events.add_loss(row.lane.lose(result.last_known));
       }
@@ -650,12 +732,12 @@ inline void StateEngine::refuse_in_doubt(const StateError& why, Aftermath& after
     after.dropped.push_back(std::move(operation));
   }
 }
-inline void StateEngine::fail(std::optional<StateError> error, Aftermath& after) noexcept {
-  ++row_->failures;
-  row_->next_attempt = Clock::now() + delay_after(row_->failures, core_.options.deadline);
+inline void StateEngine::fail(Failing& failing, std::optional<StateError> error, Aftermath& after) noexcept {
+  ++failing.failures;
+  failing.next_attempt = Clock::now() + delay_after(failing.failures, core_.options.deadline);
   calls_.count_retry();
-  after.events.add_retry(row_->failures, error);
-  row_->last_error = std::move(error);
+  after.events.add_retry(failing.failures, error);
+  failing.last_error = std::move(error);
 }
 
 inline void StateEngine::finish(Aftermath& after) noexcept {
@@ -684,12 +766,14 @@ inline bool StateEngine::close(Deadline deadline) {
   {
     Lock lock(row_->mutex);
     while (!(is_done = is_idle()) && Clock::now() < deadline) {
-      if (row_->is_led) {
-        row_->idle.wait_until(lock, deadline);
-        continue;
-      }
       Aftermath after;
-      lead(lock, after, deadline);
+      if (!row_->is_led && is_to_send()) {
+        lead(lock, after, deadline);
+      } else if (!row_->is_being_read && !row_->reads.empty()) {
+        read(lock, after, deadline);
+      } else {
+        row_->idle.wait_until(lock, deadline);
+      }
       unlock(lock);
       finish(after);
       lock.lock();
@@ -715,7 +799,9 @@ inline void StateEngine::end() noexcept {
     const Lock lock(row_->mutex);
     row_->ends = true;
     row_->work.notify_all();
+    row_->unread.notify_all();
   }
+  if (row_->reader.joinable()) row_->reader.join();
   if (row_->sender.joinable()) row_->sender.join();
   follower_->end();
 }

@@ -508,6 +508,42 @@ TEST_CASE("a client's record is renewed, which ends no request that is under way
   CHECK(next.session().use(count).value() == 3);
 }
 
+TEST_CASE("a clock that was ahead ends the session of nobody who keeps coming", "[case88]") {
+  using Record = atom::detail::VisitorRecord;
+  const auto states = contract::open();
+  const atom::VisitorOptions options{.ttl = 1h};
+  Browser browser;
+  browser.add(*states, 1, options);
+  const Scope own = atom::session_id_from(browser.cookies)->scope();
+  auto record = states->get_state<Record>({}, {.key = std::string(Record::key), .scope = own});
+  const auto is_renewed = [&](std::chrono::milliseconds ahead) {
+    record.update([&](Record now) {
+      now.renewed = Record::now() + ahead.count();
+      return now;
+    });
+    const std::int64_t version = record.version();
+    (void)Visitor(*states, browser.cookies, options);
+    const bool is_written = record.load_versioned().version != version;
+    const std::int64_t renewed = record.load().renewed;
+    CHECK(renewed <= Record::now() + (is_written ? 0 : ahead.count()));
+    (void)Visitor(*states, browser.cookies, options);
+    CHECK(record.load().renewed == renewed);  // once is enough
+    return is_written;
+  };
+  CHECK(is_renewed(2h));
+  CHECK(is_renewed(24h * 365 * 1000));
+  CHECK_FALSE(is_renewed(1min));  // nor is each request a write where clocks are not quite the same
+}
+
+TEST_CASE("a grace that is too long for a clock is a long one", "[case73]") {
+  const auto states = contract::open();
+  Browser browser;
+  browser.add(*states, 1);
+  Browser late{browser.cookies};
+  browser.sign_in(*states, "alice", {.grace = std::chrono::milliseconds::max()});
+  CHECK(late.user(*states) == "alice");
+}
+
 TEST_CASE("a visitor's context is for states that are no atoms, and makes the client known", "[case70]") {
   const auto states = contract::open();
   Browser browser;

@@ -1744,6 +1744,27 @@ MUTANTS = [
         ["contract/visitors.cpp"],
     ),
     Mutant(
+        "what a clock that was ahead has written is not renewed",
+        "state/visitor.hpp",
+        "if (time - some < renewed && renewed < time + some) return;",
+        "if (time - some < renewed) return;",
+        ["contract/visitors.cpp: a clock that was ahead*"],
+    ),
+    Mutant(
+        "each request is a write where a clock is ahead by a little",
+        "state/visitor.hpp",
+        "if (time - some < renewed && renewed < time + some) return;",
+        "if (time - some < renewed && renewed <= time) return;",
+        ["contract/visitors.cpp: a clock that was ahead*"],
+    ),
+    Mutant(
+        "a grace that is too long for a clock is none",
+        "state/visitor.hpp",
+        "const std::chrono::milliseconds grace = detail::clamped_time(options_.grace);",
+        "const std::chrono::milliseconds grace = options_.grace;",
+        ["contract/visitors.cpp: a grace that is too long*"],
+    ),
+    Mutant(
         "signing out leaves what the client has of its own",
         "state/visitor.hpp",
         "    for (const Scope& scope : scopes) states_.delete_scope(scope);",

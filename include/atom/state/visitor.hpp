@@ -330,11 +330,12 @@ class Visitor {
       id = *next;
     }
   }
-  /// So that it lives on; now and then, as it is a write. If it fails, the next request does it.
+  /// So that it lives on; now and then, as it is a write. (Also after a clock that was ahead: else not before that time
+  /// has come.) If it fails, the next request does it.
   void renew() {
-    const std::int64_t age = now() - guard_->record.renewed;
-    if (age < options_.ttl.count() / 10) return;
-    if (!rewrite(&Record::renewed, now(), core().deadline())) return;
+    const std::int64_t renewed = guard_->record.renewed, time = now(), some = options_.ttl.count() / 10;
+    if (time - some < renewed && renewed < time + some) return;
+    if (!rewrite(&Record::renewed, time, core().deadline())) return;
     is_to_be_told_ = true;  // the browser counts the age of its cookie, too
   }
   /// Lets this client's commits wait, as they overtake the sign-in. If it fails, the next attempt finds out why.
@@ -378,6 +379,7 @@ inline void Visitor::sign_in(std::string_view user_id, const Merge& merge) {
   }
   const detail::DeadlineBound bound(until_);
   const Deadline deadline = core().deadline();
+  const std::chrono::milliseconds grace = detail::clamped_time(options_.grace);
   const PromoteOptions promote;
   for (unsigned failures = 1;; ++failures) {
     if (is_behind_) {
@@ -397,9 +399,9 @@ inline void Visitor::sign_in(std::string_view user_id, const Merge& merge) {
     if (is_known && !is_another) steps = promotion.steps();
     const std::size_t old = steps.size();
     if (is_known) {
-      const Record moved{.moved_to = next->id.text(), .until = now() + options_.grace.count()};
-      const bool ends = is_another || options_.grace.count() <= 0;
-      steps.push_back(ends ? before->erase() : before->write(moved, options_.grace));
+      const Record moved{.moved_to = next->id.text(), .until = now() + grace.count()};
+      const bool ends = is_another || grace.count() == 0;
+      steps.push_back(ends ? before->erase() : before->write(moved, grace));
     }
     steps.push_back(next->step());
     const auto failure = detail::Unit(core(), steps, deadline).commit();

@@ -511,6 +511,24 @@ TEST_CASE("What a function writes while it reads counts: its value is what the i
   }
 }
 
+TEST_CASE("What an input writes while it is looked at counts, also where that input stays the same") {
+  static AtomStore* its_store = nullptr;
+  static const Atom<int> written{"derived.written", 0};
+  static const Derived<int> writing{"derived.writing", [](auto& get) {
+                                      its_store->use(written).silent_update(get(one));
+                                      return 1;
+                                    }};
+  static const Derived<int> after{"derived.after", [](auto& get) {
+                                    const int before = get(written);
+                                    return before + get(writing);
+                                  }};
+  AtomStore store;
+  its_store = &store;
+  CHECK(*store.use(after) == 2);
+  store.use(one).update(5);
+  CHECK(*store.use(after) == 6);
+}
+
 TEST_CASE("A function may undo what it does, with a transaction that throws") {
   static AtomStore* its_store = nullptr;
   static const Derived<int> tried{"derived.tried", [](auto& get) {

@@ -159,28 +159,14 @@ class DerivedBase : public AtomBase {
     if (flags_ & editing) [[unlikely]]
       from_itself();
     const Computing guard(*this);
-    if (state_ != State::failed) [[likely]]
-      compute();
-    if (state_ > State::computing) [[unlikely]]
-      compute_again();
+    if (state_ == State::asked && !inputs_differ()) {
+      state_ = error_ ? State::failed : State::fresh;
+    } else if (state_ != State::failed) {
+      return recompute();
+    }
     if (state_ == State::failed) [[unlikely]]
       std::rethrow_exception(error_);
   }
-  ATOM_INLINE void compute() {
-    if (state_ == State::asked) {
-      settle(State::computing);
-      if (!inputs_differ()) return reach(error_ ? State::failed : State::fresh);
-    }
-    recompute();
-  }
-  /// Its own function has changed what it reads, maybe after it was read: a factory did, say, which runs once.
-  ATOM_COLD void compute_again() {
-    for (int times = 0; state_ > State::computing; ++times) {
-      if (times == most_times) always_another();
-      compute();
-    }
-  }
-  static constexpr int most_times = 100;
   [[noreturn]] ATOM_COLD void from_itself() const {
     throw CycleError("derived atom \"" + std::string(key()) + "\" is computed from itself");
   }
@@ -196,6 +182,7 @@ class DerivedBase : public AtomBase {
 
   /// In the order in which they were read: what was read only because of an earlier one is not asked if that differs.
   ATOM_NOINLINE bool inputs_differ() {
+    settle(State::computing);
     for (Input* input = first_; input; input = input->next) {
       if (!input->edge.active()) return true;
       if (!input->is_derived) continue;
@@ -207,9 +194,22 @@ class DerivedBase : public AtomBase {
       }
       if (source.version_ != input->version) return true;
     }
-    return false;
+    return state_ != State::computing;
   }
   ATOM_INLINE void recompute() {
+    if (!run()) [[unlikely]]
+      run_again();
+  }
+  /// Its own function has changed what it reads, maybe after it was read: a factory did, say, which runs once.
+  ATOM_COLD void run_again() {
+    constexpr int most = 100;
+    for (int times = 1; times < most; ++times) {
+      if (run()) return;
+    }
+    always_another();
+  }
+  /// Whether the value is what the inputs make: nothing was marked meanwhile.
+  ATOM_INLINE bool run() {
     if (error_) {
       error_ = nullptr;
       ++version_;  // even with the same value, it is news to who got the exception
@@ -221,25 +221,28 @@ class DerivedBase : public AtomBase {
     } catch (...) {
       error_ = std::current_exception();
       ++version_;
-      finish(get, State::failed);
+      finish(get);
+      reach(State::failed);
       throw;
     }
-    finish(get, State::fresh);
+    finish(get);
+    return reach(State::fresh);
   }
   /// The function has returned, or thrown.
-  ATOM_INLINE void finish(const Getter& get, State reached) noexcept {
+  ATOM_INLINE void finish(const Getter& get) noexcept {
     if (*get.next_) [[unlikely]]
       forget_from(*get.next_);
     if (get.read_secret_ != is_server_only() && definition().inherits_secrecy) {
       flags_ ^= secret;
       ++version_;  // even with the same value, as it comes from a secret one now, or does not any more
     }
-    reach(reached);
   }
-  /// Unless something was marked meanwhile.
-  void reach(State state) noexcept {
-    if (state_ == State::computing) [[likely]]
-      state_ = state;
+  /// Unless something was marked meanwhile: then that counts, and this is false.
+  bool reach(State state) noexcept {
+    if (state_ != State::computing) [[unlikely]]
+      return false;
+    state_ = state;
+    return true;
   }
   void settle(State state) noexcept {
     state_ = state;
@@ -305,8 +308,8 @@ class DerivedBase : public AtomBase {
       arena().end(*input);
     }
   }
-  /// An input, or what it was computed from, has changed. Those that read it are marked inside it, so a chain of tens of
-  /// thousands, which can be computed from its bottom, needs much stack.
+  /// An input, or what it was computed from, has changed. Those that read it are marked inside it, so a chain of tens
+  /// of thousands, which can be computed from its bottom, needs much stack.
   void mark(State state, bool is_loud) noexcept {
     const bool is_news = state_ <= State::computing || (is_loud && !marked_loud_);
     if (state_ < state) state_ = state;

@@ -94,9 +94,11 @@ class AtomStore {
   AtomStore& operator=(const AtomStore&) = delete;
   /// As `destroy`, but what listeners throw is lost.
   ~AtomStore() {
-    if (first_ || !layers_.empty() || delivery_.held() || !attachments_.empty()) end();
     if (!attachments_.empty()) [[unlikely]]
-      end_attachments();
+      tell_attachments();
+    if (first_ || !layers_.empty() || delivery_.held()) end();
+    if (!attachments_.empty()) [[unlikely]]
+      end_attachments();  // a listener may have been the first to ask for one
     atoms_.free(delivery_.arena);
   }
 
@@ -321,6 +323,7 @@ class AtomStore {
   // the end
   bool tell_destroyed(detail::Hold& hold);
   void end() noexcept;
+  void tell_attachments() noexcept;
   void end_attachments() noexcept;
 
   detail::Delivery delivery_;
@@ -737,8 +740,6 @@ inline void AtomStore::end() noexcept {
   while (delivery_.transaction) delivery_.transaction->commit();
   detail::Hold hold(delivery_);
   tell_destroyed(hold);
-  if (!attachments_.empty()) [[unlikely]]
-    attachments_.for_each([](detail::Attachment& attachment) { attachment.store_ends(); });
   delivery_.cut_off(hold);
   bool more = false;
   for (AtomBase* clone = first_; clone; clone = clone->next_) more |= !clone->signal_.let_go();
@@ -757,6 +758,14 @@ inline void AtomStore::end() noexcept {
     if (!(gone.flags_ & AtomBase::plain)) gone.free();
   }
   layers_.free_all();
+}
+
+/// What waits in a mailbox goes while the atoms are there, after their destroy listeners were told.
+ATOM_COLD inline void AtomStore::tell_attachments() noexcept {
+  while (delivery_.transaction) delivery_.transaction->commit();
+  detail::Hold hold(delivery_);
+  tell_destroyed(hold);
+  attachments_.for_each([](detail::Attachment& attachment) { attachment.store_ends(); });
 }
 
 /// The atoms have gone, and what goes now may still look for them. It may also be the end of another attachment.

@@ -348,13 +348,6 @@ MUTANTS = [
         ["store.cpp: a store whose many atoms were all dropped*"],
     ),
     Mutant(
-        "a store with nothing but a mailbox goes without closing it first",
-        "store.hpp",
-        "|| delivery_.held() || !attachments_.empty()) end();",
-        "|| delivery_.held()) end();",
-        ["mailbox.cpp: What is dropped with the store*"],
-    ),
-    Mutant(
         "what a store has attached finds atoms that have gone",
         "store.hpp",
         "  first_ = last_ = nullptr;\n  size_ = 0;\n  atoms_.clear(delivery_.arena);\n  detail",
@@ -1068,8 +1061,8 @@ MUTANTS = [
     Mutant(
         "a derived atom computes anew although what it read is the same",
         "derived.hpp",
-        "if (!inputs_differ()) return reach(error_ ? State::failed : State::fresh);",
-        "",
+        "if (state_ == State::asked && !inputs_differ()) {",
+        "if (false) {",
         ["derived.cpp"],
     ),
     Mutant(
@@ -1159,15 +1152,22 @@ MUTANTS = [
     Mutant(
         "a derived atom forgets what its own function has changed after it was read",
         "derived.hpp",
-        "if (state_ == State::computing) [[likely]]\n      state_ = state;",
+        "if (state_ != State::computing) [[unlikely]]\n      return false;\n    state_ = state;",
         "state_ = state;",
         ["derived.cpp"],
     ),
     Mutant(
+        "a derived atom whose inputs change while it looks at them is taken for fresh",
+        "derived.hpp",
+        "return state_ != State::computing;\n",
+        "return false;\n",
+        ["derived.cpp: What an input writes*"],
+    ),
+    Mutant(
         "a derived atom gives up while its function settles",
         "derived.hpp",
-        "if (times == most_times) always_another();",
-        "if (times == most_times / 10) always_another();",
+        "constexpr int most = 100;",
+        "constexpr int most = 10;",
         ["derived.cpp: What a function writes*"],
     ),
     Mutant(

@@ -1,4 +1,6 @@
 #include <atom/hydrate.hpp>
+
+#include <atom/family.hpp>
 #include <atom/store.hpp>
 
 #include "support/catch.hpp"
@@ -814,6 +816,37 @@ TEST_CASE("10. A before_update that comes back for the value it is asked about i
   CHECK(store.use(circle).value() == 1);
   store.use(circle).update(2);  // not by a client, and the atom is there
   CHECK(store.use(circle).value() == 3);
+}
+
+TEST_CASE("10. A before_update that a client's value is shown to can neither drop nor write the atom") {
+  AtomStore store;
+  const atom::AtomFamily<int, std::string>* family = nullptr;
+  const std::string before = "a text that is too long to lie in the object itself";
+  bool drops = false;
+  const atom::AtomFamily<int, std::string> lines{"hydrate.judged",
+                                                 "",
+                                                 {.before_update =
+                                                      [&](std::string&& next, const std::string& current) {
+                                                        if (next.empty() && drops) store.drop((*family)(1));
+                                                        if (next.empty()) store.use((*family)(1)).reset();
+                                                        CHECK(current.size() + next.size() > 0);
+                                                        return std::move(next);
+                                                      },
+                                                  .client_writable = true}};
+  family = &lines;
+  auto& line = store.use(lines(1));
+  line.silent_update(before);
+  SECTION("drop") {
+    drops = true;
+  }
+  SECTION("write") {}
+  const HydrateReport report = store.hydrate(Snapshot{{"hydrate.judged/1", ""}}, from_client);
+  REQUIRE(report.rejected.size() == 1);
+  CHECK(report.rejected[0].cause == Rejection::Cause::refused);
+  CHECK(line.value() == before);
+  CHECK(line.update("x"));  // it is free again
+  store.drop(line);
+  CHECK(store.empty());
 }
 
 }  // namespace

@@ -25,6 +25,7 @@
 #include <exception>
 #include <iterator>
 #include <memory_resource>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -518,12 +519,14 @@ inline const Snapshot* AtomStore::sift(const Snapshot& snapshot, Trust from, Hyd
       unknown.append(entry);
       continue;
     }
-    const AtomBase* const clone = atoms_.find(entry.hash_, entry.key);
+    AtomBase* const clone = atoms_.find(entry.hash_, entry.key);
     if (clone && (clone->flags_ & AtomBase::editing)) {
       report.rejected.push_back({std::string(entry.key), Rejection::Cause::busy, "the atom is inside its own mutate"});
       continue;
     }
     const void* const before = clone ? clone->value_ : definition->default_value;
+    std::optional<AtomBase::Editing> judged;  // code of the program's looks at its value
+    if (clone) judged.emplace(*clone);
     const detail::Judgement judgement(entry.key, *definition, before, entry.value, from);
     if (judgement.rejection()) {
       report.rejected.push_back(*judgement.rejection());

@@ -494,6 +494,14 @@ MUTANTS = [
         ["snapshot.cpp"],
     ),
     Mutant(
+        "a before_update may drop or write the atom whose value hydrate shows to it",
+        "store.hpp",
+        "if (clone) judged.emplace(*clone);",
+        "",
+        ["hydrate.cpp: 10. A before_update that a client's value*"],
+        memory=True,
+    ),
+    Mutant(
         "a client's value of an unknown key loses its server-only mark",
         "store.hpp",
         "unknown.append(entry);",

@@ -142,6 +142,36 @@ TEST_CASE("94. A before_update that uses the atom which is restored has refused 
   CHECK(keeper.texts == Texts{{"persist.circle", "3"}});
 }
 
+TEST_CASE("94. An atom that is first used in a transaction which fails stays restored") {
+  Keeper keeper{{{"persist.locale", "\"fr\""}}};
+  atom::AtomStore store;
+  store.persist_with(keeper);
+  const auto fail = [&](bool nested) {
+    store.transaction([&] {
+      store.hydrate(atom::Snapshot{{"persist.plain", 7}});
+      const auto use = [&] { store.use(locale_atom).update("de"); };
+      if (nested) {
+        store.transaction(use);
+      } else {
+        use();
+      }
+      store.hydrate(atom::Snapshot{{"persist.plain", 8}});
+      throw 1;
+    });
+  };
+  SECTION("in it") {
+    CHECK_THROWS_AS(fail(false), int);
+  }
+  SECTION("in one inside") {
+    CHECK_THROWS_AS(fail(true), int);
+  }
+  CHECK(store.use(locale_atom).value() == "fr");
+  CHECK_FALSE(store.use(locale_atom).is_modified());
+  CHECK(store.use(plain_atom).value() == 0);
+  CHECK(keeper.gets == 1);
+  CHECK(keeper.texts == Texts{{"persist.locale", "\"fr\""}});
+}
+
 TEST_CASE("94. A late restore never overwrites a newer write") {
   Keeper keeper{{{"persist.locale", "\"fr\""}, {"persist.role", "3"}}};
   atom::AtomStore store;

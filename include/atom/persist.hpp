@@ -117,6 +117,7 @@ class PersistHook final : public Attachment {
         return report(definition.key, PersistFailure::Operation::get, error.message());
       }
       const HydrateReport taken = store_.hydrate(*std::move(kept), {.trust = options_.trust});
+      store_.layers_.keep_newest();
       for (const Rejection& rejection : taken.rejected) {
         report(definition.key, PersistFailure::Operation::get, rejection.reason);
       }

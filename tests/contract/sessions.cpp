@@ -550,6 +550,23 @@ TEST_CASE("a commit that is not waited for in a thread is done all the same", "[
   CHECK_FALSE(session.has_changes());
 }
 
+TEST_CASE("an atom that is first used in a transaction of the store which fails has its state's value", "[case90]") {
+  const auto states = contract::open();
+  {
+    Session session(*states, client);
+    session.use(count).update(9);
+    session.commit();
+  }
+  Session session(*states, client);
+  CHECK_THROWS_AS(session.transaction([&] {
+    session.use(count).update(5);
+    throw 1;
+  }),
+                  int);
+  CHECK(session.use(count).value() == 9);
+  CHECK_FALSE(session.has_changes());
+}
+
 // ---- Transactions
 
 TEST_CASE("a transaction gives what its function returns", "[case90]") {

@@ -459,6 +459,20 @@ MUTANTS = [
         ["json_reader.cpp"],
     ),
     Mutant(
+        "a transaction that fails takes back what was loaded in it",
+        "state/detail/session_hook.hpp",
+        "store_.layers_.keep_newest();",
+        "",
+        ["contract/sessions.cpp: an atom that is first used in a transaction*"],
+    ),
+    Mutant(
+        "a transaction that fails keeps all that was hydrated in it",
+        "detail/layers.hpp",
+        "if ((*link)->lasts) {",
+        "if (true) {",
+        ["persist.cpp", "transaction.cpp"],
+    ),
+    Mutant(
         "a report tells what was found for a server-only atom",
         "detail/layers.hpp",
         "if (definition.server_only) error.found.clear();",
@@ -683,6 +697,13 @@ MUTANTS = [
         "persist.hpp",
         "definition.server_only && options_.trust == Trust::client",
         "false",
+        ["persist.cpp"],
+    ),
+    Mutant(
+        "a transaction that fails takes back what an atom was restored to",
+        "persist.hpp",
+        "store_.layers_.keep_newest();",
+        "",
         ["persist.cpp"],
     ),
     Mutant(

@@ -143,6 +143,7 @@ class Layer : public Disposable {
   std::string_view hidden;
   std::uint32_t hidden_hash = 0;
   const Trust trust;  // client: values of keys that no template had; they are judged when an atom asks
+  bool lasts = false;
   Layer* older = nullptr;
 
  protected:
@@ -200,10 +201,19 @@ class Layers {
   const std::vector<Rejection>& rejected() const noexcept { return rejected_; }
 
   const Layer* newest() const noexcept { return newest_; }
-  /// Frees what was put on top of `layer` since it was the newest; no atom has a value of it any more.
+  /// Frees what was put on top of `layer` since it was the newest, but for what lasts; no atom has a value of it any
+  /// more.
   void forget_above(const Layer* layer) noexcept {
-    while (newest_ != layer) std::exchange(newest_, newest_->older)->free();
+    for (Layer** link = &newest_; *link != layer;) {
+      if ((*link)->lasts) {
+        link = &(*link)->older;
+      } else {
+        std::exchange(*link, (*link)->older)->free();
+      }
+    }
   }
+  /// The newest layer is what an atom was restored to: a transaction that fails does not take it back.
+  void keep_newest() noexcept { newest_->lasts = true; }
 
   /// Puts a snapshot on top and returns it, at the place where it stays.
   template <class Owner>

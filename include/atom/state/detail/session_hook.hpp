@@ -79,6 +79,7 @@ class SessionHook final : public Attachment, public JobOwner {
     const Record& record = known(definition);
     if (!record.loaded || store_.waiting(definition)) return;  // the store was given a newer value
     hydrate(record, record.loaded, &definition);
+    store_.layers_.keep_newest();
   }
   /// Of the atom's state, as it was looked at.
   std::int64_t version(const AtomBase& atom) {

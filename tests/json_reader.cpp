@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <iterator>
@@ -932,6 +933,31 @@ TEST_CASE("Every truncation of a text is an error value, and every single byte t
     }
   }
   CHECK(wrong == 0);
+}
+
+// ---- At the end of a thread, and of the program
+
+/// Reads when it ends.
+struct ReadsLast {
+  explicit ReadsLast(std::vector<int>* numbers) : read(numbers) {}
+  ReadsLast(const ReadsLast&) = delete;
+  ReadsLast& operator=(const ReadsLast&) = delete;
+  ~ReadsLast() {
+    const auto numbers = from_json<std::vector<int>>("[1,2,3]");
+    if (!numbers || numbers->size() != 3) std::abort();
+    if (read) *read = *numbers;
+  }
+  std::vector<int>* read;
+};
+const ReadsLast ends_with_the_program{nullptr};
+
+TEST_CASE("what ends after the parser that a thread keeps may still read") {
+  std::vector<int> read;
+  std::thread([&] {
+    thread_local const ReadsLast older(&read);
+    if (!from_json<int>("1") || older.read != &read) std::abort();
+  }).join();
+  CHECK(read == std::vector<int>{1, 2, 3});
 }
 
 }  // namespace

@@ -211,10 +211,13 @@ inline bool parse_json(std::string_view text, const JsonLimits& limits, simdjson
 }
 
 /// A parser, and room for a document. Each thread keeps one, with its memory, for the next text; a text within a text
-/// (a codec that reads one) and a large one get another.
+/// (a codec that reads one) and a large one get another, and so does what is read when the thread, or the program, is
+/// all but over.
 class JsonParser {
  public:
   explicit JsonParser(std::size_t text_size) {
+    if (gone_) [[unlikely]]
+      return;
     thread_local Shared shared;
     if (!shared.busy && text_size <= kept_for) {
       shared.busy = true;
@@ -232,9 +235,12 @@ class JsonParser {
  private:
   static constexpr std::size_t kept_for = 1 << 20;
   struct Shared {
+    ~Shared() { gone_ = true; }
     simdjson::dom::parser parser;
     bool busy = false;
   };
+  // Of this thread's. It has no destructor, so those of statics may look at it.
+  static constinit inline thread_local bool gone_ = false;
   Shared* shared_ = nullptr;
   simdjson::dom::parser own_;
 };

@@ -665,6 +665,14 @@ MUTANTS = [
         ["json_reader.cpp"],
     ),
     Mutant(
+        "the parser that a thread keeps is used after its end",
+        "json_reader.hpp",
+        "    ~Shared() { gone_ = true; }\n",
+        "",
+        ["json_reader.cpp: what ends after*"],
+        memory=True,
+    ),
+    Mutant(
         "a number in a text that is too large for its type is cut off",
         "json_reader.hpp",
         "value >= least && value <= most",

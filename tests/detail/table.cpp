@@ -182,6 +182,11 @@ TEST_CASE("a crowded table that is cleared is a table again") {
   fill(7);
   CHECK(table.find(&items[0], 7) == nullptr);
   CHECK(table.find(&items[0], 7, "key.0") == &items[0]);
+  fill(7);
+  CHECK(table.find(&items[400], 7, "key.0") == &items[400]);
+  table.erase(items[400]);
+  CHECK(table.find(&items[400], 7, "key.0") == &items[0]);
+  CHECK(table.find(&items[0], 7, "key.0") == &items[0]);
   table.clear(arena);
   CHECK(table.find(7, "key.0") == nullptr);
   table.reserve_one(arena);

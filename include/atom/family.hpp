@@ -34,10 +34,11 @@ namespace atom::inline v0_1 {
 
 namespace detail {
 
-/// What an id may be: it has to become part of a key.
+/// What an id may be: it has to become part of a key. Integers are written with 64 bits.
 template <class Id>
 concept family_id =
-    std::integral<Id> || std::is_enum_v<Id> || text_like<Id> || (writable<Id> && !std::floating_point<Id>);
+    ((std::integral<Id> || std::is_enum_v<Id>) && sizeof(Id) <= sizeof(std::uint64_t)) || text_like<Id> ||
+    (writable<Id> && !std::floating_point<Id> && !std::integral<Id> && !std::is_enum_v<Id>);
 
 /// The key of an atom of a family: "cart.line/42". Two ids never have the same (if their type's codec writes all that
 /// they differ in), nor have two families: what follows the last slash is the id, so one in an id is escaped, and is no
@@ -151,9 +152,10 @@ class AtomMember {
 /// integer, an enum, a text, or any type with a codec but a floating-point number.
 template <class Id, class T>
 class AtomFamily {
-  static_assert(detail::family_id<Id>,
-                "atom::AtomFamily<Id, T>: an Id becomes part of a key, so it is an integer, an enum, a text, or a type "
-                "with a codec (describe it with atom_fields())");
+  static_assert(
+      detail::family_id<Id>,
+      "atom::AtomFamily<Id, T>: an Id becomes part of a key, so it is an integer of at most 64 bits, an enum, a "
+      "text, or a type with a codec (describe it with atom_fields())");
   using Definition = detail::AtomDefinition<T>;
 
  public:

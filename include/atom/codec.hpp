@@ -410,7 +410,8 @@ struct Codec<T, Shape::map> {
     writer.end_object();
   }
   static bool read(Reader& reader, T& value)
-    requires(readable<Mapped> && std::default_initializable<Mapped> &&
+      // Readable: it owns its text. A view would refer to the text that is read, which goes.
+    requires(readable<Mapped> && std::default_initializable<Mapped> && readable<typename T::key_type> &&
              std::constructible_from<typename T::key_type, std::string_view>)
   {
     value.clear();

@@ -935,6 +935,27 @@ TEST_CASE("Every truncation of a text is an error value, and every single byte t
   CHECK(wrong == 0);
 }
 
+TEST_CASE("a limit of more than sixteen million is one") {
+  constexpr std::size_t most = (std::size_t{1} << 24) - 1;  // simdjson counts no further
+  std::string text = "[";
+  for (std::size_t i = 0; i <= most; ++i) text += "0,";
+  text.back() = ']';
+  const auto read = from_json<std::vector<bool>>(text, {.max_bytes = text.size(), .max_elements = most});
+  REQUIRE_FALSE(read);
+  CHECK(read.error().message() == "expected at most 16777215 elements, found more");
+}
+
+TEST_CASE("a map whose keys do not own their text is written, and not read") {
+  using Views = std::map<std::string_view, int>;
+  CHECK(to_json(Views{{"a", 1}}) == R"({"a":1})");
+  STATIC_REQUIRE_FALSE(atom::detail::readable<Views>);
+  STATIC_REQUIRE_FALSE(atom::detail::readable<std::set<std::string_view>>);
+  STATIC_REQUIRE_FALSE(atom::detail::readable<std::vector<std::string_view>>);
+  STATIC_REQUIRE_FALSE(atom::detail::readable<std::optional<std::string_view>>);
+  STATIC_REQUIRE(atom::detail::readable<std::map<std::string, int>>);
+  STATIC_REQUIRE(atom::detail::readable<std::map<std::pmr::string, int>>);
+}
+
 // ---- At the end of a thread, and of the program
 
 /// Reads when it ends.

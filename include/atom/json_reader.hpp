@@ -144,7 +144,8 @@ class JsonCheck {
       }
       ++index;
     }
-    return true;
+    // simdjson's size() ends at 2^24 - 1.
+    return index <= limits_.max_elements || too_many(limits_.max_elements, "elements");
   }
   bool check_object(simdjson::dom::object object, std::size_t depth) {
     if (depth > limits_.max_depth) return too_deep();
@@ -157,6 +158,7 @@ class JsonCheck {
       return false;
     });
     if (!all_good) return false;
+    if (keys_.size() - first > limits_.max_keys) return too_many(limits_.max_keys, "keys");
     const std::string_view* const twice = repeated(keys_.begin() + first, keys_.end());
     if (twice) {
       error_ = {step_of_key(*twice), "the key once", "it twice"};
@@ -209,6 +211,11 @@ inline bool parse_json(std::string_view text, const JsonLimits& limits, simdjson
   }
   return JsonCheck(limits, error).check(root);
 }
+
+// simdjson chooses its code for this processor when it is first used, and that ends with the program. Asked for it
+// here, it does so before statics behind this header begin, and has it until they have ended: their destructors may
+// read.
+inline const bool simdjson_is_chosen = !simdjson::get_active_implementation()->name().empty();
 
 /// A parser, and room for a document. Each thread keeps one, with its memory, for the next text; a text within a text
 /// (a codec that reads one) and a large one get another, and so does what is read when the thread, or the program, is

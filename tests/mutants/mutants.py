@@ -665,6 +665,27 @@ MUTANTS = [
         ["json_reader.cpp"],
     ),
     Mutant(
+        "a static that began before JSON was read cannot read any when it ends",
+        "json_reader.hpp",
+        "= !simdjson::get_active_implementation()->name().empty();",
+        "= true;",
+        ["json_reader.cpp: what ends after*"],
+    ),
+    Mutant(
+        "an array has more elements than the limit, which is beyond what simdjson counts",
+        "json_reader.hpp",
+        'return index <= limits_.max_elements || too_many(limits_.max_elements, "elements");',
+        "return true;",
+        ["json_reader.cpp: a limit of more*"],
+    ),
+    Mutant(
+        "the keys of a map that is read refer to text that is gone",
+        "codec.hpp",
+        " && readable<typename T::key_type> &&",
+        " &&",
+        ["json_reader.cpp: a map whose keys*"],
+    ),
+    Mutant(
         "the parser that a thread keeps is used after its end",
         "json_reader.hpp",
         "    ~Shared() { gone_ = true; }\n",

@@ -413,5 +413,14 @@ TEST_CASE("A number that is none has the same path in a diff as in its snapshot"
   CHECK(causes(omitted) == Causes{{"b[1]", atom::Omission::Cause::not_finite}});
 }
 
+TEST_CASE("of numbers that are not finite the first thousand are named") {
+  const std::vector<double> numbers(1500, std::numeric_limits<double>::infinity());
+  std::vector<atom::Omission> omitted;
+  const std::string text = atom::to_json(numbers, {.omitted = &omitted});
+  CHECK(text.size() == 5 * numbers.size() + 1);
+  REQUIRE(omitted.size() == 1000);
+  CHECK(omitted.back().path == "[999]");
+}
+
 }  // namespace
 }  // namespace json_test

@@ -31,7 +31,7 @@ struct Omission {
 
 struct JsonOptions {
   Audience audience = Audience::client;
-  /// Everything that was left out is added here.
+  /// Everything that was left out is added here; of numbers that are not finite, the first thousand of a text.
   std::vector<Omission>* omitted = nullptr;
 };
 

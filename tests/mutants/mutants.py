@@ -919,6 +919,13 @@ MUTANTS = [
         ["snapshot.cpp"],
     ),
     Mutant(
+        "each of many numbers that are not finite is named, by reading all that was written",
+        "detail/json_writer.hpp",
+        "if (left_out_.size() < named_at_most) ",
+        "",
+        ["json.cpp"],
+    ),
+    Mutant(
         "the text of a diff names the server-only keys that are gone",
         "json.hpp",
         "if (detail::is_included(entry, options)) removed.text(entry.key);",

@@ -35,7 +35,7 @@ class JsonWriter {
     return {begin_, size - (size > 0 && at_[-1] == ',' ? 1 : 0)};
   }
   /// The paths of numbers that are none in JSON: infinite, or not a number. As members they were left out, elsewhere
-  /// they are null.
+  /// they are null. Those of the first thousand: each is found by reading all that was written.
   const std::vector<std::string>& left_out() const noexcept { return left_out_; }
   /// Whether nothing had to be left out, and all text was UTF-8: it says all that it was given.
   bool is_whole() const noexcept { return left_out_.empty() && !is_mended_; }
@@ -107,6 +107,7 @@ class JsonWriter {
  private:
   friend class LogText;
   static constexpr std::size_t inline_size = 2048;
+  static constexpr std::size_t named_at_most = 1000;
 
   void need(std::size_t size) {
     if (static_cast<std::size_t>(end_ - at_) < size) [[unlikely]]
@@ -175,7 +176,7 @@ class JsonWriter {
   }
   /// Takes back the key of a member; writes null anywhere else.
   ATOM_COLD void leave_out() {
-    left_out_.push_back(path());
+    if (left_out_.size() < named_at_most) left_out_.push_back(path());
     if (at_ == begin_ || at_[-1] != ':') return null();
     char* quote = at_ - 2;  // the one that ends the key
     do {

@@ -22,6 +22,24 @@
 #include <vector>
 
 namespace format_test {
+
+/// Its codec does something else, too.
+struct Busy {
+  static inline void (*work)() = nullptr;
+  bool operator==(const Busy&) const = default;
+};
+
+}  // namespace format_test
+
+template <>
+struct atom::codec<format_test::Busy> {
+  static void write(auto& writer, const format_test::Busy&) {
+    format_test::Busy::work();
+    atom::codec<int>::write(writer, 1);
+  }
+};
+
+namespace format_test {
 namespace {
 
 using atom::Atom;
@@ -306,6 +324,25 @@ TEST_CASE("showing an atom changes nothing, also in the middle of its own listen
   CHECK_THAT(in_listener, ContainsSubstring("format.count: 9 key"));
   CHECK(store.size() == 1);
   CHECK(clone.value() == 9);
+}
+
+TEST_CASE("a table of a store whose codecs use or drop other atoms has the atoms that were there") {
+  static const Atom<Busy> busy{"format.busy", Busy{}};
+  static const Atom<int> more{"format.more", 5};
+  static const Atom<int> less{"format.less", 6};
+  static AtomStore* store = nullptr;
+  AtomStore own;
+  store = &own;
+  Busy::work = [] {
+    store->use(more);
+    store->drop(less);
+  };
+  own.use(busy);
+  own.use(less);
+  const std::vector<std::string> table = lines(fmt::format("{:t}", own));
+  REQUIRE(table.size() == 3);
+  CHECK_THAT(table[1], ContainsSubstring("format.busy"));
+  CHECK_THAT(table[2], ContainsSubstring("format.less") && ContainsSubstring("<dropped>"));
 }
 
 }  // namespace

@@ -69,11 +69,10 @@ class LogText {
   static std::string table_of(const AtomStore& store) {
     Table table{{"key", "type", "marks", "listeners", "value"}};
     const std::vector<CloneInfo> infos = store.inspect();
-    auto info = infos.begin();
-    for (const AtomBase& atom : store.list()) {
-      table.push_back({key(info->key, longest_name), line(info->type_name, longest_name), marks(*info),
-                       std::to_string(info->listeners), value_of(atom)});
-      ++info;
+    for (const CloneInfo& info : infos) {  // a codec may use other atoms, or drop one
+      const AtomBase* const atom = store.get(info.key);
+      table.push_back({key(info.key, longest_name), line(info.type_name, longest_name), marks(info),
+                       std::to_string(info.listeners), atom ? value_of(*atom) : "<dropped>"});
     }
     return aligned(table);
   }

@@ -940,6 +940,14 @@ MUTANTS = [
         ["format.cpp"],
     ),
     Mutant(
+        "a table shows an atom that a codec has dropped",
+        "format.hpp",
+        'atom ? value_of(*atom) : "<dropped>"',
+        "value_of(*atom)",
+        ["format.cpp: a table of a store whose codecs*"],
+        memory=True,
+    ),
+    Mutant(
         "a format lets the control characters of C1 through",
         "format.hpp",
         "(code >= 0x7f && code < 0xa0)",

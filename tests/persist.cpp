@@ -1,13 +1,17 @@
 #include <atom/persist.hpp>
 
+#include <atom/family.hpp>
 #include <atom/history.hpp>
 
 #include "support/catch.hpp"
 #include "support/described.hpp"
 
+#include <cstddef>
 #include <functional>
 #include <limits>
 #include <map>
+#include <memory_resource>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -170,6 +174,68 @@ TEST_CASE("94. An atom that is first used in a transaction which fails stays res
   CHECK(store.use(plain_atom).value() == 0);
   CHECK(keeper.gets == 1);
   CHECK(keeper.texts == Texts{{"persist.locale", "\"fr\""}});
+}
+
+/// Asks for another atom before it answers, and counts what it is given.
+struct Asking {
+  atom::AtomStore& store;
+  int sets = 0;
+  std::optional<std::string> get(std::string_view key) {
+    if (key != locale_atom.key()) store.use(locale_atom);
+    return std::nullopt;
+  }
+  void set(std::string_view, std::string_view) { ++sets; }
+  void remove(std::string_view) {}
+};
+
+TEST_CASE("94. An atom that the adapter uses while it starts is followed once") {
+  atom::AtomStore store;
+  store.use(role_atom);
+  Asking asking{store};
+  store.persist_with(asking);
+  store.use(locale_atom).update("de");
+  CHECK(asking.sets == 1);
+}
+
+/// Memory that can run out.
+struct Tight : std::pmr::memory_resource {
+  bool refuses = false;
+  void* do_allocate(std::size_t size, std::size_t align) override {
+    if (refuses) throw std::bad_alloc();
+    return std::pmr::new_delete_resource()->allocate(size, align);
+  }
+  void do_deallocate(void* place, std::size_t size, std::size_t align) override {
+    std::pmr::new_delete_resource()->deallocate(place, size, align);
+  }
+  bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
+};
+
+TEST_CASE("94. An adapter that there is no memory for is not used, and another may come") {
+  const atom::AtomFamily<int, int> many{"persist.many", 0, {.persist = true}};
+  int refused = 0;
+  for (int size = 1; size <= 60; ++size) {  // it runs out in different places
+    Tight memory;
+    Keeper second;
+    atom::AtomStore store(&memory);
+    for (int i = 0; i < size; ++i) store.use(many(i));
+    {
+      Keeper first;
+      memory.refuses = true;
+      try {
+        store.persist_with(first);
+        continue;
+      } catch (const std::bad_alloc&) {
+        ++refused;
+      }
+      memory.refuses = false;
+      store.use(many(0)).update(1);
+      CHECK(first.texts.empty());
+    }
+    CHECK_NOTHROW(store.persist_with(second));
+    store.use(many(0)).update(2);
+    CHECK(second.texts == Texts{{"persist.many/0", "2"}});
+  }
+  CHECK(refused > 0);
 }
 
 TEST_CASE("94. A late restore never overwrites a newer write") {

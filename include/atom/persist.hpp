@@ -16,9 +16,11 @@
 #include <atom/atom_base.hpp>
 #include <atom/config.hpp>
 #include <atom/detail/attachment.hpp>
+#include <atom/detail/delivery.hpp>
 #include <atom/detail/json_writer.hpp>
 #include <atom/error.hpp>
 #include <atom/json_reader.hpp>
+#include <atom/signal.hpp>
 #include <atom/snapshot.hpp>
 #include <atom/store.hpp>
 
@@ -71,13 +73,28 @@ class PersistHook final : public Attachment {
   }
   /// Puts it into the store, for the atoms that it has and for those to come. What it returns are the newest hundred
   /// failures, the oldest first.
+  /// If this throws, the store is as it was, and this is gone.
   const std::vector<PersistFailure>& start() {
     store_.attachments_.push(*this);
-    for (AtomBase& clone : store_.list()) {
-      if (!clone.definition_->persist) continue;
-      const bool is_hydrated = !clone.owns_value() && clone.value_ != clone.definition_->default_value;
-      if (!clone.is_modified() && !is_hydrated) restore(*clone.definition_);  // else the value here is the newer one
-      follow(clone);
+    try {
+      Hold hold(store_.delivery_);  // the adapter may use atoms of the store, or drop one
+      std::vector<AtomBase*> clones;
+      for (AtomBase& clone : store_.list()) clones.push_back(&clone);
+      for (AtomBase* const clone : clones) {
+        if (!clone->definition_->persist || (clone->flags_ & AtomBase::dropped)) continue;
+        const bool is_hydrated = !clone->owns_value() && clone->value_ != clone->definition_->default_value;
+        if (!clone->is_modified() && !is_hydrated)
+          restore(*clone->definition_);  // else the value here is the newer one
+        if (!(clone->flags_ & AtomBase::dropped)) follow(*clone);
+      }
+      begun_.clear();
+      is_starting_ = false;
+      hold.finish_quietly();
+    } catch (...) {
+      for (Subscription& subscription : begun_) subscription.unsubscribe();
+      store_.attachments_.remove(*this);
+      store_gone();
+      throw;
     }
     return failures_;
   }
@@ -98,13 +115,23 @@ class PersistHook final : public Attachment {
  private:
   /// From now on what becomes of it is saved.
   void follow(AtomBase& clone) {
-    clone.signal_.subscribe(on_change,
-                            [this](const void* now, const void*, AtomBase& atom) { save(*atom.definition_, now); });
-    clone.signal_.subscribe(on_reset, [this](const void*, const void*, AtomBase& atom) {
+    begin(clone.signal_.subscribe(
+        on_change, [this](const void* now, const void*, AtomBase& atom) { save(*atom.definition_, now); }));
+    begin(clone.signal_.subscribe(on_reset, [this](const void*, const void*, AtomBase& atom) {
       if (atom.is_modified()) return save(*atom.definition_, atom.value_);  // written since, in the same batch
       const std::string& key = atom.definition_->key;
       attempt(key, PersistFailure::Operation::remove, [&] { adapter_.remove(std::string_view(key)); });
-    });
+    }));
+  }
+  /// Until it has started it may still have to let go.
+  void begin(Subscription subscription) {
+    if (!is_starting_) return;
+    try {
+      begun_.push_back(std::move(subscription));
+    } catch (...) {
+      subscription.unsubscribe();
+      throw;
+    }
   }
   void restore(const Definition& definition) {
     attempt(definition.key, PersistFailure::Operation::get, [&] {
@@ -164,6 +191,8 @@ class PersistHook final : public Attachment {
   Adapter& adapter_;
   const PersistOptions options_;
   std::vector<PersistFailure> failures_;
+  std::vector<Subscription> begun_;
+  bool is_starting_ = true;
 };
 
 }  // namespace detail

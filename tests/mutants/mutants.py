@@ -703,15 +703,15 @@ MUTANTS = [
     Mutant(
         "a late restore overwrites a newer write",
         "persist.hpp",
-        "if (!clone.is_modified() && !is_hydrated) restore",
-        "if (!is_hydrated) restore",
+        "if (!clone->is_modified() && !is_hydrated)",
+        "if (!is_hydrated)",
         ["persist.cpp"],
     ),
     Mutant(
         "a late restore overwrites a hydrated value",
         "persist.hpp",
-        "if (!clone.is_modified() && !is_hydrated) restore",
-        "if (!clone.is_modified()) restore",
+        "if (!clone->is_modified() && !is_hydrated)",
+        "if (!clone->is_modified())",
         ["persist.cpp"],
     ),
     Mutant(
@@ -734,6 +734,22 @@ MUTANTS = [
         "store_.layers_.keep_newest();",
         "",
         ["persist.cpp"],
+    ),
+    Mutant(
+        "an adapter that could not be started is still told of changes",
+        "persist.hpp",
+        "for (Subscription& subscription : begun_) subscription.unsubscribe();",
+        "",
+        ["persist.cpp: 94. An adapter that there is no memory*"],
+        memory=True,
+    ),
+    Mutant(
+        "an adapter that could not be started keeps others away",
+        "persist.hpp",
+        "      store_.attachments_.remove(*this);\n",
+        "",
+        ["persist.cpp: 94. An adapter that there is no memory*"],
+        memory=True,
     ),
     Mutant(
         "what failed to be restored names the keys of a server-only map",

@@ -856,6 +856,56 @@ TEST_CASE("dynamodb: lanes that nobody has used for more than an hour are forgot
   CHECK(database.client.text(shop, "n") == "7");
 }
 
+TEST_CASE("dynamodb: a state that is full of lanes that nobody uses any more is written all the same") {
+  Fronted database;
+  const auto seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  const auto fill = [&](std::int64_t age) {
+    const std::string time = std::to_string(seconds - age);
+    std::string item = R"({"p":{"S":"s:shop"},"k":{"S":"n"},"v":{"N":"5"},"f":{"N":"0"},"n":{"N":"7"})";
+    const std::string large(9900, 'x');
+    for (int i = 10; i < 50; ++i) {
+      const std::string lane = "lane" + std::to_string(i);
+      item += R"(,"s:)" + lane + R"(":{"N":"1.)" + time + R"("},"m:)" + lane + R"(":{"N":"3"},"o:)" + lane +
+              R"(":{"S":"0 )" + large + R"("})";
+    }
+    for (int size = 13'000; size > 0; size -= 10) {  // as much as there is room for
+      if (contains(database.write(item + R"(,"b":{"S":")" + std::string(static_cast<std::size_t>(size), 'x') + "\"}}"),
+                   "200 OK"))
+        return;
+    }
+    FAIL("it was not written");
+  };
+  const std::string large = '"' + std::string(50'000, 'x') + '"';
+  const Batch sum = std::move(Batch().apply(shop, "n", {}, current + 1));
+  fill(3700);
+  CHECK_FALSE(database.client_through.run(sum)[0].error);
+  CHECK(database.client.text(shop, "n") == "6");
+  fill(3700);
+  CHECK_FALSE(Client(*database.through).run(Batch().write(shop, "n", large))[0].error);
+  CHECK(database.client.text(shop, "n") == large);
+  fill(3700);
+  CHECK_FALSE(Client(*database.through).run(Batch().erase(shop, "n"))[0].error);
+  CHECK(database.client.text(shop, "n") == "");
+  fill(3700);
+  Batch whole;
+  whole.write(shop, "n", large).write(shop, "m", "1");
+  CHECK_FALSE(Client(*database.through).run(whole, BatchMode::all_or_nothing)[0].error);
+  CHECK(database.client.text(shop, "n") + database.client.text(shop, "m") == large + "1");
+  // What is in doubt is found out as well.
+  fill(3700);
+  Client client(*database.through);
+  database.front.script(std::vector(100, Front::Answer{"UpdateItem", 500, error_of("InternalServerError"), false}));
+  ++client.lane.sequence;
+  CHECK(client.send(sum, BatchMode::independent, in(300ms)).status == BatchStatus::in_doubt);
+  database.front.clear();
+  CHECK(client.send(Batch().check(shop, "n")).status == BatchStatus::done);
+  // What others may still ask for stays.
+  fill(3500);
+  CHECK(Client(*database.through).run(sum)[0].error == StateErrorCode::too_large);
+  CHECK(contains(database.item("n"), "s:lane49"));
+}
+
 TEST_CASE("dynamodb: what leads to nothing is forgotten by who meets it, if it is old") {
   Database database;
   const std::int64_t now =

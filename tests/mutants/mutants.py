@@ -3910,6 +3910,13 @@ MUTANTS = [
         ["backend/dynamodb.cpp: dynamodb: commands of a batch*"],
     ),
     Mutant(
+        "a transaction takes nothing out of a state that is full",
+        "backend/detail/dynamodb_transaction.hpp",
+        "if (error->code() == StateErrorCode::too_large && make_room(deadline)) continue;",
+        "",
+        ["backend/dynamodb.cpp: dynamodb: a state that is full*"],
+    ),
+    Mutant(
         "a transaction that meets another one is given up",
         "backend/detail/dynamodb_transaction.hpp",
         "if (!is_again || next >= deadline) {",
@@ -3943,6 +3950,13 @@ MUTANTS = [
         "is_doubtful_ && !known.certain.contains(step.name());",
         "is_doubtful_;",
         ["backend/dynamodb.cpp: dynamodb: of a batch in doubt*"],
+    ),
+    Mutant(
+        "a state that is full of lanes is not written any more",
+        "backend/detail/dynamodb_batch.hpp",
+        "return is_full ? make_room(step) : decide(step, now);",
+        "return decide(step, now);",
+        ["backend/dynamodb.cpp: dynamodb: a state that is full*"],
     ),
     Mutant(
         "a batch in DynamoDB is done again by who has sent it",

@@ -20,7 +20,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <span>
 #include <string>
@@ -289,16 +288,15 @@ class DynamoDbBatch {
 
   void go_on(Step& step) {
     DynamoDbCall& call = step.call;
-    const bool is_write = step.stage != Stage::looks;
+    const bool is_write = step.stage == Stage::decides;
     if (step.has_written()) step.is_doubtful = true;
     if (call.status == DynamoDbCall::Status::failed) {
-      if (call.error->code() == StateErrorCode::too_large && !step.is_doubtful) {
-        step.outcome = {.error = StateErrorCode::too_large};
-        step.stage = Stage::done;
-        return;
-      }
-      return step.fail(*call.error);
+      if (call.error->code() != StateErrorCode::too_large) return step.fail(*call.error);
+      if (step.seen) return make_room(step);
+      step.is_full = true;  // perhaps of what others have left
+      return look(step);
     }
+    if (step.stage == Stage::makes_room) return begin(step);
     const std::int64_t now = dynamodb_now();
     const DynamoDbJson json(call.answer);
     if (!json) throw strange_dynamodb_answer();
@@ -310,7 +308,8 @@ class DynamoDbBatch {
     if (!is_write) {
       step.seen = item("Item");
       if (!step.seen) step.seen.emplace();
-      return decide(step, now);
+      const bool is_full = std::exchange(step.is_full, false) && !step.is_carried_out() && !step.is_ended();
+      return is_full ? make_room(step) : decide(step, now);
     }
     if (call.status == DynamoDbCall::Status::condition) {
       step.seen = item("Item");
@@ -321,6 +320,17 @@ class DynamoDbBatch {
       throw strange_dynamodb_answer();
     }
     step.take();
+  }
+  /// In an item that is full, and then it is tried again. If nothing can be taken out, it stays as it is.
+  static void make_room(Step& step) {
+    if (!step.seen->old_lanes.empty()) {
+      step.stage = Stage::makes_room;
+      step.call = step.forget_lanes();
+      return;
+    }
+    if (step.is_doubtful) return step.fail({StateErrorCode::too_large, "DynamoDB: more than it takes in an item"});
+    step.outcome = {.error = StateErrorCode::too_large};
+    step.stage = Stage::done;
   }
   /// Of what was seen, what is to be done.
   void decide(Step& step, std::int64_t now) {
@@ -336,22 +346,10 @@ class DynamoDbBatch {
   }
   /// In passing, what lanes have left that nobody uses any more. It does not matter whether that goes well.
   void forget_lanes(Deadline deadline) {
-    constexpr std::size_t worth_it = 4, most = 16;
+    constexpr std::size_t worth_it = 4;
     std::vector<DynamoDbCall> calls;
-    for (const Step& step : steps_) {
-      if (!step.seen || step.seen->old_lanes.size() < worth_it || !step.is_stored) continue;
-      DynamoDbRequest request = step.request();
-      static constexpr std::string_view aliases = "abcdefghijklmnop";
-      for (std::size_t i = 0; i < std::min(step.seen->old_lanes.size(), most); ++i) {
-        const auto& [lane, sequence] = step.seen->old_lanes[i];
-        for (const std::string_view kind : {"s", "m", "o", "c"}) {
-          const std::string& alias = aliases_.emplace_back("#" + std::string(kind) + aliases[i]);
-          request.name(alias, std::string(kind) + ':' + lane).remove(alias);
-        }
-        const std::string& value = aliases_.emplace_back(std::string(":") + aliases[i]);
-        request.number(value, sequence).require(aliases_[aliases_.size() - 5] + " = " + value);
-      }
-      calls.push_back({.operation = "UpdateItem", .body = request.body("")});
+    for (Step& step : steps_) {
+      if (step.seen && step.seen->old_lanes.size() >= worth_it && step.is_stored) calls.push_back(step.forget_lanes());
     }
     attempt_.client.send_in_passing(calls, deadline);
   }
@@ -361,7 +359,6 @@ class DynamoDbBatch {
   std::span<Outcome> outcomes_;
   std::vector<Step> steps_;
   DynamoDbTransaction transaction_{attempt_, steps_};
-  std::deque<std::string> aliases_;
   std::string table_;
   bool is_doubtful_ = false;
 };

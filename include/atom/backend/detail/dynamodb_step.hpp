@@ -15,7 +15,9 @@
 #include <atom/state/type.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -41,7 +43,7 @@ struct DynamoDbAttempt {
 };
 
 struct DynamoDbStep {
-  enum class Stage : std::uint8_t { begins, looks, decides, done, failed };
+  enum class Stage : std::uint8_t { begins, looks, makes_room, decides, done, failed };
 
   DynamoDbStep(const DynamoDbAttempt& its_attempt, const Command& its_command, Outcome& its_outcome)
       : attempt(its_attempt),
@@ -60,6 +62,7 @@ struct DynamoDbStep {
   std::optional<DynamoDbItem> seen = {};  ///< with version 0 if there is none
   bool is_new = false;                    ///< what leads to it is written first
   bool is_doubtful = false;               ///< a request may still take effect
+  bool is_full = false;                   ///< its item takes no more
   bool is_stored = false;                 ///< the number of the batch lies in the state
   std::optional<Outcome> expected = {};   ///< if the request is carried out
   std::optional<StateError> error = {};
@@ -125,6 +128,27 @@ struct DynamoDbStep {
   static StateError older() { return dynamodb_refusal("the batch is older than its lane"); }
 
   // ---- What is sent
+
+  /// Takes out what lanes have left that nobody uses any more, some of them at a time. That may be done twice.
+  DynamoDbCall forget_lanes() {
+    constexpr std::size_t most = 16;
+    auto& old = seen->old_lanes;
+    DynamoDbRequest forgetting = request();
+    std::deque<std::string> aliases;
+    for (std::size_t i = 0; i < std::min(old.size(), most); ++i) {
+      const auto& [lane, sequence] = old[old.size() - 1 - i];
+      const auto alias = [&](std::string_view kind) -> const std::string& {
+        return aliases.emplace_back(std::string(kind) + static_cast<char>('a' + i));
+      };
+      for (const std::string_view kind : {"#m", "#o", "#c", "#s"}) {
+        forgetting.name(alias(kind), std::string(kind.substr(1)) + ':' + lane).remove(aliases.back());
+      }
+      const std::string& number = aliases.back();
+      forgetting.require(number + " = " + alias(":")).number(aliases.back(), sequence);
+    }
+    old.resize(old.size() - std::min(old.size(), most));
+    return {.operation = "UpdateItem", .body = forgetting.body("")};
+  }
 
   /// Makes the request that does it, if nobody has written meanwhile. Whether there is one to be made.
   bool change(DynamoDbRequest& request, const std::optional<StoredValue>& made, std::int64_t now) {

@@ -11,6 +11,7 @@
 #include <atom/state/backend.hpp>
 #include <atom/state/error.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -55,6 +56,7 @@ class DynamoDbTransaction {
       if (call_.status == DynamoDbCall::Status::good) return end(true);
       std::optional<StateError> error = call_.error;
       if (call_.status == DynamoDbCall::Status::condition) error = canceled(call_);
+      if (error->code() == StateErrorCode::too_large && make_room(deadline)) continue;
       const bool is_again = call_.status == DynamoDbCall::Status::condition && error->retryable();
       const Deadline next = DynamoDbClient::Clock::now() + DynamoDbClient::pause_after(attempt);
       if (!is_again || next >= deadline) {
@@ -87,6 +89,16 @@ class DynamoDbTransaction {
       Step& step = *found->second;
       step.seen = dynamodb_item(attributes, attempt_.lane_name, step.format(), dynamodb_now());
     });
+  }
+  /// Takes out of the items what lanes have left that nobody uses any more, some of them at a time. Whether it has.
+  bool make_room(Deadline deadline) {
+    std::vector<DynamoDbCall> calls;
+    for (Step& step : steps_) {
+      if (!step.seen->old_lanes.empty()) calls.push_back(step.forget_lanes());
+    }
+    if (!calls.empty()) attempt_.client.send(calls, deadline);
+    return std::any_of(calls.begin(), calls.end(),
+                       [](const DynamoDbCall& call) { return call.status != DynamoDbCall::Status::failed; });
   }
   /// It was carried out as a whole before, so what has left nothing has changed nothing.
   void take(std::int64_t now) {

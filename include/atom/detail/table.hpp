@@ -146,7 +146,7 @@ class Table {
   }
   Crowd* crowd() const noexcept {
     const bool is_one = slots_[0].identity && !slots_[0].item;
-    return is_one ? static_cast<Crowd*>(const_cast<void*>(slots_[0].identity)) : nullptr;
+    return is_one ? const_cast<Crowd*>(static_cast<const Crowd*>(slots_[0].identity)) : nullptr;
   }
   /// Not at home, where another one lies.
   ATOM_NOINLINE void insert_beside(std::uint32_t home, const void* identity, Item& item) noexcept {

@@ -66,12 +66,14 @@ asio::awaitable<void> accept(tcp::acceptor& acceptor, atom::StateStore& states) 
   }
 }
 
-Response ask(std::uint16_t port, http::verb verb, std::string body, const std::string& cookie) {
+Response ask(std::uint16_t port, http::verb verb, std::string body, const std::string& cookie,
+             const std::string& type = "application/json") {
   asio::io_context context;
   tcp::socket socket(context);
   socket.connect({asio::ip::address_v4::loopback(), port});
   Request request(verb, "/", 11, std::move(body));
   request.set(http::field::cookie, cookie);
+  request.set(http::field::content_type, type);
   request.prepare_payload();
   http::write(socket, request);
   beast::flat_buffer buffer;
@@ -80,7 +82,8 @@ Response ask(std::uint16_t port, http::verb verb, std::string body, const std::s
   return response;
 }
 
-/// Whether a client gets what it has written, and others do not; what is stale is refused, also at once.
+/// Whether a client gets what it has written, and others do not; what is stale is refused, also at once, and so is what
+/// another site's form may hold.
 bool is_right(std::uint16_t port) {
   const Response empty = ask(port, http::verb::get, "", "");
   const Response first = ask(port, http::verb::post, R"({"text":"tea","version":0})", "");
@@ -89,8 +92,10 @@ bool is_right(std::uint16_t port) {
   const auto seen = atom::from_json<Note>(first.body());
   const Response stale = ask(port, http::verb::post, R"({"text":"ink","version":0})", cookie);
   const Response broken = ask(port, http::verb::post, R"({"text":)", cookie);
+  const Response forged = ask(port, http::verb::post, R"({"text":"=","version":0})", "", "text/plain");
   if (!seen || seen->text != "tea" || first.result() != http::status::ok || stale.result() != http::status::conflict ||
       stale.body() != first.body() || broken.result() != http::status::bad_request ||
+      forged.result() != http::status::unsupported_media_type || forged.count(http::field::set_cookie) != 0 ||
       empty.body() != R"({"text":"","version":0})" || ask(port, http::verb::get, "", cookie).body() != first.body() ||
       ask(port, http::verb::get, "", "").body() != empty.body()) {
     return false;

@@ -30,6 +30,10 @@ inline boost::asio::awaitable<Response> handle(atom::StateStore& states, Request
     std::string cookies(request[http::field::cookie]);
     const auto visitor = co_await in_asio(atom::Visitor::find_async(states, std::move(cookies), in_time));
     if (request.method() == http::verb::post) {
+      // No form of another site says so: it comes without the cookie, and a new one would replace the client's own.
+      if (!request[http::field::content_type].starts_with("application/json")) {
+        co_return Response(http::status::unsupported_media_type, request.version());
+      }
       const auto sent = atom::from_json<Note>(request.body());
       if (!sent) co_return Response(http::status::bad_request, request.version());
       auto write = [sent = *sent](atom::Session& session) {  // in a thread of the store's; perhaps more than once

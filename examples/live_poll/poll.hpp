@@ -3,6 +3,7 @@
 // both, or neither, so each client has one vote, however often it clicks and in however many tabs.
 #pragma once
 
+#include "../elsewhere.hpp"
 #include "assets.hpp"
 #include "page.hpp"
 
@@ -109,14 +110,6 @@ inline std::vector<Line> lines(atom::StateStore& states) {
 
 // ------------------------------------------------------------------------------------------------------- any request
 
-/// Whether another site has made the browser send it. (Its cookie would be missing, and it would be a vote more.)
-inline bool is_from_elsewhere(const Request& request) {
-  if (!request.fetch_site.empty()) return request.fetch_site != "same-origin" && request.fetch_site != "none";
-  if (request.origin.empty()) return false;  // no browser
-  const std::size_t scheme = request.origin.find("://");
-  return scheme == request.origin.npos || std::string_view(request.origin).substr(scheme + 3) != request.host;
-}
-
 inline Response refusal(int status, std::string_view why) {
   return {.status = status, .body = render_refusal(why)};
 }
@@ -129,7 +122,9 @@ inline Response serve(atom::StateStore& states, const Request& request, const Se
     if (request.path.starts_with(of_vote)) choice = std::string_view(request.path).substr(of_vote.size());
     if (!find_option(choice)) return refusal(404, "There is no such thing to vote for.");
   }
-  if (is_post && is_from_elsewhere(request)) return refusal(403, "Another site has sent this.");
+  if (is_post && is_from_elsewhere(request.fetch_site, request.origin, request.host)) {
+    return refusal(403, "Another site has sent this.");  // or it would be a vote more
+  }
   atom::VisitorOptions of_client{.ttl = settings.kept_for};
   of_client.cookie.name = cookie_name;
   of_client.cookie.max_age = std::chrono::duration_cast<std::chrono::seconds>(settings.kept_for);

@@ -79,7 +79,10 @@ struct Server::Inside {
                           .content_type = from.get_header_value("Content-Type"),
                           .body = from.body,
                           .accept_language = from.get_header_value("Accept-Language"),
-                          .cookies = from.get_header_value("Cookie")});
+                          .cookies = from.get_header_value("Cookie"),
+                          .host = from.get_header_value("Host"),
+                          .origin = from.get_header_value("Origin"),
+                          .fetch_site = from.get_header_value("Sec-Fetch-Site")});
     } catch (const std::exception& e) {
       std::cerr << "ssr_server: a request failed: " << e.what() << std::endl;
       response = refusal(500, "Sorry", "That went wrong, and it is our fault.");
@@ -157,8 +160,10 @@ std::function<Response(const Request&)> connect_to(int port) {
   client->set_read_timeout(20s);
   client->set_write_timeout(10s);
   return [client](const Request& request) {
-    const httplib::Headers headers = {
+    httplib::Headers headers = {
         {"Accept-Language", request.accept_language}, {"Accept-Encoding", "identity"}, {"Cookie", request.cookies}};
+    if (!request.origin.empty()) headers.emplace("Origin", request.origin);
+    if (!request.fetch_site.empty()) headers.emplace("Sec-Fetch-Site", request.fetch_site);
     const std::string target = request.path + (request.query.empty() ? "" : "?" + request.query);
     const auto result = request.method == "POST"
                             ? client->Post(target, headers, request.body, request.content_type.c_str())

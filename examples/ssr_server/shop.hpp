@@ -3,6 +3,7 @@
 // outlives it is in a Session, which is the client's; what does not, in a plain AtomStore.
 #pragma once
 
+#include "../elsewhere.hpp"
 #include "assets.hpp"
 #include "form.hpp"
 #include "page.hpp"
@@ -39,6 +40,9 @@ struct Request {
   std::string body = {};  // of a post, in that type: the same
   std::string accept_language = {};
   std::string cookies = {};
+  std::string host = {};
+  std::string origin = {};      // as a browser says it of a post: "http://127.0.0.1:8080"
+  std::string fetch_site = {};  // Sec-Fetch-Site: "same-origin", "cross-site", ...
 };
 
 struct Response {
@@ -200,6 +204,8 @@ inline Response answer(atom::StateStore& states, const Request& request) {
     response.headers.emplace_back("Allow", "GET, HEAD, POST");
   } else if (is_post && !request.content_type.starts_with("application/x-www-form-urlencoded")) {
     response = refusal(415, "That does not work", "This shop reads forms only.");
+  } else if (is_post && is_from_elsewhere(request.fetch_site, request.origin, request.host)) {
+    response = refusal(403, "That does not work", "Another site has sent this form.");
   } else if (request.path == "/") {
     try {
       response = serve(states, request);

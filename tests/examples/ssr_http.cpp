@@ -78,6 +78,20 @@ class Leaky {
   std::mutex mutex_;
 };
 
+TEST_CASE("a form of another site is refused over HTTP") {
+  shop::Server server(answer);
+  const int port = server.bind(0);
+  server.start();
+  const auto ask = shop::connect_to(port);
+  const auto status = [&](const std::string& origin, const std::string& fetch_site) {
+    return ask({.method = "POST", .body = "item=tea", .origin = origin, .fetch_site = fetch_site}).status;
+  };
+  CHECK(status("http://127.0.0.1:" + std::to_string(port), "") == 200);
+  CHECK(status("http://evil.example", "") == 403);
+  CHECK(status("", "cross-site") == 403);
+  CHECK(server.stop());
+}
+
 TEST_CASE("a thousand requests over HTTP, eight at a time, see nothing of each other") {
   const Outcome outcome = ask_over_http(answer);
   for (const std::string& fault : outcome.faults) UNSCOPED_INFO(fault);

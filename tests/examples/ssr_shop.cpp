@@ -92,6 +92,27 @@ TEST_CASE("a request without anything gets a page with an empty cart") {
   CHECK_THAT(response.body, ContainsSubstring("Nothing in it yet."));
 }
 
+TEST_CASE("a form of another site is refused, and takes nobody's session away") {
+  const auto status = [](const std::string& origin, const std::string& fetch_site) {
+    const shop::Response response = answer({.method = "POST",
+                                            .body = "name=Mallory&item=tea",
+                                            .host = "127.0.0.1:8080",
+                                            .origin = origin,
+                                            .fetch_site = fetch_site});
+    CHECK(headers(response, "Set-Cookie").empty() == (response.status == 403));
+    return response.status;
+  };
+  CHECK(status("", "") == 200);  // no browser
+  CHECK(status("http://127.0.0.1:8080", "") == 200);
+  CHECK(status("http://127.0.0.1:8080", "same-origin") == 200);
+  CHECK(status("http://evil.example", "") == 403);
+  CHECK(status("null", "") == 403);
+  CHECK(status("", "cross-site") == 403);
+  CHECK(status("http://127.0.0.1:8081", "same-site") == 403);
+  // A link from there is one to the page, which keeps nothing.
+  CHECK(answer({.query = "item=tea", .host = "127.0.0.1:8080", .fetch_site = "cross-site"}).status == 200);
+}
+
 TEST_CASE("name and items come from the form, and equal items are one line") {
   const std::string page = post("name=Ada&item=tea&item=Earl+Grey&item=tea").body;
   CHECK_THAT(page, ContainsSubstring("\">Ada</bdi>!"));

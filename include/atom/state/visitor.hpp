@@ -269,7 +269,8 @@ class Visitor {
   }
 
   /// What the client must be told: the value of a Set-Cookie header. Nothing where it knows its id, or has nothing that
-  /// would be kept. Ask when all is committed, signed in, and signed out.
+  /// would be kept. Ask when all is committed, signed in, and signed out. Check before where a post comes from
+  /// (Sec-Fetch-Site, Origin): a form of another site comes without the cookie, and this would replace the client's.
   std::optional<std::string> set_cookie() const {
     if (is_to_be_told_ && guard_->version() != 0) return session_cookie(guard_->id, options_.cookie);
     if (is_to_forget_) return expired_session_cookie(options_.cookie);

@@ -432,6 +432,59 @@ TEST_CASE("redis: tens of thousands of states in one scope are erased, all of th
   CHECK(database.server.run({"EXISTS", "{atom}:s:shop", "{atom}:scopes"}) == "0");
 }
 
+TEST_CASE(
+    "redis: what somebody else has written in place of a state is undecodable, and keeps nothing from the others") {
+  Database database;
+  const std::string odd = GENERATE(as<std::string>{}, "garbage", "", "5", "1 2 3", "7 0 0 9x text");
+  CAPTURE(odd);
+  const auto put_odd = [&] { database.server.run({"HSET", "{atom}:s:shop", "bad", odd}); };
+  database.client.run(Batch().write(shop, "good", "1"));
+  put_odd();
+  const atom::StateName both[] = {{shop, "good"}, {shop, "bad"}};
+  Outcome found[2];
+  REQUIRE_FALSE(database.redis->read(both, found, soon()));
+  CHECK(found[0].value->text == "1");
+  REQUIRE(found[1].value);
+  const auto value = database.redis->read_value(atom::detail::type_ops<std::int64_t>, *found[1].value);
+  REQUIRE_FALSE(value);
+  CHECK(value.error().code() == StateErrorCode::undecodable);
+
+  const auto outcomes = database.client.run(Batch()
+                                                .write(shop, "good", "2")
+                                                .write(shop, "bad", "3")
+                                                .write(shop, "bad", "3", {.expected = 1})
+                                                .apply(shop, "bad", {}, current + 1)
+                                                .apply(shop, "bad", {}, current * 2)
+                                                .erase(shop, "bad")
+                                                .check(shop, "bad"));
+  CHECK_FALSE(outcomes[0].error);
+  for (std::size_t i = 1; i <= 5; ++i) CHECK(outcomes[i].error == StateErrorCode::undecodable);
+  CHECK_FALSE(outcomes[6].error);  // of what nobody expects anything
+
+  const auto listed = database.redis->list({.scope = &shop}, soon());
+  REQUIRE(listed);
+  CHECK(listed->size() == 2);
+  CHECK(database.redis->scopes("", 10, soon()).value() == std::vector<Scope>{shop});
+  atom::StateStore store{Redis{database.server.url()}};
+  CHECK(store.get_state<std::int64_t>(0, {.key = "good", .scope = shop}).load() == 2);
+  const auto bad = store.get_state<std::int64_t>(0, {.key = "bad", .scope = shop});
+  CHECK(bad.try_load().error().code() == StateErrorCode::undecodable);
+
+  const auto erased = database.redis->erase_scope(shop, soon());
+  REQUIRE(erased);
+  CHECK(erased->size() == 1);
+  CHECK(database.redis->scopes("", 10, soon()).value().empty());
+  CHECK(bad.load() == 0);
+}
+
+TEST_CASE("redis: labels that somebody else has written end nothing but themselves") {
+  Database database;
+  database.client.run(Batch().write(shop, "good", "1"));
+  database.server.run({"HSET", "{atom}:s:shop", "bad", "7 0 0 3 abc1"});
+  CHECK(database.redis->erase_scope(shop, soon()).value().size() == 2);
+  CHECK(database.redis->scopes("", 10, soon()).value().empty());
+}
+
 TEST_CASE("redis: what somebody else has written in scopes that are none is none of ours") {
   Database database;
   support::check_foreign_scopes(*database.redis, database.client, [&](auto scope, auto key, const std::string& label) {

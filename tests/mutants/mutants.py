@@ -3370,6 +3370,27 @@ MUTANTS = [
         ["backend/redis.cpp: redis: a version that*"],
     ),
     Mutant(
+        "what somebody else has written in Redis keeps the others from being read",
+        "backend/detail/redis_scripts.hpp",
+        "if not at then return nil end",
+        "if not at then error('odd') end",
+        ["backend/redis.cpp: redis: what somebody else has written in place*"],
+    ),
+    Mutant(
+        "what somebody else has written in Redis is written over",
+        "backend/detail/redis_scripts.hpp",
+        "if is_odd and (expected or kind ~= 'check') then problem = 'undecodable' end",
+        "",
+        ["backend/redis.cpp: redis: what somebody else has written in place*"],
+    ),
+    Mutant(
+        "labels of somebody else's in Redis keep a scope from its end",
+        "backend/detail/redis_scripts.hpp",
+        "return is_read and type(labels) == 'table' and labels or {}",
+        "return labels",
+        ["backend/redis.cpp: redis: labels that somebody else*"],
+    ),
+    Mutant(
         "in Redis a batch of all or nothing takes half an effect",
         "backend/detail/redis_scripts.hpp",
         "if all_or_nothing and not all then",

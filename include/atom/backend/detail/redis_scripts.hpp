@@ -34,13 +34,14 @@ local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
 local now_text = format('%d', now)
 
--- Version, end, format, labels, text. Most states have neither an end nor labels.
+-- Version, end, format, labels, text. Most states have neither an end nor labels. Nothing, if somebody else has written
+-- something else there.
 local function unpack_state(packed)
   local version, form, text = match(packed, '^(%d+) 0 (%-?%d+) 0 (.*)$')
   if version then return version + 0, 0, form, '', text end
   local ends, size, at
   version, ends, form, size, at = match(packed, '^(%d+) (%d+) (%-?%d+) (%d+) ()')
-  if not at then error('a state is stored in another way') end
+  if not at then return nil end
   size = at + size
   return version + 0, ends + 0, form, sub(packed, at, size - 1), sub(packed, size)
 end
@@ -59,6 +60,10 @@ local writes = {}
 local function write(...)
   writes[#writes + 1] = {...}
 end
+local function labels_in(packed)
+  local is_read, labels = pcall(cmsgpack.unpack, packed)
+  return is_read and type(labels) == 'table' and labels or {}
+end
 -- Where it had another end before, that is forgotten.
 local function write_end(name, ends, end_before)
   if ends > 0 then
@@ -70,7 +75,7 @@ end
 -- That it has labels, and an end.
 local function forget(name, labels, ends)
   if #labels > 0 then
-    for _, label in ipairs(cmsgpack.unpack(labels)) do write('SREM', base .. 'label:' .. label, name) end
+    for _, label in ipairs(labels_in(labels)) do write('SREM', base .. 'label:' .. label, name) end
   end
   write_end(name, 0, ends)
 end
@@ -209,10 +214,13 @@ while at <= #ARGV do
     local key, packed = ARGV[keys + k], found[k]
     local version, end_there, form_there, labels_there, text_there = 0, 0
     if packed then version, end_there, form_there, labels_there, text_there = unpack_state(packed) end
+    local is_odd = not version
+    if is_odd then version, end_there = 0, 0 end
     local is_over = end_there > 0 and end_there <= now
-    local is_there = packed and not is_over
+    local is_there = packed and not is_over and not is_odd
     local version_there = is_there and version or 0
     local problem = expected and expected ~= version_there and 'conflict' or ''
+    if is_odd and (expected or kind ~= 'check') then problem = 'undecodable' end
     local text, is_hard = value, false
     if kind == 'apply' then
       if is_there then text = form_there == form and text_there end
@@ -224,7 +232,7 @@ while at <= #ARGV do
       is_hard = seen ~= version_there
       if problem == '' then problem = why end
     end
-    if is_hard and problem ~= 'conflict' then hard[#hard + 1] = {i, is_there and packed or ''} end
+    if is_hard and problem ~= 'conflict' and not is_odd then hard[#hard + 1] = {i, is_there and packed or ''} end
     local is_wanted = is_there and (kind == 'apply' or kind == 'decided' or problem == 'conflict')
     if all_or_nothing then before[i] = version_there end
     local version_now = version_there
@@ -276,7 +284,8 @@ end
 return {'done', results}
 )lua";
 
-/// Of each name: scope, key, time to live. What was found: nothing, or version, format and text.
+/// Of each name: scope, key, time to live. What was found: nothing, or version, format and text; which is empty, and so
+/// does not read, where it is nothing of ours.
 inline constexpr std::string_view redis_read = R"lua(
 local found = {}
 for at = 1, #ARGV, 3 do
@@ -284,7 +293,9 @@ for at = 1, #ARGV, 3 do
   local packed = call('HGET', base .. 's:' .. scope, key)
   local version, ends, form, labels, text
   if packed then version, ends, form, labels, text = unpack_state(packed) end
-  if not packed or ends > 0 and ends <= now then
+  if packed and not version then
+    found[#found + 1] = {1, '0', ''}
+  elseif not packed or ends > 0 and ends <= now then
     found[#found + 1] = {}
   else
     found[#found + 1] = {version, form, text}
@@ -314,8 +325,8 @@ local function is_alive(scope)
   repeat
     local part = call('HSCAN', base .. 's:' .. scope, cursor)
     for i = 1, #part[2], 2 do
-      local _, ends = unpack_state(part[2][i + 1])
-      if ends == 0 or ends > now then return true end
+      local version, ends = unpack_state(part[2][i + 1])
+      if not version or ends == 0 or ends > now then return true end
     end
     cursor = part[1]
   until cursor == '0'
@@ -329,7 +340,8 @@ return {scopes[#scopes] or '', alive}
 )lua";
 
 /// Ends states, up to so many: those in scopes between two, those with a label, or those whose time is over. How many
-/// names it has seen, fewer only if there are no more; and what those were that were not over.
+/// names it has seen, fewer only if there are no more; and what those were that were not over. What is nothing of ours
+/// goes with its scope, and is none of those.
 inline constexpr std::string_view redis_end = R"lua(
 local which, most, from, to
 feed_length, most, which, from, to = unpack(ARGV)
@@ -349,7 +361,7 @@ else
   names = call('ZRANGEBYSCORE', base .. 'ends', '-inf', now_text, 'LIMIT', '0', most)
 end
 local function has_label(labels)
-  for _, label in ipairs(labels ~= '' and cmsgpack.unpack(labels) or {}) do
+  for _, label in ipairs(labels ~= '' and labels_in(labels) or {}) do
     if label == from then return true end
   end
   return false
@@ -361,13 +373,15 @@ for _, name in ipairs(names) do
   local packed = call('HGET', base .. 's:' .. scope, key)
   local version, ends, form, labels, text = 0, 0, '', '', ''
   if packed then version, ends, form, labels, text = unpack_state(packed) end
+  local is_odd = not version
+  if is_odd then version, ends, labels = 0, 0, '' end
   local is_over = ends > 0 and ends <= now
   -- What the state says itself counts: where a batch broke off, its name may be where it should not be.
   if which == 'over' and not is_over then
     write_end(name, ends, now)
   elseif packed and (which ~= 'label' or has_label(labels)) then
     if not is_over then
-      ended[#ended + 1] = {scope, key, version, form, text}
+      if not is_odd then ended[#ended + 1] = {scope, key, version, form, text} end
       tell(name, version)
     end
     remove(scope, key, version, labels, ends)

@@ -292,9 +292,7 @@ class DynamoDbBatch {
     if (step.has_written()) step.is_doubtful = true;
     if (call.status == DynamoDbCall::Status::failed) {
       if (call.error->code() != StateErrorCode::too_large) return step.fail(*call.error);
-      if (step.seen) return make_room(step);
-      step.is_full = true;  // perhaps of what others have left
-      return look(step);
+      return step.seen ? make_room(step) : look(step);
     }
     if (step.stage == Stage::makes_room) return begin(step);
     const std::int64_t now = dynamodb_now();
@@ -308,8 +306,7 @@ class DynamoDbBatch {
     if (!is_write) {
       step.seen = item("Item");
       if (!step.seen) step.seen.emplace();
-      const bool is_full = std::exchange(step.is_full, false) && !step.is_carried_out() && !step.is_ended();
-      return is_full ? make_room(step) : decide(step, now);
+      return decide(step, now);
     }
     if (call.status == DynamoDbCall::Status::condition) {
       step.seen = item("Item");

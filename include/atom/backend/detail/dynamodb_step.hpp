@@ -62,7 +62,6 @@ struct DynamoDbStep {
   std::optional<DynamoDbItem> seen = {};  ///< with version 0 if there is none
   bool is_new = false;                    ///< what leads to it is written first
   bool is_doubtful = false;               ///< a request may still take effect
-  bool is_full = false;                   ///< its item takes no more
   bool is_stored = false;                 ///< the number of the batch lies in the state
   std::optional<Outcome> expected = {};   ///< if the request is carried out
   std::optional<StateError> error = {};

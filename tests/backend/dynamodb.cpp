@@ -14,6 +14,8 @@
 #include "support/fake_server.hpp"
 #include "support/threads.hpp"
 
+#include <dlfcn.h>
+#include <netdb.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -44,6 +46,22 @@
 
 using namespace std::chrono_literals;
 using namespace std::string_literals;
+
+namespace {
+
+std::atomic<bool> names_are_slow = false;
+
+}  // namespace
+
+/// The system's; but where names are slow, those of AWS are looked up until they are not any more.
+extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** found) {
+  if (node && std::string_view(node).ends_with(".amazonaws.com")) {
+    while (names_are_slow) std::this_thread::sleep_for(1ms);
+    return EAI_AGAIN;
+  }
+  static const auto real = reinterpret_cast<decltype(&getaddrinfo)>(::dlsym(RTLD_NEXT, "getaddrinfo"));
+  return real(node, service, hints, found);
+}
 
 namespace dynamodb_test {
 namespace {
@@ -1587,6 +1605,27 @@ TEST_CASE("dynamodb: a server that is not there is an error that says so") {
   DynamoDb fresh(at(database.server.endpoint()));
   CHECK(fresh.prepare(true, in(5s))->code() == StateErrorCode::unavailable);
 }
+
+#if LIBCURL_VERSION_NUM >= 0x075700
+TEST_CASE("dynamodb: a name that is looked up for long costs the deadline") {
+  names_are_slow = true;
+  std::thread end([] {  // if it is waited for
+    for (int i = 0; i < 300 && names_are_slow; ++i) std::this_thread::sleep_for(10ms);
+    names_are_slow = false;
+  });
+  DynamoDbOptions options{.table = "states", .region = "eu-central-1"};
+  options.credentials = [] { return DynamoDbCredentials{"test", "test"}; };
+  DynamoDb dynamodb(std::move(options));
+  const Watch watch;
+  const auto error = dynamodb.prepare(true, in(300ms));
+  CHECK(watch.passed() < 1s);
+  REQUIRE(error);
+  CHECK(error->code() == StateErrorCode::timed_out);
+  CHECK(error->effect() == Effect::none);
+  names_are_slow = false;
+  end.join();
+}
+#endif
 
 TEST_CASE("dynamodb: a server that stands still costs the deadline, and what was in doubt is done once") {
   Database database;

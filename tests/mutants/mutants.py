@@ -4008,6 +4008,13 @@ MUTANTS = [
         ["backend/dynamodb.cpp: dynamodb: a server that stands still*"],
     ),
     Mutant(
+        "the look-up of a name keeps who asks DynamoDB beyond the deadline",
+        "backend/detail/dynamodb_connection.hpp",
+        "set(CURLOPT_QUICK_EXIT, 1L);",
+        "set(CURLOPT_QUICK_EXIT, 0L);",
+        ["backend/dynamodb.cpp: dynamodb: a name that is looked up*"],
+    ),
+    Mutant(
         "what goes to another machine as plain text is not refused by DynamoDB",
         "backend/detail/dynamodb_connection.hpp",
         "if (!target.tls && !target.plain_text && !is_loopback(address->addr)) {",

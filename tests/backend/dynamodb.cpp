@@ -555,6 +555,19 @@ TEST_CASE("dynamodb: where only a part of a scope could be ended, the error says
   CHECK(database.through->erase_scope(shop, soon())->size() == 1);
 }
 
+TEST_CASE("dynamodb: who ends states is told which they were, though the answer to that was lost") {
+  Fronted database;
+  const std::string label = "label";
+  for (const int status : {500, 0}) {
+    database.client_through.run(Batch().write(shop, "a", "1", {.labels = {label}}).write(shop, "b", "1"));
+    database.front.script({{"UpdateItem", status, error_of("InternalServerError"), true, "a"}});
+    CHECK(names(database.through->purge({&label, 1}, soon())) == std::vector{"shop:a"s});
+    database.front.script({{"UpdateItem", status, error_of("InternalServerError"), true, "b"}});
+    CHECK(names(database.through->erase_scope(shop, soon())) == std::vector{"shop:b"s});
+  }
+  CHECK(database.front.left() == 0);
+}
+
 TEST_CASE("dynamodb: a value whose time is over is not there, and the next write makes a new one, with its labels") {
   Database database;
   Client& client = database.client;

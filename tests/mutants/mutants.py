@@ -4003,9 +4003,16 @@ MUTANTS = [
     Mutant(
         "a request to DynamoDB whose answer is lost had no effect",
         "backend/detail/dynamodb_connection.hpp",
-        "if (code != CURLE_OK ? sent > 0 : connects > 0 && easy.has_answered) call.is_doubtful = true;",
-        "static_cast<void>(sent);",
+        "if (code != CURLE_OK ? sent > 0 : is_second) call.is_doubtful = true;",
+        "static_cast<void>(sent + is_second);",
         ["backend/dynamodb.cpp: dynamodb: a server that stands still*"],
+    ),
+    Mutant(
+        "a request to DynamoDB that libcurl has sent twice was sent once",
+        "backend/detail/dynamodb_connection.hpp",
+        "easy.times_sent > 1 || (connects > 0 && easy.has_answered);",
+        "connects > 0 && easy.has_answered;",
+        ["backend/dynamodb.cpp: dynamodb: who ends states*"],
     ),
     Mutant(
         "the look-up of a name keeps who asks DynamoDB beyond the deadline",
@@ -4062,6 +4069,13 @@ MUTANTS = [
         "if (!last || found.size() >= limit) return;",
         "return;",
         ["backend/dynamodb.cpp: dynamodb: more than an answer holds*"],
+    ),
+    Mutant(
+        "of a state in DynamoDB that has ended nobody is told if the answer was lost",
+        "backend/detail/dynamodb_lists.hpp",
+        "if (calls[i].status == DynamoDbCall::Status::condition && calls[i].is_doubtful) {",
+        "if (false) {",
+        ["backend/dynamodb.cpp: dynamodb: who ends states*"],
     ),
     Mutant(
         "a state without the label is purged, if something leads there",

@@ -189,6 +189,7 @@ class DynamoDbConnection {
     DynamoDbCall* call = nullptr;
     bool was_plain_text_refused = false;
     bool has_answered = false;  // a request before
+    unsigned times_sent = 0;    // as far as libcurl tells
   };
 
   static void start_curl() {
@@ -245,7 +246,12 @@ class DynamoDbConnection {
     set(CURLOPT_WRITEFUNCTION, &DynamoDbConnection::take);
     set(CURLOPT_OPENSOCKETDATA, static_cast<void*>(&easy));
     set(CURLOPT_OPENSOCKETFUNCTION, &DynamoDbConnection::open_socket);
+#if LIBCURL_VERSION_NUM >= 0x075000
+    set(CURLOPT_PREREQDATA, static_cast<void*>(&easy));
+    set(CURLOPT_PREREQFUNCTION, &DynamoDbConnection::count_request);
+#endif
     easy.was_plain_text_refused = false;
+    easy.times_sent = 0;
     require(curl_multi_add_handle(multi_.get(), handle));
     easy.call = &call;
   }
@@ -274,6 +280,13 @@ class DynamoDbConnection {
     return fd;
   }
 
+#if LIBCURL_VERSION_NUM >= 0x075000
+  static int count_request(void* of, char*, char*, int, int) noexcept {
+    ++static_cast<Easy*>(of)->times_sent;
+    return CURL_PREREQFUNC_OK;
+  }
+#endif
+
   // ---- What came of it
 
   void give_up(DynamoDbCall& call) const {
@@ -289,8 +302,9 @@ class DynamoDbConnection {
     curl_easy_getinfo(handle, CURLINFO_REQUEST_SIZE, &sent);
     curl_easy_getinfo(handle, CURLINFO_NUM_CONNECTS, &connects);
     curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
-    // A connection that broke before there was an answer is made anew by libcurl, which sends the request again.
-    if (code != CURLE_OK ? sent > 0 : connects > 0 && easy.has_answered) call.is_doubtful = true;
+    // When a connection breaks before there was an answer, libcurl sends the request again, by a new one or another.
+    const bool is_second = easy.times_sent > 1 || (connects > 0 && easy.has_answered);
+    if (code != CURLE_OK ? sent > 0 : is_second) call.is_doubtful = true;
     if (code != CURLE_OK || connects > 0) count_break(call);
     if (code == CURLE_OK) {
       easy.has_answered = true;

@@ -138,8 +138,14 @@ inline void end_dynamodb_states(DynamoDbClient& client, std::span<const FoundSta
   }
   client.send(calls, deadline);
   for (std::size_t i = 0; i < calls.size(); ++i) {
-    if (calls[i].status != DynamoDbCall::Status::good) continue;
     const DynamoDbJson json(calls[i].answer);
+    if (calls[i].status == DynamoDbCall::Status::condition && calls[i].is_doubtful) {
+      // It was sent twice, and has met what it did itself, perhaps.
+      const auto there = json ? member_of(json.root(), "Item") : std::nullopt;
+      if (!there || member_of(*there, "v")) continue;
+      ended.push_back({states[i].scope, states[i].key, dynamodb_item(*there, "", 0, now).version, states[i].value});
+    }
+    if (calls[i].status != DynamoDbCall::Status::good) continue;
     const auto attributes = json ? member_of(json.root(), "Attributes") : std::nullopt;
     if (!attributes) throw strange_dynamodb_answer();
     DynamoDbItem item = dynamodb_item(*attributes, "", 0, now);

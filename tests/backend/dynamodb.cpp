@@ -626,6 +626,28 @@ TEST_CASE("dynamodb: what somebody else has written in scopes that are none is n
       });
 }
 
+TEST_CASE("dynamodb: an item of somebody else's among the states is an error of its own") {
+  Database database;
+  database.client.run(Batch().write(shop, "a", "1"));
+  REQUIRE(contains(database.write(R"({"p":{"S":"s:shop"},"k":{"S":"b"},"v":{"N":"7"}})"), "200 OK"));
+  CHECK(database.client.text(shop, "a") == "1");
+  CHECK(names(database.dynamodb->list({.scope = &shop}, soon())) == std::vector{"shop:a"s});
+  Batch both;
+  both.apply(shop, "a", {}, current + 1).apply(shop, "b", {}, current + 1);
+  CHECK(database.client.run(both)[0].value->text == "1");
+  CHECK(database.client.outcomes[1].error == StateErrorCode::undecodable);
+  Batch made;
+  made.write(shop, "b", "1", {.expected = 0}).check(shop, "a");
+  for (const BatchMode mode : {BatchMode::independent, BatchMode::all_or_nothing}) {
+    CHECK(database.client.run(made, mode)[0].error == StateErrorCode::undecodable);
+  }
+  atom::StateStore states{std::make_shared<DynamoDb>(at(database.server.endpoint()))};
+  auto foreign = states.get_state(0, {.key = "b", .scope = shop});
+  CHECK(foreign.try_load().error().code() == StateErrorCode::undecodable);
+  CHECK(states.get_state(0, {.key = "a", .scope = shop}).load() == 2);
+  CHECK(contains(database.item("b"), R"("v":{"N":"7"})"));
+}
+
 TEST_CASE("dynamodb: more than an answer holds is listed, read, purged and erased in parts") {
   Database database;
   constexpr int states = 1050, labelled = 150, scopes = 120, large = 66;

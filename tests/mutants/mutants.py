@@ -3868,6 +3868,13 @@ MUTANTS = [
         ["backend/dynamodb.cpp: dynamodb: numbers come back*"],
     ),
     Mutant(
+        "an item of DynamoDB's that somebody else has written is read as a state",
+        "backend/detail/dynamodb_item.hpp",
+        "if (item.value && item.version == 0) item.value->text.clear();",
+        "",
+        ["backend/dynamodb.cpp: dynamodb: an item of somebody else's*"],
+    ),
+    Mutant(
         "a state in DynamoDB does not end",
         "backend/detail/dynamodb_item.hpp",
         "return value && (ends == 0 || ends > now / 1000);",

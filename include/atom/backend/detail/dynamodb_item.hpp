@@ -117,7 +117,7 @@ struct DynamoDbTrace {
 };
 struct DynamoDbItem {
   std::optional<StoredValue> value = {};
-  std::int64_t version = 0;                 ///< 0: there is no item
+  std::int64_t version = 0;                 ///< 0: there is no item of ours
   std::int64_t ends = 0;                    ///< in milliseconds; 0: never
   std::optional<DynamoDbTrace> trace = {};  ///< of the lane that was asked for
   /// Other lanes, that are to be forgotten.
@@ -183,7 +183,7 @@ inline DynamoDbItem dynamodb_item(simdjson::dom::element attributes, std::string
   });
   if (item.value) item.value->format = dynamodb_number<int>(attributes, "f").value_or(0);
   if (item.trace) item.trace = std::move(trace);
-  if (item.version == 0) throw strange_dynamodb_answer();
+  if (item.value && item.version == 0) item.value->text.clear();  // somebody else's: it reads as no type of ours
   return item;
 }
 

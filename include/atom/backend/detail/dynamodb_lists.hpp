@@ -31,7 +31,7 @@ inline void add_dynamodb_states(DynamoDbClient& client, const atom::Scope& scope
     const std::optional<std::string> last = DynamoDbClient::read_query(call, [&](simdjson::dom::element attributes) {
       const std::string_view key = dynamodb_text(attributes, "k");
       DynamoDbItem item = dynamodb_item(attributes, "", 0, now);
-      if (found.size() >= limit || key <= after || !item.is_alive(now)) return;
+      if (found.size() >= limit || key <= after || item.version == 0 || !item.is_alive(now)) return;
       found.push_back({scope, std::string(key), item.version, *std::move(item.value)});
     });
     if (!last || found.size() >= limit) return;

@@ -112,6 +112,10 @@ struct DynamoDbStep {
   std::optional<StoredValue> judge(std::int64_t now) {
     const bool is_alive = seen->is_alive(now);
     outcome = {.version = is_alive ? seen->version : 0};
+    if (is_alive && seen->version == 0) {
+      outcome.error = StateErrorCode::undecodable;
+      return std::nullopt;
+    }
     if (command.expected && *command.expected != outcome.version) {
       outcome.error = StateErrorCode::conflict;
       if (is_alive) outcome.value = seen->value;

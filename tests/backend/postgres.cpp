@@ -22,6 +22,7 @@
 #include <mutex>
 #include <numeric>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -976,6 +977,7 @@ TEST_CASE("postgres: a feed tells what its own object writes, with the value, an
   const auto other = open({.url = url_of(database.schema)});
   Listener own(*database.postgres), others(*other);
   database.client.run(Batch().write(shop, "a", "1").apply(shop, "n", {}, current + 1).check(shop, "c"));
+  CHECK(others.hears({"shop:a", "shop:n"}));
   database.client.run(Batch().erase(shop, "a"));
   CHECK(own.hears({"shop:a=1", "shop:n=1", "shop:a"}));
   CHECK(others.hears({"shop:a", "shop:n", "shop:a"}));
@@ -988,11 +990,43 @@ TEST_CASE("postgres: a feed tells what its own object writes, with the value, an
   CHECK(others.gaps() == 1);
 }
 
+TEST_CASE(
+    "postgres: of many writes of one state by others a feed that was busy tells once, with what else is to be read") {
+  Database database;
+  const auto other = open({.url = url_of(database.schema)});
+  const auto feed = other->open_feed();
+  struct Heard final : atom::FeedSink {
+    void changed(const Scope&, std::string_view, std::int64_t, std::optional<atom::StoredValue>) override { ++alone; }
+    void to_be_read(std::span<const atom::ChangedState> states) override {
+      ++bursts;
+      for (const atom::ChangedState& state : states) keys.push_back(state.key);
+    }
+    void lost_track() override {}
+    int alone = 0, bursts = 0;
+    std::vector<std::string> keys;
+  } heard;
+  REQUIRE_FALSE(feed->poll(heard, in(100ms)));  // it listens
+  for (int i = 0; i < 50; ++i) database.client.run(Batch().apply(shop, "hot", {}, current + 1));
+  database.client.run(Batch().write(shop, "quiet", "1"));
+  const auto has_heard = [&](std::string_view key) {
+    return std::find(heard.keys.begin(), heard.keys.end(), key) != heard.keys.end();
+  };
+  std::this_thread::sleep_for(100ms);
+  for (const auto end = soon(); !has_heard("quiet") && Clock::now() < end;) {
+    REQUIRE_FALSE(feed->poll(heard, in(10ms)));
+  }
+  CHECK(has_heard("hot"));
+  CHECK(has_heard("quiet"));
+  CHECK(heard.keys.size() < 20);  // if no server is very slow to pass them on: 2
+  CHECK(heard.alone == 0);
+}
+
 TEST_CASE("postgres: what ends with rows that are none of ours is told none the less") {
   Database database;
   const auto other = open({.url = url_of(database.schema)});
   Listener own(*database.postgres), others(*other);
   database.client.run(Batch().write(shop, "a", "1").write(shop / "b", "b", "2"));
+  CHECK(others.hears({"shop:a", "shop.b:b"}));
   database.run("insert into atom_state(scope, key, version, format, value) values('shop.a b', 'k', 1, 0, '1')");
   const auto ended = database.postgres->erase_scope(shop, soon());
   REQUIRE(ended);

@@ -2216,9 +2216,51 @@ MUTANTS = [
     Mutant(
         "a change that is told without its value is not read",
         "state/detail/follower.hpp",
-        "if (node->has(StateNode::heard) && read({&node, 1})) is_behind_.store(true);",
+        "if (node->has(StateNode::heard)) heard.push_back(std::move(node));",
         "",
         ["state/engine.cpp"],
+    ),
+    Mutant(
+        "changes that come together are read one by one",
+        "state/detail/follower.hpp",
+        "if (read(heard)) is_behind_.store(true);",
+        "for (const NodeReference& one : heard) is_behind_.store(is_behind_.load() || read({&one, 1}));",
+        ["state/engine.cpp: changes without values*"],
+    ),
+    Mutant(
+        "what could not be read of a burst is not read later",
+        "state/detail/follower.hpp",
+        "if (read(heard)) is_behind_.store(true);",
+        "static_cast<void>(read(heard));",
+        ["state/engine.cpp: changes without values*"],
+    ),
+    Mutant(
+        "what is to be read comes as often as it has changed",
+        "backend/detail/change_burst.hpp",
+        "if (value) return",
+        "if (value || version > 1) return",
+        ["backend/detail/change_burst.cpp"],
+    ),
+    Mutant(
+        "a burst has no end",
+        "backend/detail/change_burst.hpp",
+        "if (to_be_read_.size() > most) lost_track();",
+        "",
+        ["backend/detail/change_burst.cpp"],
+    ),
+    Mutant(
+        "PostgreSQL's feed reads for each change",
+        "backend/detail/postgres_feed.hpp",
+        "read_postgres_notice(*notice, table_, origin_, burst);",
+        "read_postgres_notice(*notice, table_, origin_, burst), burst.end();",
+        ["backend/postgres.cpp: postgres: of many writes*"],
+    ),
+    Mutant(
+        "Redis's feed reads for each change",
+        "backend/detail/redis_feed.hpp",
+        "std::move(change->state.value));\n      }",
+        "std::move(change->state.value)), burst.end();\n      }",
+        ["backend/redis.cpp: redis: of many writes*"],
     ),
     Mutant(
         "a coroutine is resumed that is gone",
@@ -3778,8 +3820,8 @@ MUTANTS = [
     Mutant(
         "a feed of PostgreSQL that was away does not say what it may have missed",
         "backend/detail/postgres_feed.hpp",
-        "sink.lost_track();\n    }\n    while",
-        "}\n    while",
+        "sink.lost_track();\n    }\n    ChangeBurst",
+        "}\n    ChangeBurst",
         ["backend/postgres.cpp: postgres: a feed that loses*"],
     ),
     Mutant(

@@ -1,5 +1,6 @@
 // The engine, against a database that loses, delays, doubles, refuses and forgets.
 #include <atom/backend/memory.hpp>
+#include <atom/state/event_stream.hpp>
 #include <atom/state/session.hpp>
 #include <atom/state/state_store.hpp>
 
@@ -1805,7 +1806,7 @@ TEST_CASE("what a database does not read for a while keeps nobody from writing, 
       auto apply = orders.try_apply_async(current + 1);
       return soon([&] { return apply.is_ready(); }) && apply.wait().has_value();
     }));
-    CHECK_FALSE(load.is_ready());  // no write has waited for its end
+    CHECK_FALSE(load.is_ready());     // no write has waited for its end
     const auto loaded = load.wait();  // at its deadline
     REQUIRE_FALSE(loaded.has_value());
     CHECK(loaded.error().effect() == Effect::none);
@@ -1907,6 +1908,42 @@ TEST_CASE("a change without a value is read where somebody listens, and else whe
     return std::nullopt;
   });
   CHECK(heard == 0);
+}
+
+TEST_CASE("changes without values that come together are read together") {
+  const auto feed = std::make_shared<ToldFeed>();
+  StateStore here(feed, {.staleness = 1h});
+  StateStore there(feed, {.staleness = 1h});
+  State<Number> n = number(here);
+  State<Number> m = number(here, "m");
+  std::atomic<Number> heard{0};
+  const auto hears_n = n.on_change([&](Number now) { heard += now; });
+  const auto hears_m = m.on_change([&](Number now) { heard += now; });
+  std::optional<atom::EventStream> page(here.events(Scope::global()));
+  (void)page->take();
+  number(there).set(5);
+  number(there, "m").set(6);
+  number(there, "shown").set(7);
+  const int reads = feed->reads;
+  feed->tell([](atom::FeedSink& sink) -> std::optional<StateError> {
+    const std::vector<atom::ChangedState> changed = {
+        {Scope::global(), "n", 0}, {Scope::global(), "m", 0}, {Scope::global(), "shown", 0}};
+    sink.to_be_read(changed);
+    return std::nullopt;
+  });
+  CHECK(heard == 11);
+  CHECK_THAT(page->take(), support::ContainsSubstring("\"m\":6") && support::ContainsSubstring("\"shown\":7"));
+  CHECK(feed->reads == reads + 2);  // for who listens, and for who watches
+  page.reset();
+  feed->reads_fail = true;
+  feed->tell([](atom::FeedSink& sink) -> std::optional<StateError> {
+    const atom::ChangedState changed{Scope::global(), "n", 0};
+    sink.to_be_read({&changed, 1});
+    return std::nullopt;
+  });
+  number(there).set(10);
+  feed->reads_fail = false;
+  CHECK(soon([&] { return heard == 21; }));  // what failed is read later
 }
 
 TEST_CASE("what is told late or twice is heard once") {

@@ -122,12 +122,24 @@ struct FoundState {
 };
 
 /// Takes what has changed. Called by the thread that called `Feed::poll`; it may call the backend meanwhile.
+/// A state that has ended, or whose value is to be read.
+struct ChangedState {
+  ChangedState(Scope in, std::string_view its_key, std::int64_t its_version)
+      : scope(std::move(in)), key(its_key), version(its_version) {}
+  Scope scope;
+  std::string key;
+  std::int64_t version;
+};
 class FeedSink {
  public:
   virtual ~FeedSink() = default;
   /// The state was written, by whomever. Without a value: it has ended, or what it is now is to be read.
   virtual void changed(const Scope& scope, std::string_view key, std::int64_t version,
                        std::optional<StoredValue> value) = 0;
+  /// The same without values, of several at once, so that they can be read together.
+  virtual void to_be_read(std::span<const ChangedState> states) {
+    for (const ChangedState& state : states) changed(state.scope, state.key, state.version, std::nullopt);
+  }
   /// Anything may have changed.
   virtual void lost_track() = 0;
 };

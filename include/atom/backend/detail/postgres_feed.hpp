@@ -1,6 +1,7 @@
 // What changes in a PostgreSQL database: one's own changes at once, and others' as the server tells of them.
 #pragma once
 
+#include <atom/backend/detail/change_burst.hpp>
 #include <atom/backend/detail/change_queue.hpp>
 #include <atom/backend/detail/postgres_answers.hpp>
 #include <atom/backend/detail/postgres_connection.hpp>
@@ -115,9 +116,11 @@ class PostgresFeed final : public Feed {
       next_beat_ = Clock::now() + between_beats;
       sink.lost_track();
     }
+    ChangeBurst burst(sink);
     while (const std::optional<std::string> notice = connection_.notification()) {
-      read_postgres_notice(*notice, table_, origin_, sink);
+      read_postgres_notice(*notice, table_, origin_, burst);
     }
+    burst.end();
   }
   bool is_alive() {
     try {

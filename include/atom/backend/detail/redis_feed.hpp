@@ -1,6 +1,7 @@
 // What changes in a Redis server, read from its stream as it comes.
 #pragma once
 
+#include <atom/backend/detail/change_burst.hpp>
 #include <atom/backend/detail/redis_batch.hpp>
 #include <atom/backend/detail/redis_connection.hpp>
 #include <atom/backend/detail/waiting.hpp>
@@ -147,6 +148,7 @@ class RedisFeed final : public Feed {
   /// Entries: a number, and of each change "SCOPE KEY" and the state, or its version. One that does not read so was
   /// written by somebody else, or by another version of this program: it may stand for any change, and is passed by.
   void hand_out(FeedSink& sink, const RedisValue& entries) {
+    ChangeBurst burst(sink);
     for (std::size_t i = 0; i < entries.size(); ++i) {
       const RedisValue fields = entries[i][1];
       for (std::size_t k = 0; k + 2 <= fields.size(); k += 2) {
@@ -157,10 +159,11 @@ class RedisFeed final : public Feed {
           is_behind_ = true;
           continue;
         }
-        sink.changed(change->scope, change->key, change->state.version, std::move(change->state.value));
+        burst.changed(change->scope, change->key, change->state.version, std::move(change->state.value));
       }
       seen_ = entries[i][0].text();
     }
+    burst.end();
   }
 
   static constexpr std::string_view start = "0-0";

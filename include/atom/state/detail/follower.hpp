@@ -75,38 +75,69 @@ class StateFollower final : public FeedSink {
   void changed(const atom::Scope& scope, std::string_view key, std::int64_t version,
                std::optional<StoredValue> value) override {
     if (ends_.load()) return;
-    if (const auto watched = core_.watched_scopes->find(scope)) show(*watched, key, version, value);
+    if (!value) {
+      const ChangedState state(scope, key, version);
+      return to_be_read({&state, 1});
+    }
+    if (const auto watched = core_.watched_scopes->find(scope)) {
+      if (watched->is_in_doubt(key)) {
+        show({{watched, key}});
+      } else {
+        watched->changed(key, version, cache_.shown(scope, key, *value));
+      }
+    }
     const NodeReference node = core_.table.find(scope, key);
     if (!node) return;
-    if (!value) {
-      StateCache::is_old(*node);
-      if (node->has(StateNode::heard) && read({&node, 1})) is_behind_.store(true);
-      return;
-    }
     std::vector<StateEvent> events;
     const StateResult<SharedValue> next = cache_.value_of(*node, {.value = std::move(value)}, events);
     core_.report(events);
     if (!next) return is_read_later(next.error());
     if (core_.accept(*node, *next, version)) core_.tell_news(*node);
   }
+  void to_be_read(std::span<const ChangedState> states) override {
+    if (ends_.load()) return;
+    std::vector<Shown> shown;
+    std::vector<NodeReference> heard;
+    for (const ChangedState& state : states) {
+      if (auto watched = core_.watched_scopes->find(state.scope)) shown.push_back({std::move(watched), state.key});
+      NodeReference node = core_.table.find(state.scope, state.key);
+      if (!node) continue;
+      StateCache::is_old(*node);
+      if (node->has(StateNode::heard)) heard.push_back(std::move(node));
+    }
+    show(std::move(shown));
+    if (read(heard)) is_behind_.store(true);
+  }
   void lost_track() override {
     if (catch_up()) is_behind_.store(true);
   }
 
  private:
-  /// To who watches its scope.
-  void show(WatchedScope& watched, std::string_view key, std::int64_t version,
-            const std::optional<StoredValue>& value) {
-    if (value && !watched.is_in_doubt(key)) {
-      return watched.changed(key, version, cache_.shown(watched.scope, key, *value));
-    }
-    for (bool is_told = false; !is_told && !ends_.load();) {
-      const std::uint64_t since = watched.number();
-      const StateName name{watched.scope, key};
-      Outcome now;
-      if (backend_.read({&name, 1}, {&now, 1}, soon())) return is_behind_.store(true);
-      std::string json = now.value ? cache_.shown(watched.scope, key, *now.value) : std::string();
-      is_told = watched.is(key, now.value ? now.version : 0, std::move(json), since);
+  /// A state in a scope that somebody watches.
+  struct Shown {
+    std::shared_ptr<WatchedScope> watched;
+    std::string_view key;
+    std::uint64_t since = 0;
+  };
+  /// Reads them, and shows what they are; those that have changed meanwhile once more.
+  void show(std::vector<Shown> states) {
+    while (!states.empty() && !ends_.load()) {
+      std::vector<StateName> names;
+      std::vector<Outcome> found(states.size());
+      for (Shown& state : states) {
+        state.since = state.watched->number();
+        names.push_back({state.watched->scope, state.key});
+      }
+      if (backend_.read(names, found, soon())) return is_behind_.store(true);
+      std::vector<Shown> left;
+      for (std::size_t i = 0; i < states.size(); ++i) {
+        const Shown& state = states[i];
+        const std::optional<StoredValue>& value = found[i].value;
+        std::string json = value ? cache_.shown(state.watched->scope, state.key, *value) : std::string();
+        const bool is_told = state.watched->is(state.key, value ? found[i].version : 0, std::move(json), state.since);
+        if (!is_told) left.push_back(state);
+      }
+      states = std::move(left);
     }
   }
   void follow() noexcept {
@@ -189,12 +220,7 @@ class StateFollower final : public FeedSink {
     return read_heard();
   }
   std::optional<StateError> read_heard() {
-    const std::vector<NodeReference> heard = cache_.heard();
-    constexpr std::size_t at_once = 256;
-    for (std::size_t i = 0; i < heard.size() && !ends_.load(); i += at_once) {
-      const std::span<const NodeReference> some(&heard[i], std::min(at_once, heard.size() - i));
-      if (auto error = read(some)) return error;
-    }
+    if (auto error = read(cache_.heard())) return error;
     for (const auto& watched : core_.watched_scopes->all()) {
       if (ends_.load()) break;
       if (watched->is_closed()) continue;
@@ -203,8 +229,15 @@ class StateFollower final : public FeedSink {
     }
     return std::nullopt;
   }
-  /// What cannot be made a value of is reported, and stays.
   std::optional<StateError> read(std::span<const NodeReference> nodes) {
+    constexpr std::size_t at_once = 256;
+    for (; !nodes.empty() && !ends_.load(); nodes = nodes.subspan(std::min(at_once, nodes.size()))) {
+      if (auto error = read_some(nodes.first(std::min(at_once, nodes.size())))) return error;
+    }
+    return std::nullopt;
+  }
+  /// What cannot be made a value of is reported, and stays.
+  std::optional<StateError> read_some(std::span<const NodeReference> nodes) {
     std::vector<StateEvent> events;
     auto none = cache_.read(nodes, Asks::to_know, soon(), events,
                             [&](std::size_t i, const std::optional<StateError>& error, bool is_news) {

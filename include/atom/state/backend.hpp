@@ -121,7 +121,6 @@ struct FoundState {
   StoredValue value;
 };
 
-/// Takes what has changed. Called by the thread that called `Feed::poll`; it may call the backend meanwhile.
 /// A state that has ended, or whose value is to be read.
 struct ChangedState {
   ChangedState(Scope in, std::string_view its_key, std::int64_t its_version)
@@ -130,6 +129,7 @@ struct ChangedState {
   std::string key;
   std::int64_t version;
 };
+/// Takes what has changed. Called by the thread that called `Feed::poll`; it may call the backend meanwhile.
 class FeedSink {
  public:
   virtual ~FeedSink() = default;

@@ -9,12 +9,14 @@
 #include <atom/state/visitor.hpp>
 
 #include "support/catch.hpp"
+#include "support/faulty_backend.hpp"
 #include "support/misuse.hpp"
 
 #include <chrono>
 #include <cstddef>
 #include <future>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -52,8 +54,21 @@ auto in_a_loop(Task task) {
   return task.wait();
 }
 
+/// Writes nothing before it was reported that somebody waits for it: else it may be done, and nobody does.
+class Patient : public support::PassingBackend {
+ public:
+  Patient() : PassingBackend(std::make_shared<atom::Memory>()) {}
+  atom::BatchResult execute(const atom::Lane& lane, atom::BatchMode mode, std::span<const atom::Command> commands,
+                            std::span<atom::Outcome> outcomes, atom::Deadline deadline) override {
+    while (ListeningToMisuse::reports().size() < once && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return inner().execute(lane, mode, commands, outcomes, deadline);
+  }
+};
+
 TEST_CASE("What waits for a database in a thread that must not is reported", "[case79][case90]") {
-  StateStore states{std::make_shared<atom::Memory>()};
+  StateStore states{std::make_shared<Patient>()};
   auto state = states.get_state(0, number_options);
   Session session{states, Scope::client("a")};
   atom::Visitor visitor{states, ""};

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory_resource>
 #include <new>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -94,12 +95,13 @@ class Table {
     }
     /// Makes sure that one more `insert` needs no memory.
     ATOM_COLD void reserve_one() {
-      if (spare.empty()) spare = items.extract(items.emplace(std::string_view(), Slot{}));
+      if (!spare) spare.emplace(items.extract(items.emplace(std::string_view(), Slot{})));
     }
     ATOM_COLD void insert(const void* identity, Item& item) noexcept {
-      spare.key() = item.key();
-      spare.mapped() = {identity, &item};
-      items.insert(std::move(spare));
+      spare->key() = item.key();
+      spare->mapped() = {identity, &item};
+      items.insert(*std::move(spare));
+      spare.reset();
     }
     ATOM_COLD void erase(const Item& item) noexcept {
       for (auto [i, end] = items.equal_range(item.key()); i != end;) {
@@ -108,7 +110,7 @@ class Table {
     }
 
     std::pmr::multimap<std::string_view, Slot> items;
-    typename std::pmr::multimap<std::string_view, Slot>::node_type spare;
+    std::optional<typename std::pmr::multimap<std::string_view, Slot>::node_type> spare;
     Slot slots[2];
   };
   static constexpr std::uint32_t crowd_shift = 31;

@@ -1830,13 +1830,13 @@ TEST_CASE("what a database does not read for a while keeps nobody from writing, 
 }
 
 TEST_CASE("a listener that is told what was read may wait for another read") {
-  struct Silent final : support::PassingBackend {
+  struct Untold final : support::PassingBackend {
     using PassingBackend::PassingBackend;
     std::unique_ptr<atom::Feed> open_feed() override { return nullptr; }
   };
   const auto memory = std::make_shared<atom::Memory>();
   StateStore store(memory);
-  StateStore other(std::make_shared<Silent>(memory), {.deadline = 1s, .staleness = 1h});
+  StateStore other(std::make_shared<Untold>(memory), {.deadline = 1s, .staleness = 1h});
   State<Number> n = number(other);
   std::atomic<Number> next{-1};
   n.load();

@@ -4,6 +4,7 @@
 
 #include <atom/config.hpp>
 #include <atom/detail/inline_vector.hpp>
+#include <atom/detail/sorted_runs.hpp>
 #include <atom/error.hpp>
 #include <atom/fwd.hpp>
 #include <atom/registry.hpp>
@@ -12,7 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
-#include <map>
+#include <memory_resource>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -29,7 +30,7 @@ class Layers;
 enum class Trust : std::uint8_t { server, client };
 
 /// An insertion-ordered map of keys to values. Looking a key up takes constant time; among keys that were chosen to
-/// have one hash, the time of a sorted map.
+/// have one hash, the square of the logarithm of how many they are.
 class Snapshot {
  public:
   /// A key and its value; `const auto& [key, value] = entry` works.
@@ -206,14 +207,14 @@ class Snapshot {
   friend class detail::SessionHook;
   static constexpr std::size_t searched_plainly = 16;  // above that, an index is built
   /// Where a key's entry is: open addressing, 0, or one more than its place. Keys may be a stranger's, who can choose
-  /// such as have one hash: those that find no place near their home are in a map.
+  /// such as have one hash: those that find no place near their home are sorted by key.
   struct Index {
     static constexpr std::uint32_t nearby = 32;
     explicit Index(std::uint32_t size) : places(new std::uint32_t[size]()), mask(size - 1) {}
     Index(const Index&) = delete;
     Index& operator=(const Index&) = delete;
     ~Index() { delete[] places; }
-    std::map<std::string_view, std::uint32_t> crowded_out;
+    detail::SortedRuns<std::uint32_t> crowded_out{*std::pmr::new_delete_resource()};
     std::uint32_t* const places;
     const std::uint32_t mask;
   };
@@ -271,7 +272,7 @@ class Snapshot {
   }
   ATOM_COLD void crowd_out(std::string_view key, std::uint32_t place) {
     try {
-      index_->crowded_out.emplace(key, place);
+      index_->crowded_out.add(key, place);
     } catch (...) {
       drop_index();  // entries are searched plainly
       throw;
@@ -279,8 +280,9 @@ class Snapshot {
   }
   ATOM_COLD void drop_index() noexcept { delete std::exchange(index_, nullptr); }
   ATOM_COLD Entry* find_crowded_out(std::string_view key) noexcept {
-    const auto found = index_->crowded_out.find(key);
-    return found == index_->crowded_out.end() ? nullptr : &entries_.begin()[found->second - 1];
+    Entry* found = nullptr;
+    index_->crowded_out.each(key, [&](std::uint32_t place) { found = &entries_.begin()[place - 1]; });
+    return found;
   }
   [[noreturn]] ATOM_COLD static void missing(std::string_view key) {
     throw Error("the snapshot has no value for \"" + std::string(key) + "\"");

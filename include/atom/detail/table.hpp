@@ -4,15 +4,12 @@
 
 #include <atom/config.hpp>
 #include <atom/detail/arena.hpp>
+#include <atom/detail/sorted_runs.hpp>
 
 #include <cstdint>
-#include <iterator>
-#include <map>
 #include <memory_resource>
 #include <new>
-#include <optional>
 #include <string_view>
-#include <utility>
 
 namespace atom::inline v0_1::detail {
 
@@ -20,7 +17,7 @@ namespace atom::inline v0_1::detail {
 /// none of them is null.
 ///
 /// The keys of a family's atoms may be a stranger's, who can choose such as have one hash. Where items come to lie far
-/// from their home, all of them move to a map that is sorted by key (Crowd), and nothing is found without its key.
+/// from their home, all of them move to where they are sorted by key (Crowd), and nothing is found without its key.
 template <class Item>
 class Table {
  public:
@@ -56,7 +53,9 @@ class Table {
   }
   /// Removes all identities of the item.
   void erase(const Item& item) noexcept {
-    if (Crowd* const all = crowd()) return all->erase(item);
+    if (Crowd* const all = crowd()) {
+      return all->items.erase(item.key(), [&](const Slot& slot) { return slot.item == &item; });
+    }
     std::uint32_t i = item.hash() >> shift_;
     while (slots_[i].item) {
       if (slots_[i].item == &item) {
@@ -84,33 +83,15 @@ class Table {
   };
   /// All items by key. The table's slots are then those in here, which hold this and no item.
   struct Crowd {
-    explicit Crowd(std::pmr::memory_resource& memory) : items(&memory), slots{{this, nullptr}, {this, nullptr}} {}
+    explicit Crowd(std::pmr::memory_resource& memory) : items(memory), slots{{this, nullptr}, {this, nullptr}} {}
     ATOM_COLD Item* find(const void* identity, std::string_view key) const noexcept {
       Item* same_key = nullptr;
-      for (auto [i, end] = items.equal_range(key); i != end; ++i) {
-        if (i->second.identity == identity) return i->second.item;
-        same_key = i->second.item;
-      }
-      return same_key;
-    }
-    /// Makes sure that one more `insert` needs no memory.
-    ATOM_COLD void reserve_one() {
-      if (!spare) spare.emplace(items.extract(items.emplace(std::string_view(), Slot{})));
-    }
-    ATOM_COLD void insert(const void* identity, Item& item) noexcept {
-      spare->key() = item.key();
-      spare->mapped() = {identity, &item};
-      items.insert(*std::move(spare));
-      spare.reset();
-    }
-    ATOM_COLD void erase(const Item& item) noexcept {
-      for (auto [i, end] = items.equal_range(item.key()); i != end;) {
-        i = i->second.item == &item ? items.erase(i) : std::next(i);
-      }
+      Item* same = nullptr;
+      items.each(key, [&](const Slot& slot) { (slot.identity == identity ? same : same_key) = slot.item; });
+      return same ? same : same_key;
     }
 
-    std::pmr::multimap<std::string_view, Slot> items;
-    std::optional<typename std::pmr::multimap<std::string_view, Slot>::node_type> spare;
+    SortedRuns<Slot> items;
     Slot slots[2];
   };
   static constexpr std::uint32_t crowd_shift = 31;
@@ -155,7 +136,7 @@ class Table {
     Slot* const slots = slots_;
     const std::uint32_t last = mask();
     if (!slots[home].item) [[unlikely]]
-      return crowd()->insert(identity, item);
+      return crowd()->items.add(item.key(), {identity, &item});
     std::uint32_t i = home;
     do i = (i + 1) & last;
     while (slots[i].item);
@@ -176,7 +157,7 @@ class Table {
     ++room_;
   }
   ATOM_COLD void grow(Arena& arena) {
-    if (Crowd* const all = crowd()) return all->reserve_one();
+    if (Crowd* const all = crowd()) return all->items.reserve_one();
     const std::uint32_t old_size = size();
     Slot* const old = slots_;
     std::uint32_t taken = 0;
@@ -198,9 +179,9 @@ class Table {
     auto* const all = ::new (place) Crowd(arena.upstream());
     try {
       for (std::uint32_t i = 0; i < size(); ++i) {
-        if (slots_[i].item) all->items.emplace(slots_[i].item->key(), slots_[i]);
+        if (slots_[i].item) all->items.add(slots_[i].item->key(), slots_[i]);
       }
-      all->reserve_one();
+      all->items.reserve_one();
     } catch (...) {
       free_crowd(arena, *all);
       throw;
@@ -208,7 +189,7 @@ class Table {
     free(arena);
     slots_ = all->slots;
     shift_ = crowd_shift;
-    room_ = 0;  // of the table; each one that comes asks for a place in the map
+    room_ = 0;  // of the table; each one that comes asks for a place among all
   }
   static void free_crowd(Arena& arena, Crowd& all) noexcept {
     all.~Crowd();

@@ -4,6 +4,7 @@
 #include <atom/persist.hpp>
 
 #include "support/allocations.hpp"
+#include "support/at_end.hpp"
 #include "support/catch.hpp"
 #include "support/counted.hpp"
 
@@ -30,6 +31,7 @@
 namespace mailbox_test {
 namespace {
 
+using support::AtEnd;
 using Log = std::vector<std::string>;
 
 const atom::Atom<int> number{"mailbox.number", 0};
@@ -385,15 +387,6 @@ TEST_CASE("What waits when the store ends is dropped without a call") {
 }
 
 TEST_CASE("What is dropped goes in order, finds the mailbox closed, and may post and ask") {
-  struct AtEnd {
-    std::function<void()> work;
-    explicit AtEnd(std::function<void()> w) : work(std::move(w)) {}
-    AtEnd(AtEnd&& other) noexcept : work(std::exchange(other.work, nullptr)) {}
-    void operator()() const {}
-    ~AtEnd() {
-      if (work) work();
-    }
-  };
   Log log;
   std::optional<atom::AtomStore> store(std::in_place);
   const atom::Mailbox mailbox = store->mailbox();
@@ -437,15 +430,6 @@ TEST_CASE("What is dropped goes in order, finds the mailbox closed, and may post
 }
 
 TEST_CASE("What is dropped with the store still finds its atoms, and takes what it owns along") {
-  struct AtEnd {
-    std::function<void()> work;
-    explicit AtEnd(std::function<void()> w) : work(std::move(w)) {}
-    AtEnd(AtEnd&& other) noexcept : work(std::exchange(other.work, nullptr)) {}
-    void operator()() const {}
-    ~AtEnd() {
-      if (work) work();
-    }
-  };
   Log log;
   std::optional<atom::AtomStore> store(std::in_place);
   const atom::Mailbox mailbox = store->mailbox();

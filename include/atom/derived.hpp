@@ -388,8 +388,7 @@ class Derived final : public detail::DerivedBase, public detail::Observable<Deri
 
   /// The value, computed if that is needed. Valid until it is read after an input has changed. Throws what the function
   /// throws; CycleError if it is computed from itself, or its function changes what it has read, 100 times in a row;
-  /// Error for a template, and if more than 1000 derived atoms have
-  /// to be computed for it, each one for the next.
+  /// Error for a template, and if more than 1000 derived atoms have to be computed for it, each one for the next.
   const T& value() const {
     if (is_template()) [[unlikely]]
       no_value();

@@ -97,6 +97,12 @@ class Events {
   std::vector<StateEvent> all_;
 };
 
+/// The same database, without its feed.
+struct Silent final : support::PassingBackend {
+  using PassingBackend::PassingBackend;
+  std::unique_ptr<atom::Feed> open_feed() override { return nullptr; }
+};
+
 /// A backend that waits, where a test wants that.
 class Gate final : public support::PassingBackend {
  public:
@@ -265,10 +271,6 @@ TEST_CASE("who lost gets its turn, although another thread that has won each tim
 }
 
 TEST_CASE("where a database tells nobody what changes, get is as far behind as the store is told, and no further") {
-  struct Silent final : support::PassingBackend {
-    using PassingBackend::PassingBackend;
-    std::unique_ptr<atom::Feed> open_feed() override { return nullptr; }
-  };
   const auto memory = std::make_shared<atom::Memory>();
   StateStore other(memory);
   StateStore close(std::make_shared<Silent>(memory), {.staleness = 1ms});
@@ -1548,12 +1550,6 @@ class ToldFeed final : public support::PassingBackend {
   int done_ = 0;
 };
 
-/// The same database, without its feed.
-struct Silent final : support::PassingBackend {
-  using PassingBackend::PassingBackend;
-  std::unique_ptr<atom::Feed> open_feed() override { return nullptr; }
-};
-
 TEST_CASE("after a gap in what it is told a store reads what somebody listens to") {
   const auto feed = std::make_shared<ToldFeed>();
   Events events;
@@ -1830,13 +1826,9 @@ TEST_CASE("what a database does not read for a while keeps nobody from writing, 
 }
 
 TEST_CASE("a listener that is told what was read may wait for another read") {
-  struct Untold final : support::PassingBackend {
-    using PassingBackend::PassingBackend;
-    std::unique_ptr<atom::Feed> open_feed() override { return nullptr; }
-  };
   const auto memory = std::make_shared<atom::Memory>();
   StateStore store(memory);
-  StateStore other(std::make_shared<Untold>(memory), {.deadline = 1s, .staleness = 1h});
+  StateStore other(std::make_shared<Silent>(memory), {.deadline = 1s, .staleness = 1h});
   State<Number> n = number(other);
   std::atomic<Number> next{-1};
   n.load();

@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -42,6 +43,15 @@ inline void check_same(const std::vector<atom::Outcome>& now, const std::vector<
     CHECK(now[i].value.has_value() == before[i].value.has_value());
     if (before[i].value) CHECK(now[i].value->text == before[i].value->text);
   }
+}
+
+/// That this is what a feed says which was woken while it had no connection.
+inline void check_was_woken(const std::optional<atom::StateError>& error) {
+  REQUIRE(error);
+  CHECK(error->code() == atom::StateErrorCode::unavailable);
+  CHECK(error->effect() == atom::Effect::none);
+  CHECK(error->retryable());
+  CHECK_THAT(error->what(), ContainsSubstring("it was woken"));
 }
 
 /// Lists, and the end of a scope, in a database in which nothing is.

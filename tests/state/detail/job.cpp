@@ -8,6 +8,7 @@
 #include <atom/state/state_store.hpp>
 #include <atom/state/visitor.hpp>
 
+#include "support/at_end.hpp"
 #include "support/catch.hpp"
 #include "support/faulty_backend.hpp"
 #include "support/task.hpp"
@@ -156,23 +157,13 @@ TEST_CASE("What a visitor has waited for a thread counts for its own deadline", 
   CHECK(error->code() == atom::StateErrorCode::timed_out);
 }
 
-/// Has more to do at its end.
-struct Restless {
-  std::function<void()> at_end;
-  explicit Restless(std::function<void()> last) : at_end(std::move(last)) {}
-  Restless(Restless&& from) noexcept : at_end(std::exchange(from.at_end, nullptr)) {}
-  ~Restless() {
-    if (at_end) at_end();
-  }
-};
-
 TEST_CASE("What nobody takes may begin work of its own as it ends", "[case93]") {
   std::promise<void> dropped, done;
   const auto is_done = done.get_future();
   auto states = std::make_unique<atom::StateStore>(std::make_shared<atom::Memory>());
   static_cast<void>(states->async([&] {
     dropped.get_future().wait();
-    return Restless([&] { static_cast<void>(states->async([&] { done.set_value(); })); });
+    return support::AtEnd([&] { static_cast<void>(states->async([&] { done.set_value(); })); });
   }));
   dropped.set_value();
   const bool in_time = is_done.wait_for(std::chrono::seconds(20)) == std::future_status::ready;

@@ -149,7 +149,7 @@ class SessionHook final : public Attachment, public JobOwner {
   bool has_changes() const {
     const ThreadCheck check(store_.delivery_, nullptr);
     return std::any_of(records_.begin(), records_.end(),
-                       [&](const Record& record) { return is_to_be_written(record); });
+                       [&](const Record& record) { return !record.equations.empty() || changed(record) != nullptr; });
   }
 
   // ---- Committing: a job is prepared, done by any thread, and taken over by the session's.
@@ -169,15 +169,14 @@ class SessionHook final : public Attachment, public JobOwner {
     std::vector<UnitStep> steps;
     std::vector<AtomBase*> sent;
     for (std::size_t i = 0; i < records_.size(); ++i) {
-      if (!is_to_be_written(records_[i])) continue;
-      SharedValue initial = initial_of(*records_[i].definition);
       const Record& record = records_[i];
+      const Definition& definition = *record.definition;
       const void* const value = changed(record);
+      if (!value && record.equations.empty()) continue;
       UnitStep step{.kind = value ? UnitStep::Kind::write : UnitStep::Kind::apply,
                     .scope = record.scope,
                     .key = record.key,
                     .type = &record.type()};
-      step.initial = std::move(initial);
       step.equations = record.equations;
       if (ends_in_time(record.scope)) step.ttl = options_.ttl;
       if (value) {
@@ -185,6 +184,7 @@ class SessionHook final : public Attachment, public JobOwner {
         step.value = copy_value(record.type(), value);
       }
       if (AtomBase* const clone = store_.get(record.key)) sent.push_back(clone);
+      step.initial = initial_of(definition);  // last, as the record may lie elsewhere then
       steps.push_back(std::move(step));
     }
     if (steps.empty()) return nullptr;
@@ -430,7 +430,6 @@ class SessionHook final : public Attachment, public JobOwner {
     if (const void* const value = definition.default_value) return {SharedValue(), value};  // it is never freed
     return build_value(definition.type, [&](void* place) { return definition.build(place, nullptr), true; });
   }
-  bool is_to_be_written(const Record& record) const { return !record.equations.empty() || changed(record) != nullptr; }
   /// The atom's value, if it is another one than was loaded, else null.
   const void* changed(const Record& record) const {
     const AtomBase* const clone = store_.get(record.key);

@@ -120,6 +120,7 @@ TEST_CASE("a page that comes again at another store gets what has changed since,
   EventStream first = states->events(scope);
   Page page;
   page.read(first.take());
+  Page at_first = page;
   const auto others = contract::reopen(soon());
   EventStream second = others->events(scope, {.last_event_id = page.last_id});
   CHECK(second.take() == "retry: 1000\n\n");
@@ -128,7 +129,6 @@ TEST_CASE("a page that comes again at another store gets what has changed since,
   CHECK(comes_to(second, page, {{"a", "2"}}));
   CHECK(page.snapshots == 1);
   // Here, where the first one has followed all of it, what has changed since is known.
-  Page at_first;
   CHECK(comes_to(first, at_first, {{"a", "2"}}));
   const std::string id = page.last_id;
   number(*others, "a").set(3);

@@ -1928,13 +1928,20 @@ MUTANTS = [
     Mutant(
         "an increment is a load and a store",
         "state/state.hpp",
-        "      const detail::NodeLock lock(*node_);\n      if (is_simple_to_write()) [[likely]] {\n"
-        "        T value = node_->template value<T>();",
-        "      detail::NodeLock lock(*node_);\n      if (is_simple_to_write()) [[likely]] {\n"
+        "        const detail::NodeLock lock(*node_);\n        if (is_simple_to_write()) [[likely]] {\n"
+        "          T value = node_->template value<T>();",
+        "        detail::NodeLock lock(*node_);\n        if (is_simple_to_write()) [[likely]] {\n"
         "        lock.unlock();\n        std::this_thread::yield();\n"
         "        T value = node_->template read<T>();\n        std::this_thread::yield();\n"
         "        lock = detail::NodeLock(*node_);",
         ["contract/threads.cpp"],
+    ),
+    Mutant(
+        "a process that was forked waits for who had locked a state",
+        "state/state.hpp",
+        "!node_->has(Node::remote)",
+        "true",
+        ["state/engine.cpp"],
     ),
     Mutant(
         "a handle writes to a store that is gone",

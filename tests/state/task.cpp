@@ -24,7 +24,6 @@
 #include <set>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -554,8 +553,7 @@ TEST_CASE("where the database does not answer, all that is to ask it ends at its
   CHECK(std::chrono::steady_clock::now() - begun < 400ms);
   REQUIRE(soon([&] { return std::all_of(tasks.begin(), tasks.end(), [](const auto& t) { return t.is_ready(); }); }));
   CHECK(std::chrono::steady_clock::now() - begun < 2s);  // one after the other would be ten
-  int never_begun = 0;
-  for (auto& task : tasks) {
+  for (auto& task : tasks) {                             // those that had begun, and those that had not
     try {
       task.wait();
       FAIL("it should have thrown");
@@ -563,10 +561,8 @@ TEST_CASE("where the database does not answer, all that is to ask it ends at its
       CHECK(error.code() == StateErrorCode::timed_out);
       CHECK(error.effect() == Effect::none);
       CHECK(error.retryable());
-      never_begun += std::string_view(error.what()).find("before it began") != std::string_view::npos;
     }
   }
-  CHECK(never_begun > 0);  // as many as there were when the first four had had their time
   backend->block(false);
   CHECK_FALSE(store.has_state_async(wanted).wait());
 }

@@ -108,9 +108,11 @@ class State {
   StateResult<std::int64_t> try_set(T next) {
     if (auto closed = closed_error()) return *std::move(closed);
     if constexpr (detail::inside_node<T>) {
-      const detail::NodeLock lock(*node_);
-      if (is_simple_to_write()) [[likely]]
-        return put(next);
+      if (is_in_memory()) [[likely]] {
+        const detail::NodeLock lock(*node_);
+        if (is_simple_to_write()) [[likely]]
+          return put(next);
+      }
     }
     auto shared = std::make_shared<const T>(std::move(next));
     if (!core().engine) return *core().write(*node_, std::move(shared), std::nullopt);
@@ -246,6 +248,8 @@ class State {
 
   explicit State(detail::NodeReference node) noexcept : node_(std::move(node)) {}
 
+  /// Else it is not locked here: in a process that was forked, who had locked it may not be there.
+  bool is_in_memory() const noexcept { return !node_->has(Node::remote); }
   /// While the node is locked: whether there is nothing but the value to be minded.
   bool is_simple_to_write() const noexcept { return !node_->has(not_simple_to_read | Node::heard); }
   /// While it is locked, a small value. Returns its version.
@@ -258,12 +262,14 @@ class State {
   template <class E>
   std::optional<T> apply_simply([[maybe_unused]] const E& equation) {
     if constexpr (detail::inside_node<T>) {
-      const detail::NodeLock lock(*node_);
-      if (is_simple_to_write()) [[likely]] {
-        T value = node_->template value<T>();
-        if (!apply_to(equation, value)) [[likely]] {
-          put(value);
-          return value;
+      if (is_in_memory()) [[likely]] {
+        const detail::NodeLock lock(*node_);
+        if (is_simple_to_write()) [[likely]] {
+          T value = node_->template value<T>();
+          if (!apply_to(equation, value)) [[likely]] {
+            put(value);
+            return value;
+          }
         }
       }
     }

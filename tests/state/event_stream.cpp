@@ -700,7 +700,8 @@ TEST_CASE("streams that come and go while all is written leave nothing behind") 
   std::atomic<int> woken{0};
   support::in_threads(4, [&](std::size_t thread) {
     if (thread == 0) {
-      for (int i = 0; i < 2000; ++i) number(states, std::to_string(i % 20)).set(i);
+      const auto goes_on = [&](int i) { return i < 2000 || (woken == 0 && i < 10'000'000); };
+      for (int i = 0; goes_on(i); ++i) number(states, std::to_string(i % 20)).set(i);
       is_over = true;
       return;
     }

@@ -4,6 +4,7 @@
 #include <atom/state/state_store.hpp>
 
 #include <arpa/inet.h>
+#include <libpq-fe.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -636,19 +637,43 @@ TEST_CASE("postgres: where somebody has removed the tables, it says how to make 
   CHECK_THAT(result.error->what(), ContainsSubstring("make the tables"));
 }
 
+/// Has all rows locked while it is there.
+class Holder {
+ public:
+  explicit Holder(const Database& database) : connection_(PQconnectdb(url_of(database.schema).c_str())) {
+    for (const char* sql : {"begin", "update atom_state set value = '5'"}) {
+      PGresult* const result = PQexec(connection_, sql);
+      REQUIRE(PQresultStatus(result) == PGRES_COMMAND_OK);
+      PQclear(result);
+    }
+  }
+  Holder(const Holder&) = delete;
+  Holder& operator=(const Holder&) = delete;
+  ~Holder() { PQfinish(connection_); }  // which takes that back
+
+ private:
+  PGconn* const connection_;
+};
+template <class F>
+bool waits_for(F is_so) {
+  for (const auto end = soon(); !is_so(); std::this_thread::sleep_for(1ms)) {
+    if (Clock::now() > end) return false;
+  }
+  return true;
+}
+
 TEST_CASE("postgres: where the server ends a statement it had no effect") {
   Database database;
   const auto impatient = open({.url = url_of(database.schema, " -c statement_timeout=300")});
   database.client.run(Batch().write(shop, "n", "1"));
-  std::thread holder([&] { database.run("begin; update atom_state set value = '5'; select pg_sleep(1.5); rollback"); });
-  std::this_thread::sleep_for(500ms);
+  std::optional<Holder> holder(std::in_place, database);
   Client client(*impatient);
   ++client.lane.sequence;
   const BatchResult result = client.send(Batch().apply(shop, "n", {}, current + 1));
   CHECK(result.status == BatchStatus::not_applied);
   CHECK(result.error->code() == StateErrorCode::timed_out);
   CHECK(result.error->retryable());
-  holder.join();
+  holder.reset();
   CHECK(client.send(Batch().apply(shop, "n", {}, current + 1)).status == BatchStatus::done);
   CHECK(client.text(shop, "n") == "2");
 }
@@ -657,16 +682,15 @@ TEST_CASE("postgres: a batch that waits beyond its deadline is in doubt, and sen
   Database database;
   Client& client = database.client;
   client.run(Batch().write(shop, "n", "1"));
-  std::thread holder([&] { database.run("begin; update atom_state set value = '5'; select pg_sleep(2); rollback"); });
-  std::this_thread::sleep_for(500ms);
+  std::optional<Holder> holder(std::in_place, database);
   ++client.lane.sequence;
   Batch batch;
   batch.apply(shop, "n", {}, current + 1);
-  const BatchResult result = client.send(batch, BatchMode::independent, in(200ms));
+  const BatchResult result = client.send(batch, BatchMode::independent, in(500ms));
   CHECK(result.status == BatchStatus::in_doubt);
   CHECK(result.error->code() == StateErrorCode::timed_out);
   CHECK(result.error->effect() == Effect::unknown);
-  holder.join();
+  holder.reset();
   CHECK(client.send(batch).status == BatchStatus::done);
   CHECK(client.text(shop, "n") == "2");
 }
@@ -675,20 +699,12 @@ TEST_CASE("postgres: a batch for which nobody waits any more does not wait in th
   Database database;
   Client& client = database.client;
   client.run(Batch().write(shop, "n", "1"));
-  std::thread holder([&] { database.run("begin; update atom_state set value = '5'; select pg_sleep(4); rollback"); });
-  std::this_thread::sleep_for(500ms);
+  std::optional<Holder> holder(std::in_place, database);
   ++client.lane.sequence;
-  CHECK(client.send(Batch().erase(shop, "n"), BatchMode::independent, in(200ms)).status == BatchStatus::in_doubt);
+  CHECK(client.send(Batch().erase(shop, "n"), BatchMode::independent, in(500ms)).status == BatchStatus::in_doubt);
   const char* const waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'";
-  const char* const holding = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
-  bool has_left = false, still_held = true;
-  while (!has_left && still_held) {
-    has_left = database.run(waiting) == "0";
-    still_held = database.run(holding) == "1";
-  }
-  CHECK(has_left);
-  CHECK(still_held);
-  holder.join();
+  CHECK(waits_for([&] { return database.run(waiting) == "0"; }));
+  holder.reset();
   CHECK(client.text(shop, "n") == "1");
 }
 
@@ -709,21 +725,23 @@ TEST_CASE("postgres: a thread waits until its deadline for a connection that ano
   const auto narrow = open({.url = url_of(database.schema), .connections = 1});
   Client client(*narrow);
   client.run(Batch().write(shop, "n", "1"));
-  std::thread holder([&] { database.run("begin; update atom_state set value = '5'; select pg_sleep(1.5); rollback"); });
-  std::this_thread::sleep_for(400ms);
+  std::optional<Holder> holder(std::in_place, database);
+  BatchResult waited;
   std::thread waiter([&] {
     ++client.lane.sequence;
-    CHECK(client.send(Batch().apply(shop, "n", {}, current + 1)).status == BatchStatus::done);
+    waited = client.send(Batch().apply(shop, "n", {}, current + 1));
   });
-  std::this_thread::sleep_for(200ms);
+  const char* const waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'";
+  CHECK(waits_for([&] { return database.run(waiting) == "1"; }));
   Client other(*narrow);
   ++other.lane.sequence;
   const BatchResult result = other.send(Batch().check(shop, "m"), BatchMode::independent, in(100ms));
+  holder.reset();
+  waiter.join();
+  CHECK(waited.status == BatchStatus::done);
   CHECK(result.status == BatchStatus::not_applied);
   CHECK(result.error->code() == StateErrorCode::timed_out);
   CHECK(result.error->effect() == Effect::none);
-  waiter.join();
-  holder.join();
 }
 
 TEST_CASE("postgres: without prepared statements it does the same, and leaves nothing in the session") {
@@ -768,10 +786,13 @@ TEST_CASE("postgres: a server that stands still costs the deadline, and is used 
   ++client.lane.sequence;
   BatchResult result;
   // First on a connection that is there, then on none: the second one cannot connect.
-  CHECK(share_of(2s, [&] { result = client.send(batch, BatchMode::independent, in(2s)); }) == Approx(1).margin(0.1));
+  const auto send = [&] { result = client.send(batch, BatchMode::independent, in(2s)); };
+  const double sent = share_of(2s, send);
+  CHECK((sent > 0.9 && sent < 1.8));
   CHECK(result.status == BatchStatus::in_doubt);
   CHECK(result.error->code() == StateErrorCode::timed_out);
-  CHECK(share_of(2s, [&] { result = client.send(batch, BatchMode::independent, in(2s)); }) == Approx(1).margin(0.1));
+  const double sent_again = share_of(2s, send);
+  CHECK((sent_again > 0.9 && sent_again < 1.8));
   CHECK(result.status == BatchStatus::not_applied);  // this time; the engine keeps in mind that it is in doubt
   CHECK(result.error->code() == StateErrorCode::timed_out);
   CHECK(result.error->retryable());
@@ -912,7 +933,7 @@ TEST_CASE("postgres: a server that talks nonsense is an error, and no later than
     const Babbler babbler(says);
     Postgres postgres(babbler.url());
     std::optional<StateError> error;
-    CHECK(share_of(1s, [&] { error = postgres.prepare(true, in(1s)); }) < 1.1);
+    CHECK(share_of(1s, [&] { error = postgres.prepare(true, in(1s)); }) < 1.8);
     REQUIRE(error);
     INFO(error->what());
     CHECK((error->code() == StateErrorCode::unavailable || error->code() == StateErrorCode::timed_out));
@@ -955,13 +976,6 @@ class Listener final : public atom::FeedSink {
   bool hears(const std::vector<std::string>& wanted) const {
     return waits_for([&] { return names().size() >= wanted.size(); }) && names() == wanted;
   }
-  template <class F>
-  static bool waits_for(F is_so) {
-    for (const auto end = soon(); !is_so(); std::this_thread::sleep_for(1ms)) {
-      if (Clock::now() > end) return false;
-    }
-    return true;
-  }
 
  private:
   std::unique_ptr<atom::Feed> feed_;
@@ -985,7 +999,7 @@ TEST_CASE("postgres: a feed tells what its own object writes, with the value, an
   theirs.run(Batch().write(shop / "x y", "k: \xc3\xa4", "2"));
   CHECK(own.hears({"shop:a=1", "shop:n=1", "shop:a", "shop.x%20y:k: \xc3\xa4"}));
   REQUIRE(other->erase_scope(shop, soon()));
-  CHECK(Listener::waits_for([&] { return own.names().size() == 6; }));
+  CHECK(waits_for([&] { return own.names().size() == 6; }));
   CHECK(own.gaps() == 1);
   CHECK(others.gaps() == 1);
 }
@@ -1042,7 +1056,7 @@ TEST_CASE("postgres: more changes than fit into a notice are told as a gap") {
   Batch batch;
   for (int i = 0; i < 100; ++i) batch.write(shop, std::to_string(i) + std::string(200, 'x'), "1");
   database.client.run(batch);
-  CHECK(Listener::waits_for([&] { return listener.gaps() == 2; }));
+  CHECK(waits_for([&] { return listener.gaps() == 2; }));
   CHECK(listener.names().empty());
 }
 
@@ -1062,9 +1076,9 @@ TEST_CASE("postgres: a feed that loses its connection tells of one gap, and then
   for (int breaks = 1; breaks <= 3; ++breaks) {
     REQUIRE(database.run("select count(pg_terminate_backend(pid)) from pg_stat_activity where query like 'select "
                          "''atom_state''::regclass::oid::bigint%'") != "0");
-    REQUIRE(Listener::waits_for([&] { return listener.gaps() == 1 + breaks; }));
+    REQUIRE(waits_for([&] { return listener.gaps() == 1 + breaks; }));
     database.client.run(Batch().write(shop, std::to_string(breaks), "1"));
-    CHECK(Listener::waits_for([&] { return listener.names().size() == static_cast<std::size_t>(breaks); }));
+    CHECK(waits_for([&] { return listener.names().size() == static_cast<std::size_t>(breaks); }));
   }
   std::this_thread::sleep_for(300ms);
   CHECK(listener.gaps() == 4);
@@ -1078,7 +1092,7 @@ TEST_CASE("postgres: a feed whose server is far away connects, and does so again
                " options='-c search_path=" + database.schema + "'");
   const Listener listener(far);
   proxy.cut();
-  REQUIRE(Listener::waits_for([&] { return listener.gaps() == 2; }));
+  REQUIRE(waits_for([&] { return listener.gaps() == 2; }));
   database.client.run(Batch().write(shop, "a", "1"));
   CHECK(listener.hears({"shop:a"}));
   CHECK(listener.errors() == 0);
@@ -1160,10 +1174,10 @@ TEST_CASE("postgres: a feed whose server stands still says so, and tells of one 
   const Listener listener(*other);
   CHECK(listener.errors() == 0);
   own.pause();
-  CHECK(Listener::waits_for([&] { return listener.errors() > 0; }));
+  CHECK(waits_for([&] { return listener.errors() > 0; }));
   CHECK(listener.gaps() == 1);
   own.go_on();
-  CHECK(Listener::waits_for([&] { return listener.gaps() == 2; }));
+  CHECK(waits_for([&] { return listener.gaps() == 2; }));
   Client(*postgres).run(Batch().write(shop, "a", "1"));
   CHECK(listener.hears({"shop:a"}));
   CHECK(listener.gaps() == 2);
@@ -1178,12 +1192,12 @@ TEST_CASE("postgres: a store hears what another one writes, also after its conne
   std::atomic<std::int64_t> heard = -1;
   const auto hears = ours.on_change([&](std::int64_t now) { heard = now; });
   theirs.set(1);
-  CHECK(Listener::waits_for([&] { return heard == 1; }));
+  CHECK(waits_for([&] { return heard == 1; }));
   server().run("select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'atom'");
   theirs.set(2);
-  CHECK(Listener::waits_for([&] { return heard == 2; }));
+  CHECK(waits_for([&] { return heard == 2; }));
   theirs.set(3);
-  CHECK(Listener::waits_for([&] { return heard == 3; }));
+  CHECK(waits_for([&] { return heard == 3; }));
 }
 
 }  // namespace

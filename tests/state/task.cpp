@@ -374,7 +374,7 @@ TEST_CASE("an asynchronous operation gets its error at its deadline, also while 
   std::unique_ptr<Task<void>> task;
   std::atomic<bool> done{false};
   std::optional<StateError> error;
-  StateStore store(backend, {.deadline = 200ms});
+  StateStore store(backend, {.deadline = 1s});
   backend->block(true);
   SECTION("its own thread does") {
     StateTask<StateResult<Number>> sent = number(store).try_apply_async(current + 1);
@@ -406,9 +406,9 @@ TEST_CASE("an asynchronous operation gets its error at its deadline, also while 
     task = std::make_unique<Task<void>>(work());
     const auto began = std::chrono::steady_clock::now();
     task->start();
-    CHECK(std::chrono::steady_clock::now() - began < 100ms);
+    CHECK(std::chrono::steady_clock::now() - began < 900ms);
     REQUIRE(soon([&] { return done.load(); }));
-    CHECK(std::chrono::steady_clock::now() - began < 400ms);
+    CHECK(std::chrono::steady_clock::now() - began < 2500ms);
     CHECK(error->effect() == Effect::none);
     caller.join();
   }
@@ -544,15 +544,15 @@ TEST_CASE("a coroutine that waits for a list goes on where the executor says", "
 
 TEST_CASE("where the database does not answer, all that is to ask it ends at its deadline", "[case79][case93]") {
   const auto backend = std::make_shared<Blocked>();
-  StateStore store(backend, {.deadline = 500ms});
+  StateStore store(backend, {.deadline = 1s});
   const atom::StateOptions wanted{.key = "n", .scope = Scope::global()};
   backend->block(true);
   const auto begun = std::chrono::steady_clock::now();
   std::vector<StateTask<bool>> tasks;
   for (int i = 0; i < 20; ++i) tasks.push_back(store.has_state_async(wanted));
-  CHECK(std::chrono::steady_clock::now() - begun < 400ms);
+  CHECK(std::chrono::steady_clock::now() - begun < 900ms);
   REQUIRE(soon([&] { return std::all_of(tasks.begin(), tasks.end(), [](const auto& t) { return t.is_ready(); }); }));
-  CHECK(std::chrono::steady_clock::now() - begun < 2s);  // one after the other would be ten
+  CHECK(std::chrono::steady_clock::now() - begun < 3s);  // one after the other would be twenty
   for (auto& task : tasks) {                             // those that had begun, and those that had not
     try {
       task.wait();

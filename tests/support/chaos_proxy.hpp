@@ -188,7 +188,7 @@ class ChaosProxy {
     bool is_answered = true;  // all that was sent until now
     for (const unsigned cuts = cuts_; !ends_ && cuts == cuts_;) {
       pollfd both[] = {{client.get(), POLLIN, 0}, {server.get(), POLLIN, 0}};
-      if (::poll(both, 2, 20) <= 0) continue;
+      if (::poll(both, 2, 20) <= 0 || cuts != cuts_) continue;
       const bool is_request = both[0].revents != 0;
       const std::string bytes = read_some(is_request ? client.get() : server.get());
       if (bytes.empty()) return;
@@ -240,8 +240,9 @@ class ChaosProxy {
       write_all(server.get(), bytes);
       bool is_answered = false;
       const auto last = std::chrono::steady_clock::now() + std::chrono::seconds(3);
-      for (pollfd file{server.get(), POLLIN, 0};
-           ::poll(&file, 1, 500) > 0 && std::chrono::steady_clock::now() < last && !read_some(server.get()).empty();) {
+      for (pollfd file{server.get(), POLLIN, 0}; ::poll(&file, 1, is_answered ? 500 : 3000) > 0 &&
+                                                 std::chrono::steady_clock::now() < last &&
+                                                 !read_some(server.get()).empty();) {
         is_answered = true;
       }
       if (is_answered) count(fault);

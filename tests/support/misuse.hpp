@@ -15,7 +15,10 @@ using Reports = std::vector<std::string>;
 /// What is reported while it lives; by other threads too.
 class ListeningToMisuse {
  public:
-  ListeningToMisuse() : before_(atom::set_misuse_handler(&note)) { all().clear(); }
+  ListeningToMisuse() : before_(atom::set_misuse_handler(&note)) {
+    const std::scoped_lock lock(mutex());
+    all().clear();
+  }
   ListeningToMisuse(const ListeningToMisuse&) = delete;
   ListeningToMisuse& operator=(const ListeningToMisuse&) = delete;
   ~ListeningToMisuse() { atom::set_misuse_handler(before_); }

@@ -13,6 +13,7 @@
 #endif
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
@@ -137,8 +138,10 @@ class PostgresServer {
   }
   /// Runs SQL as the owner of the database, and gives what comes out of it: one value, or lines of values.
   std::string run(std::string_view sql) const {
-    const std::string path = folder_ + "/answer";
-    std::string file = folder_ + "/question.sql";
+    static std::atomic<int> runs = 0;  // threads may ask at once
+    const std::string number = std::to_string(++runs);
+    const std::string path = folder_ + "/answer" + number;
+    std::string file = folder_ + "/question" + number + ".sql";
     std::ofstream(file) << sql;
     const pid_t asked =
         launch({program("psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url(), "-f", file, "-o", path});

@@ -1260,6 +1260,13 @@ TEST_CASE("dynamodb: an answer that makes no sense leaves a batch in doubt, and 
     CHECK_FALSE(database.through->list({.scope = &shop}, soon()));
   }
   CHECK(database.client.text(shop, "n") == "7");
+  // It does not say why.
+  database.front.script({{"TransactWriteItems", 400, error_of("TransactionCanceledException")}});
+  const Batch both = std::move(Batch().apply(shop, "n", {}, current + 1).write(shop, "m", "1"));
+  ++database.client_through.lane.sequence;
+  CHECK(database.client_through.send(both, BatchMode::all_or_nothing).status == BatchStatus::in_doubt);
+  CHECK(database.client_through.send(both, BatchMode::all_or_nothing).status == BatchStatus::done);
+  CHECK(database.client.text(shop, "n") + database.client.text(shop, "m") == "81");
 }
 
 // --------------------------------------------------------------------------------------------------------- credentials

@@ -1619,7 +1619,7 @@ MUTANTS = [
         "state/detail/job.hpp",
         "if (std::chrono::steady_clock::now() < deadline_) {",
         "if (true) {",
-        ["state/task.cpp"],
+        ["state/detail/job.cpp"],
     ),
     Mutant(
         "a thread must not block any more when something inside it may again",
@@ -3078,7 +3078,7 @@ MUTANTS = [
         "state/detail/unit_lane.hpp",
         "if (is_mine_) units.is_taken_ = true;",
         "",
-        ["state/session.cpp", "contract/sessions.cpp memory_database"],
+        ["state/engine.cpp"],
     ),
     Mutant(
         "what a client has stays the client's when it becomes a user's",

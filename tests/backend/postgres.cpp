@@ -37,6 +37,7 @@
 #include "support/catch.hpp"
 #include "support/chaos_proxy.hpp"
 #include "support/equations.hpp"
+#include "support/eventually.hpp"
 #include "support/fake_server.hpp"
 #include "support/postgres_server.hpp"
 
@@ -59,6 +60,7 @@ using atom::StateErrorCode;
 using support::Batch;
 using support::Client;
 using support::ContainsSubstring;
+using support::eventually;
 using support::in;
 using support::PostgresServer;
 using support::soon;
@@ -654,13 +656,6 @@ class Holder {
  private:
   PGconn* const connection_;
 };
-template <class F>
-bool waits_for(F is_so) {
-  for (const auto end = soon(); !is_so(); std::this_thread::sleep_for(1ms)) {
-    if (Clock::now() > end) return false;
-  }
-  return true;
-}
 
 TEST_CASE("postgres: where the server ends a statement it had no effect") {
   Database database;
@@ -703,7 +698,7 @@ TEST_CASE("postgres: a batch for which nobody waits any more does not wait in th
   ++client.lane.sequence;
   CHECK(client.send(Batch().erase(shop, "n"), BatchMode::independent, in(500ms)).status == BatchStatus::in_doubt);
   const char* const waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'";
-  CHECK(waits_for([&] { return database.run(waiting) == "0"; }));
+  CHECK(eventually([&] { return database.run(waiting) == "0"; }));
   holder.reset();
   CHECK(client.text(shop, "n") == "1");
 }
@@ -732,7 +727,7 @@ TEST_CASE("postgres: a thread waits until its deadline for a connection that ano
     waited = client.send(Batch().apply(shop, "n", {}, current + 1));
   });
   const char* const waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'";
-  CHECK(waits_for([&] { return database.run(waiting) == "1"; }));
+  CHECK(eventually([&] { return database.run(waiting) == "1"; }));
   Client other(*narrow);
   ++other.lane.sequence;
   const BatchResult result = other.send(Batch().check(shop, "m"), BatchMode::independent, in(100ms));
@@ -953,7 +948,7 @@ class Listener final : public atom::FeedSink {
         std::this_thread::sleep_for(10ms);
       }
     });
-    REQUIRE(waits_for([&] { return gaps_ == 1; }));
+    REQUIRE(eventually([&] { return gaps_ == 1; }));
   }
   ~Listener() override {
     ends_ = true;
@@ -974,7 +969,7 @@ class Listener final : public atom::FeedSink {
     return names_;
   }
   bool hears(const std::vector<std::string>& wanted) const {
-    return waits_for([&] { return names().size() >= wanted.size(); }) && names() == wanted;
+    return eventually([&] { return names().size() >= wanted.size(); }) && names() == wanted;
   }
 
  private:
@@ -999,7 +994,7 @@ TEST_CASE("postgres: a feed tells what its own object writes, with the value, an
   theirs.run(Batch().write(shop / "x y", "k: \xc3\xa4", "2"));
   CHECK(own.hears({"shop:a=1", "shop:n=1", "shop:a", "shop.x%20y:k: \xc3\xa4"}));
   REQUIRE(other->erase_scope(shop, soon()));
-  CHECK(waits_for([&] { return own.names().size() == 6; }));
+  CHECK(eventually([&] { return own.names().size() == 6; }));
   CHECK(own.gaps() == 1);
   CHECK(others.gaps() == 1);
 }
@@ -1056,7 +1051,7 @@ TEST_CASE("postgres: more changes than fit into a notice are told as a gap") {
   Batch batch;
   for (int i = 0; i < 100; ++i) batch.write(shop, std::to_string(i) + std::string(200, 'x'), "1");
   database.client.run(batch);
-  CHECK(waits_for([&] { return listener.gaps() == 2; }));
+  CHECK(eventually([&] { return listener.gaps() == 2; }));
   CHECK(listener.names().empty());
 }
 
@@ -1076,9 +1071,9 @@ TEST_CASE("postgres: a feed that loses its connection tells of one gap, and then
   for (int breaks = 1; breaks <= 3; ++breaks) {
     REQUIRE(database.run("select count(pg_terminate_backend(pid)) from pg_stat_activity where query like 'select "
                          "''atom_state''::regclass::oid::bigint%'") != "0");
-    REQUIRE(waits_for([&] { return listener.gaps() == 1 + breaks; }));
+    REQUIRE(eventually([&] { return listener.gaps() == 1 + breaks; }));
     database.client.run(Batch().write(shop, std::to_string(breaks), "1"));
-    CHECK(waits_for([&] { return listener.names().size() == static_cast<std::size_t>(breaks); }));
+    CHECK(eventually([&] { return listener.names().size() == static_cast<std::size_t>(breaks); }));
   }
   std::this_thread::sleep_for(300ms);
   CHECK(listener.gaps() == 4);
@@ -1092,7 +1087,7 @@ TEST_CASE("postgres: a feed whose server is far away connects, and does so again
                " options='-c search_path=" + database.schema + "'");
   const Listener listener(far);
   proxy.cut();
-  REQUIRE(waits_for([&] { return listener.gaps() == 2; }));
+  REQUIRE(eventually([&] { return listener.gaps() == 2; }));
   database.client.run(Batch().write(shop, "a", "1"));
   CHECK(listener.hears({"shop:a"}));
   CHECK(listener.errors() == 0);
@@ -1174,10 +1169,10 @@ TEST_CASE("postgres: a feed whose server stands still says so, and tells of one 
   const Listener listener(*other);
   CHECK(listener.errors() == 0);
   own.pause();
-  CHECK(waits_for([&] { return listener.errors() > 0; }));
+  CHECK(eventually([&] { return listener.errors() > 0; }));
   CHECK(listener.gaps() == 1);
   own.go_on();
-  CHECK(waits_for([&] { return listener.gaps() == 2; }));
+  CHECK(eventually([&] { return listener.gaps() == 2; }));
   Client(*postgres).run(Batch().write(shop, "a", "1"));
   CHECK(listener.hears({"shop:a"}));
   CHECK(listener.gaps() == 2);
@@ -1192,12 +1187,12 @@ TEST_CASE("postgres: a store hears what another one writes, also after its conne
   std::atomic<std::int64_t> heard = -1;
   const auto hears = ours.on_change([&](std::int64_t now) { heard = now; });
   theirs.set(1);
-  CHECK(waits_for([&] { return heard == 1; }));
+  CHECK(eventually([&] { return heard == 1; }));
   server().run("select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = 'atom'");
   theirs.set(2);
-  CHECK(waits_for([&] { return heard == 2; }));
+  CHECK(eventually([&] { return heard == 2; }));
   theirs.set(3);
-  CHECK(waits_for([&] { return heard == 3; }));
+  CHECK(eventually([&] { return heard == 3; }));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <atom/state/state_store.hpp>
 
 #include "support/catch.hpp"
+#include "support/eventually.hpp"
 #include "support/threads.hpp"
 
 #include <algorithm>
@@ -44,16 +45,7 @@ int rounds(int count);
 
 // ---- What the tests share
 
-/// Waits until it is so, far longer than that takes. Whether it is.
-template <class Condition>
-bool eventually(Condition condition) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return true;
-}
+using support::eventually;
 
 /// What a listener was told, one after the other. With a database another thread may do the telling, and later: what is
 /// not yet as it should be is waited for.

@@ -1928,9 +1928,9 @@ MUTANTS = [
     Mutant(
         "an increment is a load and a store",
         "state/state.hpp",
-        "        const detail::NodeLock lock(*node_);\n        if (is_simple_to_write()) [[likely]] {\n"
-        "          T value = node_->template value<T>();",
-        "        detail::NodeLock lock(*node_);\n        if (is_simple_to_write()) [[likely]] {\n"
+        "      const detail::NodeLock lock(*node_);\n      if (is_simple_to_write()) [[likely]] {\n"
+        "        T value = node_->template value<T>();",
+        "      detail::NodeLock lock(*node_);\n      if (is_simple_to_write()) [[likely]] {\n"
         "        lock.unlock();\n        std::this_thread::yield();\n"
         "        T value = node_->template read<T>();\n        std::this_thread::yield();\n"
         "        lock = detail::NodeLock(*node_);",

@@ -17,6 +17,7 @@
 
 #include "support/catch.hpp"
 #include "support/events.hpp"
+#include "support/eventually.hpp"
 #include "support/faulty_backend.hpp"
 #include "support/threads.hpp"
 
@@ -75,6 +76,7 @@ using atom::StateErrorCode;
 using atom::StateEvent;
 using atom::StateStore;
 using atom::StoreOptions;
+using support::eventually;
 using support::Page;
 using Number = std::int64_t;
 using Values = Page::Values;
@@ -90,16 +92,6 @@ State<Number> number(StateStore& states, const std::string& key, const Scope& it
 }
 Values values_of(EventStream& stream) {
   return Page().read(stream.take()).values;
-}
-/// Waits until it is so, far longer than that takes.
-template <class Condition>
-bool eventually(Condition condition) {
-  const auto end = std::chrono::steady_clock::now() + 30s;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(1ms);
-  }
-  return true;
 }
 /// What a page has when it has read all that comes until it has these values.
 bool comes_to(EventStream& stream, Page& page, const Values& values) {

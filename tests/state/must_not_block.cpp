@@ -47,6 +47,13 @@ std::size_t reported(F f) {
 }
 const std::size_t once = support::if_checked({"one"}).size();
 
+/// Returns when something was reported, or at the end.
+void wait_for_report(std::chrono::steady_clock::time_point end) {
+  while (ListeningToMisuse::reports().size() < once && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
 /// Waits until it is done, as a loop does.
 template <class Task>
 auto in_a_loop(Task task) {
@@ -60,9 +67,7 @@ class Patient : public support::PassingBackend {
   Patient() : PassingBackend(std::make_shared<atom::Memory>()) {}
   atom::BatchResult execute(const atom::Lane& lane, atom::BatchMode mode, std::span<const atom::Command> commands,
                             std::span<atom::Outcome> outcomes, atom::Deadline deadline) override {
-    while (ListeningToMisuse::reports().size() < once && std::chrono::steady_clock::now() < deadline) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+    wait_for_report(deadline);
     return inner().execute(lane, mode, commands, outcomes, deadline);
   }
 };
@@ -102,10 +107,7 @@ TEST_CASE("So is waiting for what a thread of the store does already", "[case79]
     const MustNotBlock here;
     CHECK(reported([&] {
             other = std::thread([&] {  // when that is reported, or never is
-              const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
-              while (ListeningToMisuse::reports().size() < once && std::chrono::steady_clock::now() < end) {
-                std::this_thread::sleep_for(std::chrono::milliseconds(1));
-              }
+              wait_for_report(std::chrono::steady_clock::now() + std::chrono::seconds(5));
               ends.set_value();
             });
             task.wait();

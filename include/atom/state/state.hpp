@@ -262,14 +262,14 @@ class State {
   template <class E>
   std::optional<T> apply_simply([[maybe_unused]] const E& equation) {
     if constexpr (detail::inside_node<T>) {
-      if (is_in_memory()) [[likely]] {
-        const detail::NodeLock lock(*node_);
-        if (is_simple_to_write()) [[likely]] {
-          T value = node_->template value<T>();
-          if (!apply_to(equation, value)) [[likely]] {
-            put(value);
-            return value;
-          }
+      if (!is_in_memory()) [[unlikely]]
+        return std::nullopt;
+      const detail::NodeLock lock(*node_);
+      if (is_simple_to_write()) [[likely]] {
+        T value = node_->template value<T>();
+        if (!apply_to(equation, value)) [[likely]] {
+          put(value);
+          return value;
         }
       }
     }

@@ -2046,6 +2046,27 @@ MUTANTS = [
         ["state/engine.cpp"],
     ),
     Mutant(
+        "that all have given up goes untold where the answer comes just after",
+        "state/engine.hpp",
+        "  note_quarantine(after);  // also",
+        "  // also",
+        ["state/engine.cpp: who hears of what is in doubt*"],
+    ),
+    Mutant(
+        "of a batch that is in doubt its callers are not asked whether they wait",
+        "state/engine.hpp",
+        "  if (is_waited_for) return;\n  batch->is_noted = true;",
+        "  batch->is_noted = true;",
+        ["state/engine.cpp"],
+    ),
+    Mutant(
+        "what is fresh enough is read in a process that was forked",
+        "state/engine.hpp",
+        "return !is_foreign() && StateCache::is_fresh",
+        "return StateCache::is_fresh",
+        ["state/engine.cpp: a process that was forked while*"],
+    ),
+    Mutant(
         "what nobody waits for any more takes effect later",
         "state/engine.hpp",
         "    command.kind = Command::Kind::check;\n    command.expected.reset();\n",

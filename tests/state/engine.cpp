@@ -6,6 +6,7 @@
 
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
+#include "support/eventually.hpp"
 #include "support/faulty_backend.hpp"
 #include "support/linearizability.hpp"
 #include "support/threads.hpp"
@@ -806,6 +807,32 @@ TEST_CASE("a database that does not answer gives an error at the deadline, and n
   CHECK(events.count(StateEvent::Kind::in_doubt) == 1);
 }
 
+TEST_CASE("who hears of what is in doubt hears of it too where the answer comes just after its caller has given up") {
+  struct Late final : support::PassingBackend {
+    Late() : PassingBackend(std::make_shared<atom::Memory>()) {}
+    atom::BatchResult execute(const atom::Lane& lane, atom::BatchMode mode, std::span<const atom::Command> commands,
+                              std::span<atom::Outcome> outcomes, atom::Deadline deadline) override {
+      has_come = true;
+      support::eventually([&] { return is_open.load(); });
+      return inner().execute(lane, mode, commands, outcomes, deadline);
+    }
+    std::atomic<bool> has_come{false};
+    std::atomic<bool> is_open{false};
+  };
+  const auto backend = std::make_shared<Late>();
+  Events events;
+  StateStore store(backend, {.deadline = 300ms, .on_event = events.listener()});
+  auto written = number(store).try_apply_async(current + 1);
+  REQUIRE(support::eventually([&] { return backend->has_come.load(); }));
+  const auto result = written.wait();  // another thread sends
+  CHECK(events.count(StateEvent::Kind::in_doubt) == 0);
+  backend->is_open = true;
+  REQUIRE_FALSE(result.has_value());
+  CHECK(result.error().effect() == Effect::unknown);
+  CHECK(support::eventually([&] { return events.count(StateEvent::Kind::in_doubt) == 1; }));
+  CHECK(number(store).load() == 1);
+}
+
 TEST_CASE("one that gives up while another one leads was not sent if it says so") {
   const auto gate = std::make_shared<Gate>();
   StateStore store(gate, {.deadline = 1s});
@@ -1328,7 +1355,15 @@ TEST_CASE("a process that was forked while others looked at a state is told that
     while (!is_over) (void)n.version();  // what has a time to live is locked to be looked at
   });
   for (int i = 0; i < 20; ++i) {
-    const int code = exit_code_of_child([&] { return !n.try_set(2) && !n.try_apply(current + 1); });
+    const int code = exit_code_of_child([&] {
+      if (n.try_set(2) || n.try_apply(current + 1) || n.try_get()) return false;
+      try {
+        (void)n.version();
+      } catch (const StateError& error) {
+        return error.code() == StateErrorCode::closed;
+      }
+      return false;
+    });
     CHECK(code == 0);
     if (code != 0) break;  // it took its time
   }

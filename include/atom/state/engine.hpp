@@ -96,8 +96,9 @@ class StateEngine {
     return cache_.refresh(node, asks, deadline);
   }
   /// Whether that need not ask the database.
-  static bool is_fresh(const StateNode& node, std::chrono::milliseconds staleness, Asks asks = Asks::to_read) noexcept {
-    return StateCache::is_fresh(node, staleness) && (asks == Asks::to_know || !StateCache::is_to_be_touched(node));
+  bool is_fresh(const StateNode& node, std::chrono::milliseconds staleness, Asks asks = Asks::to_read) const noexcept {
+    return !is_foreign() && StateCache::is_fresh(node, staleness) &&
+           (asks == Asks::to_know || !StateCache::is_to_be_touched(node));
   }
   /// Sees to it that who watches has what the database has, no older than `staleness`.
   std::optional<StateError> refresh(WatchedScope& watched, std::chrono::milliseconds staleness, Deadline deadline) {
@@ -311,7 +312,7 @@ class StateEngine {
   /// Ends an operation whose time is over, or that is not waited for any longer.
   void give_up(OperationPointer operation, std::optional<StateError> why = std::nullopt) noexcept;
   void give_up_late_ones(bool all_asynchronous = false) noexcept;
-  /// The batch is nobody's any more: what is left of it is to find out what the database has done with it.
+  /// If the batch that was sent is nobody's any more: what is left is to find out what the database has done with it.
   void note_quarantine(Aftermath& after) noexcept;
 
   // ---- Leading
@@ -482,7 +483,7 @@ inline void StateEngine::give_up_late_ones(bool all_asynchronous) noexcept {
 }
 inline void StateEngine::note_quarantine(Aftermath& after) noexcept {
   Batch* const batch = row_->batch.get();
-  if (!batch || !batch->is_in_doubt || batch->is_noted) return;
+  if (!batch || batch->is_noted) return;
   bool is_waited_for = false;
   batch->each(
       [&](const OperationPointer& operation) { is_waited_for = is_waited_for || operation->stage_ != Stage::done; });
@@ -586,6 +587,7 @@ inline void StateEngine::send(Lock& lock, Aftermath& after, Deadline limit) noex
       calls_.execute(row_->lane.lane(), BatchMode::independent, batch.commands, batch.outcomes, deadline);
   if (result.status == BatchStatus::done) batcher_.take_outcomes(batch, after.events.all);
   lock.lock();
+  note_quarantine(after);  // also where all is known in a moment: they who gave up do not know
   settle(std::move(result), after);
 }
 

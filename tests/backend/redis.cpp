@@ -1408,6 +1408,26 @@ TEST_CASE("redis: a server that comes back empty is a gap, and the store says ho
   CHECK(lost == 5);
 }
 
+TEST_CASE("redis: a scope whose deletion breaks off half way is in doubt, and may be deleted again") {
+  Database database;
+  database.client.run(Batch().write(shop, "a", "1"));
+  const auto error_of_erasing = [&] { return database.redis->erase_scope(shop, soon()).error(); };
+  database.server.run({"RENAME", "{atom}:scopes", "away"});
+  database.server.run({"SET", "{atom}:scopes", "somebody's"});
+  CHECK(error_of_erasing().effect() == atom::Effect::none);  // nothing was found yet
+  CHECK(database.client.text(shop, "a") == "1");
+  database.server.run({"RENAME", "away", "{atom}:scopes"});
+  database.server.run({"RENAME", "{atom}:feed", "away"});
+  database.server.run({"SET", "{atom}:feed", "somebody's"});
+  const StateError broken = error_of_erasing();
+  CHECK(broken.effect() == atom::Effect::unknown);
+  CHECK(broken.retryable());
+  CHECK_THAT(broken.what(), ContainsSubstring("WRONGTYPE"));
+  CHECK(database.redis->list({.scope = &shop}, soon())->empty());
+  database.server.run({"RENAME", "away", "{atom}:feed"});
+  CHECK(database.redis->erase_scope(shop, soon())->empty());
+}
+
 TEST_CASE("redis: a server that becomes a replica is an error without effect, until it is none any more") {
   Database database;
   Client& client = database.client;

@@ -3697,6 +3697,13 @@ MUTANTS = [
         ["backend/detail/redis_url.cpp"],
     ),
     Mutant(
+        "a deletion that broke off half way is said to have had no effect",
+        "backend/redis.hpp",
+        "redis_error(connecting_.server, part[1].text(), Effect::unknown)",
+        "redis_error(connecting_.server, part[1].text())",
+        ["backend/redis.cpp: redis: a scope whose*"],
+    ),
+    Mutant(
         "a server that makes room by forgetting states is taken",
         "backend/redis.hpp",
         'if (field("maxmemory") != "0" && policy != "noeviction") {',

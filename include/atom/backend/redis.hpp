@@ -434,7 +434,9 @@ class Redis : public TextBackend {
   Reply end_some(const detail::RedisRequest& which, Deadline deadline) {
     detail::RedisRequest arguments;
     arguments.add(static_cast<std::int64_t>(options_.feed_length)).add(at_once).add(which);
-    return run(end_, arguments, deadline, Effect::unknown);
+    Reply part = run(end_, arguments, deadline, Effect::unknown);
+    if (part[0].integer() < 0) throw detail::redis_error(connecting_.server, part[1].text(), Effect::unknown);
+    return part;
   }
 
   RedisOptions options_;

@@ -340,8 +340,8 @@ return {scopes[#scopes] or '', alive}
 )lua";
 
 /// Ends states, up to so many: those in scopes between two, those with a label, or those whose time is over. How many
-/// names it has seen, fewer only if there are no more; and what those were that were not over. What is nothing of ours
-/// goes with its scope, and is none of those.
+/// names it has seen, fewer only if there are no more; and what those were that were not over. Or -1 and why it broke
+/// off half way. What is nothing of ours goes with its scope, and is none of those.
 inline constexpr std::string_view redis_end = R"lua(
 local which, most, from, to
 feed_length, most, which, from, to = unpack(ARGV)
@@ -387,7 +387,10 @@ for _, name in ipairs(names) do
     remove(scope, key, version, labels, ends)
   end
 end
-finish()
+-- What is written first has had its effect, or nothing has; what fails later leaves a part.
+if #writes > 0 then call(unpack(table.remove(writes, 1))) end
+local done, why = pcall(finish)
+if not done then return {-1, type(why) == 'table' and why.err or tostring(why)} end
 return {#names, ended}
 )lua";
 

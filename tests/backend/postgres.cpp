@@ -40,6 +40,7 @@
 #include "support/eventually.hpp"
 #include "support/fake_server.hpp"
 #include "support/postgres_server.hpp"
+#include "support/server_process.hpp"
 
 using namespace std::chrono_literals;
 
@@ -98,9 +99,9 @@ struct Database {
   std::string run(const std::string& sql) const { return server().run("set search_path = " + schema + ";\n" + sql); }
 };
 /// The error of a server that is not fit.
-StateError refused(PostgresOptions options, bool create = true) {
+StateError refused(PostgresOptions options, bool create = true, atom::Deadline deadline = soon()) {
   Postgres postgres(std::move(options));
-  auto error = postgres.prepare(create, soon());
+  auto error = postgres.prepare(create, deadline);
   REQUIRE(error);
   CHECK(error->effect() == Effect::none);
   return *error;
@@ -880,7 +881,7 @@ TEST_CASE("postgres: while the server crashes again and again, each number is gi
   CHECK(lost == 0);
 }
 
-/// Listens on a port, and answers whatever comes with the same bytes.
+/// Listens on a port, and answers whatever comes with the same bytes: nothing, if there are none.
 class Babbler {
  public:
   explicit Babbler(std::string says) : says_(std::move(says)) {
@@ -910,7 +911,8 @@ class Babbler {
     thread_.join();
     ::close(listener_);
   }
-  std::string url() const { return "host=127.0.0.1 user=atom sslmode=disable port=" + std::to_string(port_); }
+  std::string url() const { return "host=127.0.0.1 user=atom sslmode=disable port=" + port(); }
+  std::string port() const { return std::to_string(port_); }
 
  private:
   const std::string says_;
@@ -918,6 +920,51 @@ class Babbler {
   int port_ = 0;
   std::thread thread_;
 };
+
+TEST_CASE("postgres: of several hosts one that says nothing has its share of the time, and the next one has its turn") {
+  const Babbler silent("");
+  const std::string nobody = std::to_string(support::free_port());
+  const auto url = [](const std::string& hosts, const std::string& ports) {
+    return "host=" + hosts + " port=" + ports + " user=atom dbname=postgres";
+  };
+  atom::StateStore states{
+      Postgres(url("127.0.0.1,127.0.0.1," + server().folder(), nobody + ',' + silent.port() + ",5432")),
+      {.deadline = 4s}};
+  auto n = states.get_state<std::int64_t>(0, {.key = "n", .scope = Scope{"of.several.hosts"}});
+  CHECK(n.apply(current + 1) == 1);
+
+  for (const std::string& ports : {silent.port() + ',' + nobody, nobody + ',' + silent.port(), silent.port()}) {
+    const StateError error = refused({.url = url("127.0.0.1,127.0.0.1", ports)}, true, support::in(1s));
+    INFO(error.what());
+    CHECK(error.effect() == atom::Effect::none);
+    CHECK(error.retryable());
+    CHECK_THAT(error.what(), ContainsSubstring("no connection before the deadline"));
+    CHECK_THAT(error.what(), ContainsSubstring("; the next host: "));
+  }
+  // What another host would not do either is said at once.
+  const StateError none = refused({.url = url(server().folder() + ',' + server().folder(), "5432") + " dbname=none"});
+  CHECK_THAT(none.what(), ContainsSubstring("3D000") && !ContainsSubstring("the next host"));
+}
+
+TEST_CASE("postgres: the hosts of a URL are told apart where it says all of each, and else are libpq's to read") {
+  using atom::detail::postgres_hosts;
+  const auto text_of = [](const std::string& url) {
+    std::string text;
+    for (const auto& host : postgres_hosts(url)) text += host.host + '|' + host.hostaddr + '|' + host.port + ' ';
+    return text;
+  };
+  CHECK(text_of("postgresql://me@a:1,b:2/app?target_session_attrs=read-write") == "a||1 b||2 ");
+  CHECK(text_of("postgresql://me@a,b/app") == "a||5432 b||5432 ");
+  CHECK(text_of("postgresql://me@a:1,b/app") == "a||1 b||5432 ");
+  CHECK(text_of("host=a,b port=7") == "a||7 b||7 ");
+  CHECK(text_of("hostaddr=1.1.1.1,2.2.2.2 host=a,b port=1,2") == "a|1.1.1.1|1 b|2.2.2.2|2 ");
+  CHECK(text_of("hostaddr=1.1.1.1,2.2.2.2") == "|1.1.1.1| |2.2.2.2| ");
+  for (const char* url : {"app", "host=a port=1", "host=a,b port=1,2,", "host=a,,b", "host=a,b hostaddr=1.1.1.1",
+                          "host=a,b port=1,2,3", "host='a,b"}) {
+    INFO(url);
+    CHECK(text_of(url).empty());
+  }
+}
 
 TEST_CASE("postgres: a server that talks nonsense is an error, and no later than the deadline") {
   const std::string welcome("R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I", 15);

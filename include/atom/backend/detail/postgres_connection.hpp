@@ -159,6 +159,42 @@ struct PostgresTarget {
   bool prepares = true;
 };
 
+/// One of several hosts, in the words of the URL that names them.
+struct PostgresHost {
+  std::string host, hostaddr, port;
+};
+/// The hosts that a URL names, if it names several and has all that each needs; else it is libpq's to read.
+inline std::vector<PostgresHost> postgres_hosts(const std::string& url) {
+  std::vector<std::string> hosts, addresses, ports;
+  PQconninfoOption* const parsed = PQconninfoParse(url.c_str(), nullptr);
+  for (const PQconninfoOption* option = parsed; option && option->keyword; ++option) {
+    const std::string_view name = option->keyword;
+    std::vector<std::string>* const parts = name == "host"       ? &hosts
+                                            : name == "hostaddr" ? &addresses
+                                            : name == "port"     ? &ports
+                                                                 : nullptr;
+    if (!parts || !option->val) continue;
+    const auto add = [&](std::string_view part) {
+      parts->emplace_back(part.empty() && option->compiled ? option->compiled : part);
+    };
+    std::string_view left = option->val;
+    for (std::size_t end; (end = left.find(',')) != left.npos; left.remove_prefix(end + 1)) add(left.substr(0, end));
+    add(left);
+  }
+  PQconninfoFree(parsed);
+  const std::size_t count = std::max(hosts.size(), addresses.size());
+  if (ports.size() == 1) ports.resize(count, ports.front());
+  std::vector<PostgresHost> all(count);
+  for (const auto& [parts, part] :
+       {std::pair(&hosts, &PostgresHost::host), std::pair(&addresses, &PostgresHost::hostaddr),
+        std::pair(&ports, &PostgresHost::port)}) {
+    if (parts->empty()) continue;
+    if (parts->size() != count || std::count(parts->begin(), parts->end(), "") > 0) return {};
+    for (std::size_t i = 0; i < count; ++i) all[i].*part = std::move((*parts)[i]);
+  }
+  return count > 1 ? all : std::vector<PostgresHost>();
+}
+
 /// A connection, for one thread at a time. Statements are queued; those up to an end are one transaction. After an
 /// error that is not one of a statement's it is closed, and `open` opens it anew.
 class PostgresConnection {
@@ -226,6 +262,8 @@ class PostgresConnection {
   };
   enum class Waits : bool { no, yes };
 
+  void connect_to_any();
+  void connect(const PostgresHost& host);
   void end(Queued::Kind kind) {
     check(PQpipelineSync(connection_.get()));
     queue_.push_back({kind});
@@ -278,8 +316,44 @@ inline void PostgresConnection::open(Deadline deadline) {
   deadline_ = deadline;
   if (is_amid_) close();
   if (is_open()) return;
-  const char* const keywords[] = {"dbname", "client_encoding", "fallback_application_name", nullptr};
-  const char* const values[] = {target_.url.c_str(), "UTF8", "atom", nullptr};
+  connect_to_any();
+  PQsetErrorVerbosity(connection_.get(), PQERRORS_DEFAULT);
+  if (PQsetnonblocking(connection_.get(), 1) != 0 || PQenterPipelineMode(connection_.get()) != 1) throw lost();
+  if (!target_.prepares) return;  // behind a pooler a session is shared with others
+  add(postgres::set_up);
+  end_untold();
+  if (PQserverVersion(connection_.get()) < 140000) return;
+  add(postgres::end_when_left);
+  end_untold();
+}
+/// To the first host that will do, in their order, as libpq has it. But libpq goes on to the next one only when it is
+/// told why there is no connection; here one that says nothing has its share of the time.
+inline void PostgresConnection::connect_to_any() {
+  const std::vector<PostgresHost> hosts = postgres_hosts(target_.url);
+  if (hosts.empty()) return connect({});
+  const Deadline deadline = deadline_;
+  std::string reasons;
+  for (std::size_t left = hosts.size(); left > 0; --left) {
+    const auto now = Clock::now();
+    deadline_ = now + (deadline - now) / static_cast<std::int64_t>(left);
+    try {
+      connect(hosts[hosts.size() - left]);
+      break;
+    } catch (const StateError& error) {
+      reasons += (reasons.empty() ? "" : "; the next host: ") + reason(error);
+      if (left == 1 || !error.retryable()) {
+        throw StateError(error.code(), std::move(reasons), error.effect(), error.retryable());
+      }
+    }
+  }
+  deadline_ = deadline;
+}
+inline void PostgresConnection::connect(const PostgresHost& host) {
+  const char* const keywords[] = {"dbname", "host", "hostaddr", "port", "client_encoding", "fallback_application_name",
+                                  nullptr};
+  // What is empty leaves what the URL says.
+  const char* const values[] = {
+      target_.url.c_str(), host.host.c_str(), host.hostaddr.c_str(), host.port.c_str(), "UTF8", "atom", nullptr};
   connection_.reset(PQconnectStartParams(keywords, values, 1));
   PGconn* const connection = connection_.get();
   if (!connection) throw std::bad_alloc();
@@ -299,14 +373,6 @@ inline void PostgresConnection::open(Deadline deadline) {
     }
     next = PQconnectPoll(connection);
   }
-  PQsetErrorVerbosity(connection, PQERRORS_DEFAULT);
-  if (PQsetnonblocking(connection, 1) != 0 || PQenterPipelineMode(connection) != 1) throw lost();
-  if (!target_.prepares) return;  // behind a pooler a session is shared with others
-  add(postgres::set_up);
-  end_untold();
-  if (PQserverVersion(connection) < 140000) return;
-  add(postgres::end_when_left);
-  end_untold();
 }
 
 inline void PostgresConnection::add(const PostgresStatement& statement, const PostgresParameters& parameters) {

@@ -941,6 +941,11 @@ TEST_CASE("postgres: of several hosts one that says nothing has its share of the
     CHECK_THAT(error.what(), ContainsSubstring("no connection before the deadline"));
     CHECK_THAT(error.what(), ContainsSubstring("; the next host: "));
   }
+  const StateError reader =
+      refused({.url = url(server().folder() + ',' + server().folder(), "5432") +
+                      " target_session_attrs=read-write options='-cdefault_transaction_read_only=on'"});
+  CHECK(reader.retryable());
+  CHECK_THAT(reader.what(), ContainsSubstring("read-only; the next host: ") && ContainsSubstring("read-only ("));
   // What another host would not do either is said at once.
   const StateError none = refused({.url = url(server().folder() + ',' + server().folder(), "5432") + " dbname=none"});
   CHECK_THAT(none.what(), ContainsSubstring("3D000") && !ContainsSubstring("the next host"));

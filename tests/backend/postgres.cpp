@@ -881,7 +881,7 @@ TEST_CASE("postgres: while the server crashes again and again, each number is gi
   CHECK(lost == 0);
 }
 
-/// Listens on a port, and answers whatever comes with the same bytes: nothing, if there are none.
+/// Listens on a port, and answers whatever comes with the same bytes.
 class Babbler {
  public:
   explicit Babbler(std::string says) : says_(std::move(says)) {
@@ -911,8 +911,7 @@ class Babbler {
     thread_.join();
     ::close(listener_);
   }
-  std::string url() const { return "host=127.0.0.1 user=atom sslmode=disable port=" + port(); }
-  std::string port() const { return std::to_string(port_); }
+  std::string url() const { return "host=127.0.0.1 user=atom sslmode=disable port=" + std::to_string(port_); }
 
  private:
   const std::string says_;
@@ -922,18 +921,17 @@ class Babbler {
 };
 
 TEST_CASE("postgres: of several hosts one that says nothing has its share of the time, and the next one has its turn") {
-  const Babbler silent("");
-  const std::string nobody = std::to_string(support::free_port());
+  const support::SilentServer silent_server(false);
+  const std::string silent = std::to_string(silent_server.port()), nobody = std::to_string(support::free_port());
   const auto url = [](const std::string& hosts, const std::string& ports) {
     return "host=" + hosts + " port=" + ports + " user=atom dbname=postgres";
   };
-  atom::StateStore states{
-      Postgres(url("127.0.0.1,127.0.0.1," + server().folder(), nobody + ',' + silent.port() + ",5432")),
-      {.deadline = 4s}};
+  atom::StateStore states{Postgres(url("127.0.0.1,127.0.0.1," + server().folder(), nobody + ',' + silent + ",5432")),
+                          {.deadline = 4s}};
   auto n = states.get_state<std::int64_t>(0, {.key = "n", .scope = Scope{"of.several.hosts"}});
   CHECK(n.apply(current + 1) == 1);
 
-  for (const std::string& ports : {silent.port() + ',' + nobody, nobody + ',' + silent.port(), silent.port()}) {
+  for (const std::string& ports : {silent + ',' + nobody, nobody + ',' + silent, silent}) {
     const StateError error = refused({.url = url("127.0.0.1,127.0.0.1", ports)}, true, support::in(1s));
     INFO(error.what());
     CHECK(error.effect() == atom::Effect::none);

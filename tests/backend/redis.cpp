@@ -13,6 +13,9 @@
 #include "support/redis_server.hpp"
 #include "support/threads.hpp"
 
+#include <dlfcn.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,6 +42,22 @@
 
 using namespace std::chrono_literals;
 using namespace std::string_literals;
+
+namespace redis_test {
+namespace {
+
+constexpr std::string_view host_with_two_addresses = "two.addresses.test";
+
+}
+}  // namespace redis_test
+
+/// As the system's, but for one host: that has 127.0.0.2 and 127.0.0.1.
+extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** result) {
+  static const auto of_system = reinterpret_cast<decltype(&getaddrinfo)>(dlsym(RTLD_NEXT, "getaddrinfo"));
+  if (!node || node != redis_test::host_with_two_addresses) return of_system(node, service, hints, result);
+  const int failed = of_system("127.0.0.2", service, hints, result);
+  return failed ? failed : of_system("127.0.0.1", service, hints, &(*result)->ai_next);
+}
 
 namespace redis_test {
 namespace {
@@ -961,6 +980,20 @@ TEST_CASE("redis: a feed to whose server there is no way yet can be woken") {
   const auto feed = redis.open_feed();
   Heard heard;
   support::check_was_woken(poll_and_wake(*feed, heard));
+}
+
+TEST_CASE("redis: of several addresses of a host one that says nothing has its share of the time") {
+  Database database;
+  sockaddr_in first = support::loopback(database.server.port());
+  first.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+  const support::SilentServer silent(true, first);
+  Redis redis("redis://" + std::string(host_with_two_addresses) + ':' + std::to_string(database.server.port()));
+  CHECK_FALSE(redis.prepare(true, in(3s)));
+  database.server.stop(SIGTERM);
+  Redis late("redis://" + std::string(host_with_two_addresses) + ':' + std::to_string(database.server.port()));
+  const auto error = late.prepare(true, in(300ms));
+  REQUIRE(error);
+  CHECK_THAT(error->what(), ContainsSubstring("no connection: "));
 }
 
 TEST_CASE("redis: a store whose feed connects is closed without waiting for that, and without a word of it") {

@@ -3599,6 +3599,13 @@ MUTANTS = [
         ["backend/redis.cpp: redis: somebody who takes our place*"],
     ),
     Mutant(
+        "of several addresses one that says nothing has all the time",
+        "backend/detail/redis_connection.hpp",
+        "share_of(deadline, left)",
+        "deadline",
+        ["backend/redis.cpp: redis: of several addresses*"],
+    ),
+    Mutant(
         "an answer that is lost had no effect",
         "backend/detail/redis_connection.hpp",
         "throw StateError(error.code(), reason(error), effect, true);",
@@ -3841,8 +3848,8 @@ MUTANTS = [
     Mutant(
         "of several hosts one that says nothing has all the time",
         "backend/detail/postgres_connection.hpp",
-        "(deadline - now) / static_cast<std::int64_t>(left)",
-        "(deadline - now)",
+        "share_of(deadline, left)",
+        "deadline",
         ["backend/postgres.cpp: postgres: of several hosts*"],
     ),
     Mutant(

@@ -139,8 +139,7 @@ class FakeServer {
 /// the connection.
 class SilentServer {
  public:
-  explicit SilentServer(bool is_full) {
-    sockaddr_in address = loopback(0);
+  explicit SilentServer(bool is_full, sockaddr_in address = loopback(0)) {
     socklen_t size = sizeof address;
     if (::bind(listener_, reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
         ::listen(listener_, is_full ? 0 : 16) != 0 ||

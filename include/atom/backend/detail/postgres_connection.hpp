@@ -334,8 +334,7 @@ inline void PostgresConnection::connect_to_any() {
   const Deadline deadline = deadline_;
   std::string reasons;
   for (std::size_t left = hosts.size(); left > 0; --left) {
-    const auto now = Clock::now();
-    deadline_ = now + (deadline - now) / static_cast<std::int64_t>(left);
+    deadline_ = share_of(deadline, left);
     try {
       connect(hosts[hosts.size() - left]);
       break;

@@ -34,6 +34,7 @@
 #include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #if defined(ATOM_REDIS_TLS)
 #include <hiredis/hiredis_ssl.h>
@@ -380,16 +381,22 @@ class RedisConnection {
       throw failure(StateErrorCode::unavailable, std::string("the host is not found: ") + ::gai_strerror(unknown),
                     true);
     }
-    int failed = 0;
+    std::vector<const addrinfo*> allowed;
     for (const addrinfo* address = found; address; address = address->ai_next) {
-      if (!server.tls && !options_.plain_text && !is_loopback(*address->ai_addr)) continue;
-      failed = connect_to(address->ai_family, address->ai_addr, address->ai_addrlen, deadline);
+      if (server.tls || options_.plain_text || is_loopback(*address->ai_addr)) allowed.push_back(address);
+    }
+    if (allowed.empty()) {
+      throw failure(StateErrorCode::refused,
+                    "it is another machine, and redis:// sends all, passwords too, as plain text: use rediss://, or "
+                    "set RedisOptions::plain_text if nobody can listen on the way");
+    }
+    int failed = 0;
+    for (std::size_t left = allowed.size(); left > 0; --left) {  // one that says nothing has its share of the time
+      const addrinfo& address = *allowed[allowed.size() - left];
+      failed = connect_to(address.ai_family, address.ai_addr, address.ai_addrlen, share_of(deadline, left));
       if (!failed) return;
     }
-    if (failed) throw unreachable(failed);
-    throw failure(StateErrorCode::refused,
-                  "it is another machine, and redis:// sends all, passwords too, as plain text: use rediss://, or set "
-                  "RedisOptions::plain_text if nobody can listen on the way");
+    throw unreachable(failed);
   }
   StateError unreachable(int code) const {
     if (code == ETIMEDOUT) return failure(StateErrorCode::timed_out, "no connection before the deadline", true);

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 
 namespace atom::inline v0_1::detail {
@@ -24,6 +25,12 @@ inline bool wait_for(pollfd* files, nfds_t count, Deadline deadline) {
     if (ready > 0) return true;
     if (ready < 0 && errno != EINTR) return true;  // the next use of it says what is wrong
   }
+}
+
+/// When the first of so many attempts is to be over, so that each has as much time as the others.
+inline Deadline share_of(Deadline deadline, std::size_t attempts) {
+  const auto now = std::chrono::steady_clock::now();
+  return now + (deadline - now) / static_cast<std::int64_t>(attempts);
 }
 
 /// What a thread can wait for together with a socket. Rung by any thread.

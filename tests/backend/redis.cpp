@@ -991,7 +991,7 @@ TEST_CASE("redis: of several addresses of a host one that says nothing has its s
   CHECK_FALSE(redis.prepare(true, in(3s)));
   database.server.stop(SIGTERM);
   Redis late("redis://" + std::string(host_with_two_addresses) + ':' + std::to_string(database.server.port()));
-  const auto error = late.prepare(true, in(300ms));
+  const auto error = late.prepare(true, in(3s));
   REQUIRE(error);
   CHECK_THAT(error->what(), ContainsSubstring("no connection: "));
 }

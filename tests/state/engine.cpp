@@ -821,7 +821,7 @@ TEST_CASE("who hears of what is in doubt hears of it too where the answer comes 
   };
   const auto backend = std::make_shared<Late>();
   Events events;
-  StateStore store(backend, {.deadline = 300ms, .on_event = events.listener()});
+  StateStore store(backend, {.deadline = 2s, .on_event = events.listener()});
   auto written = number(store).try_apply_async(current + 1);
   REQUIRE(support::eventually([&] { return backend->has_come.load(); }));
   const auto result = written.wait();  // another thread sends

@@ -490,7 +490,7 @@ inline void StateEngine::note_quarantine(Aftermath& after) noexcept {
   if (is_waited_for) return;
   batch->is_noted = true;
   after.events.add(StateEvent::Kind::in_doubt,
-                   row_->sending.last_error ? row_->sending.last_error->what() : "no answer before the deadline");
+                   row_->sending.last_error ? row_->sending.last_error->what() : "nobody waits for an answer any more");
 }
 
 // ------------------------------------------------------------------------------------------------------------- leading

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atom/backend/detail/postgres_error.hpp>
+#include <atom/backend/detail/postgres_hosts.hpp>
 #include <atom/backend/detail/postgres_statements.hpp>
 #include <atom/backend/detail/waiting.hpp>
 #include <atom/config.hpp>
@@ -159,42 +160,6 @@ struct PostgresTarget {
   bool prepares = true;
 };
 
-/// One of several hosts, in the words of the URL that names them.
-struct PostgresHost {
-  std::string host, hostaddr, port;
-};
-/// The hosts that a URL names, if it names several and has all that each needs; else it is libpq's to read.
-inline std::vector<PostgresHost> postgres_hosts(const std::string& url) {
-  std::vector<std::string> hosts, addresses, ports;
-  PQconninfoOption* const parsed = PQconninfoParse(url.c_str(), nullptr);
-  for (const PQconninfoOption* option = parsed; option && option->keyword; ++option) {
-    const std::string_view name = option->keyword;
-    std::vector<std::string>* const parts = name == "host"       ? &hosts
-                                            : name == "hostaddr" ? &addresses
-                                            : name == "port"     ? &ports
-                                                                 : nullptr;
-    if (!parts || !option->val) continue;
-    const auto add = [&](std::string_view part) {
-      parts->emplace_back(part.empty() && option->compiled ? option->compiled : part);
-    };
-    std::string_view left = option->val;
-    for (std::size_t end; (end = left.find(',')) != left.npos; left.remove_prefix(end + 1)) add(left.substr(0, end));
-    add(left);
-  }
-  PQconninfoFree(parsed);
-  const std::size_t count = std::max(hosts.size(), addresses.size());
-  if (ports.size() == 1) ports.resize(count, ports.front());
-  std::vector<PostgresHost> all(count);
-  for (const auto& [parts, part] :
-       {std::pair(&hosts, &PostgresHost::host), std::pair(&addresses, &PostgresHost::hostaddr),
-        std::pair(&ports, &PostgresHost::port)}) {
-    if (parts->empty()) continue;
-    if (parts->size() != count || std::count(parts->begin(), parts->end(), "") > 0) return {};
-    for (std::size_t i = 0; i < count; ++i) all[i].*part = std::move((*parts)[i]);
-  }
-  return count > 1 ? all : std::vector<PostgresHost>();
-}
-
 /// A connection, for one thread at a time. Statements are queued; those up to an end are one transaction. After an
 /// error that is not one of a statement's it is closed, and `open` opens it anew.
 class PostgresConnection {
@@ -263,7 +228,7 @@ class PostgresConnection {
   enum class Waits : bool { no, yes };
 
   void connect_to_any();
-  void connect(const PostgresHost& host);
+  std::optional<StateError> connect(const PostgresHost& host);
   void end(Queued::Kind kind) {
     check(PQpipelineSync(connection_.get()));
     queue_.push_back({kind});
@@ -326,28 +291,25 @@ inline void PostgresConnection::open(Deadline deadline) {
   add(postgres::end_when_left);
   end_untold();
 }
-/// To the first host that will do, in their order, as libpq has it. But libpq goes on to the next one only when it is
-/// told why there is no connection; here one that says nothing has its share of the time.
+/// To the first host that will do. Where libpq goes on to the next one only when it is told why there is no connection,
+/// here one that says nothing has its share of the time.
 inline void PostgresConnection::connect_to_any() {
-  const std::vector<PostgresHost> hosts = postgres_hosts(target_.url);
-  if (hosts.empty()) return connect({});
+  std::vector<PostgresHost> hosts = postgres_hosts(target_.url);
+  if (hosts.empty()) hosts.emplace_back();
   const Deadline deadline = deadline_;
   std::string reasons;
   for (std::size_t left = hosts.size(); left > 0; --left) {
     deadline_ = share_of(deadline, left);
-    try {
-      connect(hosts[hosts.size() - left]);
-      break;
-    } catch (const StateError& error) {
-      reasons += (reasons.empty() ? "" : "; the next host: ") + reason(error);
-      if (left == 1 || !error.retryable()) {
-        throw StateError(error.code(), std::move(reasons), error.effect(), error.retryable());
-      }
-    }
+    const std::optional<StateError> why = connect(hosts[hosts.size() - left]);
+    if (!why) break;
+    reasons += (reasons.empty() ? "" : "; the next host: ") + reason(*why);
+    if (left > 1 && why->retryable() && Clock::now() < deadline) continue;
+    throw StateError(why->code(), std::move(reasons), why->effect(), why->retryable());
   }
   deadline_ = deadline;
 }
-inline void PostgresConnection::connect(const PostgresHost& host) {
+/// Why there is no connection, if there is none; throws if it was woken.
+inline std::optional<StateError> PostgresConnection::connect(const PostgresHost& host) {
   const char* const keywords[] = {"dbname", "host", "hostaddr", "port", "client_encoding", "fallback_application_name",
                                   nullptr};
   // What is empty leaves what the URL says.
@@ -360,18 +322,19 @@ inline void PostgresConnection::connect(const PostgresHost& host) {
   PQsetErrorVerbosity(connection, PQERRORS_VERBOSE);                        // with the codes of errors
   for (PostgresPollingStatusType next = PGRES_POLLING_WRITING; next != PGRES_POLLING_OK;) {
     if (PQstatus(connection) == CONNECTION_BAD || next == PGRES_POLLING_FAILED) {
-      const StateError error = postgres_connect_error(connection, target_.url);
+      StateError error = postgres_connect_error(connection, target_.url);
       close();
-      throw error;
+      return error;
     }
     const bool writes = next == PGRES_POLLING_WRITING;
     if (const Waited waited = wait(!writes, writes); waited != Waited::ready) {
       close();
       if (waited == Waited::rung) throw woken(Effect::none);
-      throw StateError(StateErrorCode::timed_out, "PostgreSQL: no connection before the deadline", Effect::none, true);
+      return StateError(StateErrorCode::timed_out, "PostgreSQL: no connection before the deadline", Effect::none, true);
     }
     next = PQconnectPoll(connection);
   }
+  return std::nullopt;
 }
 
 inline void PostgresConnection::add(const PostgresStatement& statement, const PostgresParameters& parameters) {

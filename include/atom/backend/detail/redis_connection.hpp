@@ -189,6 +189,7 @@ class RedisConnection {
     close();
     guarded([&] {
       connect(deadline);
+      if (options_.server.tls) begin_tls(deadline);
       sign_in(deadline);
     });
   }
@@ -391,7 +392,7 @@ class RedisConnection {
                     "set RedisOptions::plain_text if nobody can listen on the way");
     }
     int failed = 0;
-    for (std::size_t left = allowed.size(); left > 0; --left) {  // one that says nothing has its share of the time
+    for (std::size_t left = allowed.size(); left > 0; --left) {  // one that does not take it has its share of the time
       const addrinfo& address = *allowed[allowed.size() - left];
       failed = connect_to(address.ai_family, address.ai_addr, address.ai_addrlen, share_of(deadline, left));
       if (!failed) return;
@@ -425,7 +426,6 @@ class RedisConnection {
     socket.release();
     context_->flags &= ~REDIS_BLOCK;
     bound_arrays();
-    if (options_.server.tls) begin_tls(deadline);
     return 0;
   }
 

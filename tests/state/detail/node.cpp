@@ -8,6 +8,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -15,6 +16,8 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <utility>
 
 namespace state_node_test {
 namespace {
@@ -164,28 +167,35 @@ TEST_CASE("a default that cannot be copied makes no node and leaves nothing behi
 TEST_CASE("nobody reads half of a value that lies in the node, nor another one's version") {
   using Value = std::array<std::int64_t, 8>;
   const auto node = make(Value{});
-  std::atomic<int> writing{2};
+  constexpr int enough = 200;  // values in a row that are not the same: so often somebody wrote in between
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  std::atomic<int> reading{2};
   std::atomic<int> torn{0};
+  std::atomic<std::int64_t> written{0};
   support::in_threads(4, [&](std::size_t thread) {
     if (thread < 2) {
-      for (int i = 0; i < 3000; ++i) {
+      for (; reading > 0; ++written) {
+        std::this_thread::yield();  // else it is hardly ever still while somebody reads
         const NodeLock lock(*node);
         const std::int64_t version = node->raw_version() + 1;
         Value value;
         value.fill(version);
         node->put(value, version);
       }
-      --writing;
       return;
     }
-    while (writing > 0) {
+    std::int64_t last = 0;
+    for (int news = 0, reads = 1; news < enough && (reads % 1000 != 0 || std::chrono::steady_clock::now() < end);
+         ++reads) {
       std::int64_t version = 0;
       const Value value = node->read<Value>(&version);
       for (const std::int64_t part : value) torn += part != version;
+      news += std::exchange(last, version) != version;
     }
+    --reading;
   });
   CHECK(torn == 0);
-  CHECK(node->version() == 6000);
+  CHECK(node->version() == written);
 }
 
 }  // namespace

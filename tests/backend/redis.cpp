@@ -43,20 +43,18 @@
 using namespace std::chrono_literals;
 using namespace std::string_literals;
 
-namespace redis_test {
 namespace {
 
-constexpr std::string_view host_with_two_addresses = "two.addresses.test";
+constexpr const char* two_addresses = "two.addresses.test";
 
-}
-}  // namespace redis_test
+}  // namespace
 
-/// As the system's, but for one host: that has 127.0.0.2 and 127.0.0.1.
-extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** result) {
-  static const auto of_system = reinterpret_cast<decltype(&getaddrinfo)>(dlsym(RTLD_NEXT, "getaddrinfo"));
-  if (!node || node != redis_test::host_with_two_addresses) return of_system(node, service, hints, result);
-  const int failed = of_system("127.0.0.2", service, hints, result);
-  return failed ? failed : of_system("127.0.0.1", service, hints, &(*result)->ai_next);
+/// The system's; but of one name they are 127.0.0.2 and 127.0.0.1.
+extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** found) {
+  static const auto real = reinterpret_cast<decltype(&getaddrinfo)>(::dlsym(RTLD_NEXT, "getaddrinfo"));
+  if (!node || std::string_view(node) != two_addresses) return real(node, service, hints, found);
+  const int failed = real("127.0.0.2", service, hints, found);
+  return failed ? failed : real("127.0.0.1", service, hints, &(*found)->ai_next);
 }
 
 namespace redis_test {
@@ -987,11 +985,10 @@ TEST_CASE("redis: of several addresses of a host one that says nothing has its s
   sockaddr_in first = support::loopback(database.server.port());
   first.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
   const support::SilentServer silent(true, first);
-  Redis redis("redis://" + std::string(host_with_two_addresses) + ':' + std::to_string(database.server.port()));
-  CHECK_FALSE(redis.prepare(true, in(3s)));
+  const std::string url = "redis://"s + two_addresses + ':' + std::to_string(database.server.port());
+  CHECK_FALSE(Redis(url).prepare(true, in(3s)));
   database.server.stop(SIGTERM);
-  Redis late("redis://" + std::string(host_with_two_addresses) + ':' + std::to_string(database.server.port()));
-  const auto error = late.prepare(true, in(3s));
+  const auto error = Redis(url).prepare(true, in(3s));
   REQUIRE(error);
   CHECK_THAT(error->what(), ContainsSubstring("no connection: "));
 }

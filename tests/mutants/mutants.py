@@ -3876,14 +3876,14 @@ MUTANTS = [
     Mutant(
         "of the hosts of a service those of the URL are taken",
         "backend/detail/postgres_hosts.hpp",
-        'if (name == "service" || name == "load_balance_hosts") return {};',
-        'if (name == "load_balance_hosts") return {};',
+        '{"service", "load_balance_hosts"}',
+        '{"load_balance_hosts"}',
         ["backend/postgres.cpp: postgres: the hosts*"],
     ),
     Mutant(
         "two hosts with three ports are told apart",
         "backend/detail/postgres_hosts.hpp",
-        "parts->size() != count || std::count",
+        "parts->size() == count && std::count",
         "std::count",
         ["backend/postgres.cpp: postgres: the hosts*"],
     ),

@@ -105,7 +105,7 @@ struct Silent final : support::PassingBackend {
 };
 
 /// A backend that waits, where a test wants that.
-class Gate final : public support::PassingBackend {
+class Gate : public support::PassingBackend {
  public:
   Gate() : Gate(std::make_shared<atom::Memory>()) {}
   explicit Gate(std::shared_ptr<atom::Backend> inner) : PassingBackend(std::move(inner)) {}
@@ -808,25 +808,21 @@ TEST_CASE("a database that does not answer gives an error at the deadline, and n
 }
 
 TEST_CASE("who hears of what is in doubt hears of it too where the answer comes just after its caller has given up") {
-  struct Late final : support::PassingBackend {
-    Late() : PassingBackend(std::make_shared<atom::Memory>()) {}
+  struct Late final : Gate {
     atom::BatchResult execute(const atom::Lane& lane, atom::BatchMode mode, std::span<const atom::Command> commands,
                               std::span<atom::Outcome> outcomes, atom::Deadline deadline) override {
-      has_come = true;
-      support::eventually([&] { return is_open.load(); });
-      return inner().execute(lane, mode, commands, outcomes, deadline);
+      return Gate::execute(lane, mode, commands, outcomes, deadline + 30s);
     }
-    std::atomic<bool> has_come{false};
-    std::atomic<bool> is_open{false};
   };
-  const auto backend = std::make_shared<Late>();
+  const auto gate = std::make_shared<Late>();
   Events events;
-  StateStore store(backend, {.deadline = 2s, .on_event = events.listener()});
+  StateStore store(gate, {.deadline = 2s, .on_event = events.listener()});
+  gate->set_open(false);
   auto written = number(store).try_apply_async(current + 1);
-  REQUIRE(support::eventually([&] { return backend->has_come.load(); }));
+  gate->wait_for(1);
   const auto result = written.wait();  // another thread sends
   CHECK(events.count(StateEvent::Kind::in_doubt) == 0);
-  backend->is_open = true;
+  gate->set_open(true);
   REQUIRE_FALSE(result.has_value());
   CHECK(result.error().effect() == Effect::unknown);
   CHECK(support::eventually([&] { return events.count(StateEvent::Kind::in_doubt) == 1; }));

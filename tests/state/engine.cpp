@@ -1347,10 +1347,13 @@ TEST_CASE("a process that was forked while others looked at a state is told that
   State<Number> n = store.get_state<Number>(0, {.key = "n", .scope = Scope::global(), .ttl = 1h});
   n.set(1);
   std::atomic<bool> is_over{false};
-  std::thread other([&] {
-    while (!is_over) (void)n.version();  // what has a time to live is locked to be looked at
-  });
-  for (int i = 0; i < 20; ++i) {
+  std::vector<std::thread> others(3);  // so that one of them has the lock at one of ten forks
+  for (std::thread& other : others) {
+    other = std::thread([&] {
+      while (!is_over) (void)n.version();  // what has a time to live is locked to be looked at
+    });
+  }
+  for (int i = 0; i < 100; ++i) {
     const int code = exit_code_of_child([&] {
       if (n.try_set(2) || n.try_apply(current + 1) || n.try_get()) return false;
       try {
@@ -1364,7 +1367,7 @@ TEST_CASE("a process that was forked while others looked at a state is told that
     if (code != 0) break;  // it took its time
   }
   is_over = true;
-  other.join();
+  for (std::thread& other : others) other.join();
 }
 
 #ifndef __SANITIZE_THREAD__

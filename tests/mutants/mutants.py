@@ -3308,6 +3308,13 @@ MUTANTS = [
         ["backend/sqlite.cpp"],
     ),
     Mutant(
+        "all have the same random name",
+        "backend/detail/database.hpp",
+        "hex_digits[random() % 16]",
+        "hex_digits[0]",
+        ["backend/dynamodb.cpp: dynamodb: who ends states*"],
+    ),
+    Mutant(
         "what was in doubt was not applied",
         "backend/detail/database.hpp",
         "const bool in_doubt = error.effect() == Effect::unknown;",
@@ -4229,6 +4236,13 @@ MUTANTS = [
         "backend/detail/dynamodb_lists.hpp",
         "if (calls[i].status == DynamoDbCall::Status::condition && calls[i].is_doubtful) {",
         "if (false) {",
+        ["backend/dynamodb.cpp: dynamodb: who ends states*"],
+    ),
+    Mutant(
+        "what had ended before counts for who purges in doubt",
+        "backend/detail/dynamodb_lists.hpp",
+        ' || dynamodb_text(*there, "d") != ours',
+        "",
         ["backend/dynamodb.cpp: dynamodb: who ends states*"],
     ),
     Mutant(

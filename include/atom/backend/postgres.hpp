@@ -33,7 +33,6 @@
 #include <mutex>
 #include <numeric>
 #include <optional>
-#include <random>
 #include <span>
 #include <string>
 #include <string_view>
@@ -430,15 +429,9 @@ class Postgres : public TextBackend {
     connection.add(detail::postgres::tidy_lanes);
     connection.end_untold();
   }
-  static std::string random_name() {
-    std::random_device random;
-    std::string name;
-    for (int i = 0; i < 16; ++i) name += detail::hex_digits[random() % 16];
-    return name;
-  }
 
   PostgresOptions options_;
-  const std::string origin_ = random_name();
+  const std::string origin_ = detail::random_text(16);
   const detail::HomeProcess home_;
   std::mutex preparing_;
   std::atomic<bool> is_prepared_ = false;

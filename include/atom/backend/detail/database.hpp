@@ -3,6 +3,7 @@
 
 #include <atom/backend/detail/pool.hpp>
 #include <atom/config.hpp>
+#include <atom/detail/segment.hpp>
 #include <atom/detail/utf8.hpp>
 #include <atom/state/backend.hpp>
 #include <atom/state/detail/home_process.hpp>
@@ -13,6 +14,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <random>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -45,6 +47,14 @@ inline std::int64_t version_after(std::int64_t version, std::string_view databas
   if (version < std::numeric_limits<std::int64_t>::max()) return version + 1;
   throw StateError(StateErrorCode::refused,
                    std::string(database) + ": it holds a version that nobody has given a state");
+}
+
+/// Hexadecimal digits that nobody else has.
+inline std::string random_text(std::size_t length) {
+  std::random_device random;
+  std::string text;
+  while (text.size() < length) text += hex_digits[random() % 16];
+  return text;
 }
 
 /// A connection for this thread, before the deadline.

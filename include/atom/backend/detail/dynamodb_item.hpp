@@ -1,7 +1,7 @@
 // What lies in the table, and how it is changed. Each item has the keys `p` and `k`, both text:
 //   s:SCOPE, KEY       a state: v its value, a number where it is an integer and else a text; f the format; n the
-//   version;
-//                      x when it ends, in milliseconds since 1970; b its labels. Without v it has ended.
+//                      version; x when it ends, in milliseconds since 1970; b its labels. Without v it has ended; of
+//                      what has ended many at once, the last one has left its random name in d.
 //   scopes, SCOPE      a scope in which there are states, perhaps; t when that was written last
 //   l:LABEL, SCOPE KEY a state that has the label, perhaps; t likewise
 //   meta, layout       v the version of all this

@@ -1,6 +1,7 @@
 // Many states of a table at once: lists, and the end of all that are in one.
 #pragma once
 
+#include <atom/backend/detail/database.hpp>
 #include <atom/backend/detail/dynamodb_client.hpp>
 #include <atom/backend/detail/dynamodb_connection.hpp>
 #include <atom/backend/detail/dynamodb_item.hpp>
@@ -127,11 +128,13 @@ inline void list_dynamodb_scopes(DynamoDbClient& client, std::string_view after,
 inline void end_dynamodb_states(DynamoDbClient& client, std::span<const FoundState> states, const std::string& label,
                                 std::vector<FoundState>& ended, Deadline deadline) {
   const std::int64_t now = dynamodb_now();
+  const std::string ours = random_text(16);
   std::vector<DynamoDbCall> calls;
   for (const FoundState& state : states) {
     const std::string partition = dynamodb_partition(state.scope);
     DynamoDbRequest request(client.table(), partition, state.key);
     end_dynamodb_state(request, now);
+    request.set("d = :d").text(":d", ours);
     require_alive_in_dynamodb(request, now);
     if (!label.empty()) request.require("contains(b, :label)").text(":label", label);
     calls.push_back({.operation = "UpdateItem", .body = request.body("ALL_OLD")});
@@ -140,9 +143,9 @@ inline void end_dynamodb_states(DynamoDbClient& client, std::span<const FoundSta
   for (std::size_t i = 0; i < calls.size(); ++i) {
     const DynamoDbJson json(calls[i].answer);
     if (calls[i].status == DynamoDbCall::Status::condition && calls[i].is_doubtful) {
-      // It was sent twice, and has met what it did itself, perhaps.
+      // It was sent twice, perhaps, and has met what it did itself.
       const auto there = json ? member_of(json.root(), "Item") : std::nullopt;
-      if (!there || member_of(*there, "v")) continue;
+      if (!there || member_of(*there, "v") || dynamodb_text(*there, "d") != ours) continue;
       ended.push_back({states[i].scope, states[i].key, dynamodb_item(*there, "", 0, now).version, states[i].value});
     }
     if (calls[i].status != DynamoDbCall::Status::good) continue;

@@ -1,13 +1,13 @@
 // Several commands of which all are to take effect, or none: one TransactWriteItems, after a look at their states.
 #pragma once
 
+#include <atom/backend/detail/database.hpp>
 #include <atom/backend/detail/dynamodb_client.hpp>
 #include <atom/backend/detail/dynamodb_connection.hpp>
 #include <atom/backend/detail/dynamodb_item.hpp>
 #include <atom/backend/detail/dynamodb_step.hpp>
 #include <atom/config.hpp>
 #include <atom/detail/json_writer.hpp>
-#include <atom/detail/segment.hpp>
 #include <atom/state/backend.hpp>
 #include <atom/state/error.hpp>
 
@@ -16,7 +16,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <random>
 #include <span>
 #include <string>
 #include <string_view>
@@ -131,7 +130,7 @@ class DynamoDbTransaction {
     JsonWriter body;
     body.begin_object();
     body.key("ClientRequestToken");
-    body.text(random_token());
+    body.text(random_text(32));
     body.key("TransactItems");
     body.begin_array();
     bool has_some = false;
@@ -169,12 +168,6 @@ class DynamoDbTransaction {
       }
     }
     return {StateErrorCode::unavailable, "DynamoDB: others write the same states", Effect::none, true};
-  }
-  static std::string random_token() {
-    std::random_device random;
-    std::string token;
-    for (int i = 0; i < 32; ++i) token += hex_digits[random() % 16];
-    return token;
   }
 
   const DynamoDbAttempt& attempt_;

@@ -8,6 +8,7 @@
 #include <deque>
 #include <exception>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -138,11 +139,11 @@ class NaiveStore {
       } catch (...) {
         --transactions_;
         hydrated_ = hydrated;
-        for (std::size_t i = 0; i < node_count; ++i) {
-          if (!nodes_[i]) continue;
-          nodes_[i]->state = before[i];
-          if (!was_there[i] && i < atom_count) nodes_[i]->state.value = initial(i, true);
-          if (!nodes_[i]->state.value && hears_change(*nodes_[i])) queue(nodes_[i]);
+        for (const NodePtr& node : in_order_of_use()) {
+          const std::size_t i = node->index;
+          node->state = before[i];
+          if (!was_there[i] && i < atom_count) node->state.value = initial(i, true);
+          if (!node->state.value && hears_change(*node)) queue(node);
         }
         throw;
       }
@@ -186,6 +187,7 @@ class NaiveStore {
   };
   struct Node {
     std::size_t index;
+    int used;  // how many were used before it
     State state;
     std::vector<Handle> listeners;
     std::vector<std::shared_ptr<Node>> inputs;   // what its last computation read, in that order
@@ -201,10 +203,16 @@ class NaiveStore {
   }
   NodePtr use(std::size_t i) {
     if (!nodes_[i]) {
-      nodes_[i] = std::make_shared<Node>(Node{i, {}, {}, {}, {}});
+      nodes_[i] = std::make_shared<Node>(Node{i, used_++, {}, {}, {}, {}});
       if (i < atom_count) nodes_[i]->state.value = initial(i, true);
     }
     return nodes_[i];
+  }
+  std::vector<NodePtr> in_order_of_use() const {
+    std::vector<NodePtr> nodes;
+    std::copy_if(nodes_.begin(), nodes_.end(), std::back_inserter(nodes), [](const NodePtr& node) { return !!node; });
+    std::sort(nodes.begin(), nodes.end(), [](const NodePtr& a, const NodePtr& b) { return a->used < b->used; });
+    return nodes;
   }
   static bool hears(const Node& node, Listens to) {
     return std::any_of(node.listeners.begin(), node.listeners.end(),
@@ -347,6 +355,7 @@ class NaiveStore {
   std::deque<NodePtr> queue_;
   int depth_ = 0;  // batches and deliveries on the stack
   int transactions_ = 0;
+  int used_ = 0;
 };
 
 }  // namespace fuzz

@@ -33,6 +33,16 @@ EXPLAINED = {
     "state/detail/any_json.hpp": {
         ("bool boolean = false;", "bool boolean = true;"): "it is read before it is used",
     },
+    "state/detail/cache.hpp": {
+        (
+            "return pause_after(failures, std::clamp<std::chrono::microseconds>(deadline / 16, std::chrono::microseconds(1),",
+            "return pause_after(failures, std::clamp<std::chrono::microseconds>(deadline / 17, std::chrono::microseconds(1),",
+        ): "how long a pause is at most is a choice",
+        (
+            "return pause_after(failures, std::clamp<std::chrono::microseconds>(deadline / 16, std::chrono::microseconds(1),",
+            "return pause_after(failures, std::clamp<std::chrono::microseconds>(deadline / 16, std::chrono::microseconds(2),",
+        ): "how long a pause is at least is a choice",
+    },
     "state/detail/job.hpp": {
         (
             "const bool is_short = row_->idle < row_->jobs.size();",
@@ -49,5 +59,8 @@ EXPLAINED = {
             "for (unsigned failures = 1;; ++failures) {",
             "for (unsigned failures = 1;; --failures) {",
         ): "from the third attempt on it waits as long as it ever does, where it would wait longer each time",
+    },
+    "state/engine.hpp": {
+        ("NumberedLane lane{0};", "NumberedLane lane{1};"): "a number of its own is all that a lane must have",
     },
 }

@@ -2095,6 +2095,13 @@ MUTANTS = [
         ["state/engine.cpp"],
     ),
     Mutant(
+        "who has sent leaves what is not waited for where nobody is woken",
+        "state/engine.hpp",
+        "if (!next && operation->asleep_ > 0 && operation->stage_ != Stage::done) next",
+        "if (!next && operation->stage_ != Stage::done) next",
+        ["state/task.cpp"],
+    ),
+    Mutant(
         "an asynchronous operation waits as long as the one that leads",
         "state/engine.hpp",
         "row.work.wait_until(lock, earliest_deadline());\n      give_up_late_ones();",
@@ -3156,6 +3163,13 @@ MUTANTS = [
         "state/detail/cache.hpp",
         "is_more = part->size() == range.limit;",
         "is_more = false;",
+        ["state/event_stream.cpp"],
+    ),
+    Mutant(
+        "a stream shows what a database has below its scope, too",
+        "state/detail/cache.hpp",
+        "range{&watched.scope, false, ",
+        "range{&watched.scope, true, ",
         ["state/event_stream.cpp"],
     ),
     Mutant(

@@ -953,6 +953,7 @@ TEST_CASE("streams that are opened within the staleness ask the database once") 
 
 /// Writes these states into a database, each with the value 1.
 void fill(atom::Backend& backend, const Scope& its_scope, int count) {
+  static std::uint32_t lanes = 0;
   std::vector<std::string> keys;
   for (int i = 0; i < count; ++i) keys.push_back(std::to_string(i));
   const atom::StoredValue value{"1", 0};
@@ -962,8 +963,9 @@ void fill(atom::Backend& backend, const Scope& its_scope, int count) {
   }
   std::vector<atom::Outcome> outcomes(commands.size());
   const auto deadline = std::chrono::steady_clock::now() + 30s;
-  REQUIRE(backend.execute({.sequence = 1}, atom::BatchMode::independent, commands, outcomes, deadline).status ==
-          atom::BatchStatus::done);
+  REQUIRE(
+      backend.execute({.number = ++lanes, .sequence = 1}, atom::BatchMode::independent, commands, outcomes, deadline)
+          .status == atom::BatchStatus::done);
 }
 
 TEST_CASE("a scope is listed in parts, to its end") {
@@ -973,6 +975,18 @@ TEST_CASE("a scope is listed in parts, to its end") {
   StateStore states(backend);
   EventStream stream = states.events(scope);
   CHECK(values_of(stream).size() == states.list(scope, {.limit = 10'000}).size());
+}
+
+TEST_CASE("of a database's scopes only the one itself is listed, and nothing below or beside it") {
+  const auto memory = std::make_shared<atom::Memory>();
+  fill(*memory, Scope{"s"}, 2);
+  for (const Scope& other : {Scope{"s.t"}, Scope{"r"}, Scope{"t"}, Scope::global()}) fill(*memory, other, 3);
+  StateStore states(std::make_shared<Lists>(memory), {.staleness = 1ms});
+  EventStream stream = states.events(scope);
+  Page page;
+  CHECK(page.read(stream.take()).values == Values{{"0", "1"}, {"1", "1"}});
+  number(states, "a").set(2);
+  CHECK(comes_to(stream, page, {{"0", "1"}, {"1", "1"}, {"a", "2"}}));
 }
 
 TEST_CASE("a scope that has become too large ends its own streams, and no others") {

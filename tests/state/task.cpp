@@ -252,6 +252,24 @@ TEST_CASE("beginning an operation blocks nothing, and many that wait are few bat
   CHECK(backend->reads <= 3);
 }
 
+TEST_CASE("what is begun while another thread sends is sent as soon as that one has its own answer") {
+  const auto backend = std::make_shared<Blocked>();
+  StateStore store(backend, {.deadline = 20s});
+  State<Number> n = number(store);
+  n.set(0);
+  n.apply_async(current + 1).wait();  // the thread of the store is there, and sleeps
+  backend->block(true);
+  std::thread leads([&] { n.apply(current + 1); });
+  REQUIRE(soon([&] { return backend->arrived == 3; }));
+  StateTask<Number> task = n.apply_async(current + 1);
+  std::this_thread::sleep_for(20ms);  // that thread has seen that somebody sends, and sleeps on
+  backend->block(false);
+  leads.join();
+  const bool is_soon = soon([&] { return task.is_ready(); });
+  CHECK(is_soon);
+  CHECK(task.wait() == 3);
+}
+
 TEST_CASE("an operation that nobody waits for is carried out all the same") {
   const auto memory = std::make_shared<atom::Memory>();
   {

@@ -7,7 +7,6 @@
 #include <libpq-fe.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,6 +35,7 @@
 #include "support/backend_client.hpp"
 #include "support/catch.hpp"
 #include "support/chaos_proxy.hpp"
+#include "support/child.hpp"
 #include "support/equations.hpp"
 #include "support/eventually.hpp"
 #include "support/fake_server.hpp"
@@ -561,17 +561,12 @@ TEST_CASE("postgres: before it is prepared, and in a forked process, nothing is 
 
   Database database;
   database.client.run(Batch().write(shop, "a", "1"));
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ++database.client.lane.sequence;
-    const BatchResult result = database.client.send(Batch().write(shop, "a", "2"));
-    const bool is_refused = result.error && result.error->code() == StateErrorCode::closed;
-    database.postgres.reset();  // and does not end its parent's sessions
-    ::_exit(is_refused ? 0 : 1);
-  }
-  int status = 1;
-  ::waitpid(child, &status, 0);
-  CHECK(status == 0);
+  CHECK(support::exit_code_of_child([&] {
+          ++database.client.lane.sequence;
+          const BatchResult result = database.client.send(Batch().write(shop, "a", "2"));
+          database.postgres.reset();  // and does not end its parent's sessions
+          return result.error && result.error->code() == StateErrorCode::closed;
+        }) == 0);
   database.client.run(Batch().apply(shop, "a", {}, current + 1));
   CHECK(database.client.text(shop, "a") == "2");
 }

@@ -2102,6 +2102,27 @@ MUTANTS = [
         ["state/task.cpp"],
     ),
     Mutant(
+        "a process that was forked waits for what was begun before",
+        "state/engine.hpp",
+        "    if (!is_foreign()) return false;\n    if (!operation.is_done()) {",
+        "    return false;\n    if (!operation.is_done()) {",
+        ["state/task.cpp: what was begun before a process*"],
+    ),
+    Mutant(
+        "a process that was forked says that what was begun before has no effect",
+        "state/engine.hpp",
+        "is_to_be_read(operation) ? Effect::none : Effect::unknown",
+        "Effect::none",
+        ["state/task.cpp: what was begun before a process*"],
+    ),
+    Mutant(
+        "a process that was forked waits for the work that was begun before",
+        "state/detail/job.hpp",
+        "if (home_.is_here()) return false;\n    if (is_done()) return true;",
+        "return false;",
+        ["state/task.cpp: what was begun before a process*"],
+    ),
+    Mutant(
         "an asynchronous operation waits as long as the one that leads",
         "state/engine.hpp",
         "row.work.wait_until(lock, earliest_deadline());\n      give_up_late_ones();",

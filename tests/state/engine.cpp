@@ -6,13 +6,11 @@
 
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
+#include "support/child.hpp"
 #include "support/eventually.hpp"
 #include "support/faulty_backend.hpp"
 #include "support/linearizability.hpp"
 #include "support/threads.hpp"
-
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -51,6 +49,7 @@ using atom::StateErrorCode;
 using atom::StateEvent;
 using atom::StateStore;
 using support::EquationBackend;
+using support::exit_code_of_child;
 using support::Fault;
 using support::Faults;
 using support::FaultyBackend;
@@ -1304,17 +1303,6 @@ TEST_CASE("close ends at its deadline where the database does not answer") {
   CHECK(takes(200ms, [&] { CHECK_FALSE(store.close(200ms)); }));
   gate->set_open(true);
   caller.join();
-}
-
-int exit_code_of_child(const std::function<bool()>& is_right) {
-  const pid_t child = fork();
-  if (child == 0) {
-    alarm(20);
-    _exit(is_right() ? 0 : 1);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 TEST_CASE("a store is of no use in a process that was forked from its own, and can be left there") {

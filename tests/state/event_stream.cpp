@@ -12,10 +12,8 @@
 #include <atom/state/session.hpp>
 #include <atom/state/state_store.hpp>
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include "support/catch.hpp"
+#include "support/child.hpp"
 #include "support/events.hpp"
 #include "support/eventually.hpp"
 #include "support/faulty_backend.hpp"
@@ -1035,23 +1033,17 @@ TEST_CASE("a stream is of no use in a process that was forked from its own, and 
   std::thread waiting([&] {
     while (!waits->ended()) (void)waits->wait(1h);
   });
-  const pid_t child = fork();
-  if (child == 0) {
-    alarm(20);
-    bool is_refused = false;
-    try {
-      (void)states->events(Scope{"t"});
-    } catch (const atom::StateError& error) {
-      is_refused = error.code() == StateErrorCode::closed;
-    }
-    const bool is_closed = states->close(1s);
-    stream.reset();
-    _exit(is_refused && !is_closed ? 0 : 1);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  CHECK(WIFEXITED(status));
-  CHECK(WEXITSTATUS(status) == 0);
+  CHECK(support::exit_code_of_child([&] {
+          bool is_refused = false;
+          try {
+            (void)states->events(Scope{"t"});
+          } catch (const atom::StateError& error) {
+            is_refused = error.code() == StateErrorCode::closed;
+          }
+          const bool is_closed = states->close(1s);
+          stream.reset();
+          return is_refused && !is_closed;
+        }) == 0);
   CHECK_FALSE(states->events(scope).ended());
   states->close(1s);
   waiting.join();

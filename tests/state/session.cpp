@@ -9,10 +9,8 @@
 #include <atom/state/promote.hpp>
 #include <atom/state/visitor.hpp>
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include "support/catch.hpp"
+#include "support/child.hpp"
 #include "support/faulty_backend.hpp"
 #include "support/misuse.hpp"
 #include "support/task.hpp"
@@ -915,32 +913,18 @@ TEST_CASE("A session is of no use in a process that was forked from its store's"
   session.commit_async().wait();
   session.use(a).update(2);
   (void)session.load_async(b, c);
-  const pid_t child = fork();
-  if (child == 0) {
-    alarm(20);
-    bool good = false;
-    try {
-      session.commit();
-    } catch (const StateError& error) {
-      good = error.code() == StateErrorCode::closed;
-    }
-    try {
-      session.load_async(d).wait();
-      good = false;
-    } catch (const StateError& error) {
-      good = good && error.code() == StateErrorCode::closed;
-    }
-    try {
-      states.promote(client, Scope::user("u"));
-      good = false;
-    } catch (const StateError& error) {
-      good = good && error.code() == StateErrorCode::closed;
-    }
-    _exit(good ? 0 : 1);
-  }
-  int status = -1;
-  REQUIRE(waitpid(child, &status, 0) == child);
-  CHECK(status == 0);
+  CHECK(support::exit_code_of_child([&] {
+          const auto is_closed = [](auto use) {
+            try {
+              use();
+            } catch (const StateError& error) {
+              return error.code() == StateErrorCode::closed;
+            }
+            return false;
+          };
+          return is_closed([&] { session.commit(); }) && is_closed([&] { session.load_async(d).wait(); }) &&
+                 is_closed([&] { states.promote(client, Scope::user("u")); });
+        }) == 0);
   session.commit();
   CHECK(stored(states, a) == 2);
 }

@@ -5,6 +5,7 @@
 
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
+#include "support/child.hpp"
 #include "support/faulty_backend.hpp"
 #include "support/task.hpp"
 #include "support/threads.hpp"
@@ -614,6 +615,53 @@ TEST_CASE("what work in a thread of the store's begins late has the deadline of 
   CHECK(task.wait().error().code() == StateErrorCode::timed_out);
   CHECK(number(store).try_load().error().code() == StateErrorCode::timed_out);
   CHECK(std::chrono::steady_clock::now() - begun >= 3500ms);  // here again, one of its own
+}
+
+TEST_CASE("what was begun before a process was forked is not waited for there, and nobody knows its effect") {
+  const auto backend = std::make_shared<Blocked>();
+  StateStore store(backend, {.deadline = 60s});  // a child has 20
+  State<Number> n = number(store);
+  n.set(0);
+  backend->block(true);
+  StateTask<StateResult<Number>> write = n.try_apply_async(current + 1), awaited = n.try_apply_async(current + 1);
+  StateTask<StateResult<Number>> read = n.try_load_async();
+  std::vector<StateTask<bool>> jobs;
+  for (int i = 0; i < 6; ++i) jobs.push_back(store.has_state_async({.key = "n", .scope = Scope::global()}));
+  REQUIRE(soon([&] { return backend->arrived == 7; }));  // the first one, a batch, a read, and four of the jobs
+  const int code = support::exit_code_of_child([&] {
+    const auto is_closed = [](const StateError& error, Effect effect) {
+      return error.code() == StateErrorCode::closed && error.effect() == effect;
+    };
+    const auto is_closed_to_job = [&](auto use) {
+      try {
+        use();
+      } catch (const StateError& error) {
+        return is_closed(error, Effect::unknown);
+      }
+      return false;
+    };
+    int right = 0;
+    const auto awaits = [&]() -> Task<void> {
+      right += is_closed((co_await awaited).error(), Effect::unknown) ? 1 : 0;
+      try {
+        co_await jobs[1];
+      } catch (const StateError& error) {
+        right += is_closed(error, Effect::unknown) ? 1 : 0;
+      }
+    };
+    Task<void> task = awaits();
+    task.start();
+    jobs.pop_back();  // which is not awaited
+    return right == 2 && is_closed(write.wait().error(), Effect::unknown) &&
+           is_closed(read.wait().error(), Effect::none) && is_closed_to_job([&] { jobs.front().wait(); }) &&
+           is_closed_to_job([&] { jobs.back().wait(); });
+  });
+  backend->block(false);
+  CHECK(code == 0);
+  CHECK(write.wait().value() == 1);
+  CHECK(awaited.wait().value() == 2);
+  CHECK(read.wait().has_value());
+  for (auto& job : jobs) CHECK(job.wait());
 }
 
 TEST_CASE("a read that is not needed is not made") {

@@ -6,12 +6,7 @@
 #include <atom/state/error.hpp>
 #include <atom/state/scope.hpp>
 
-#include <sys/types.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstddef>
 #include <functional>
 #include <optional>
@@ -22,6 +17,7 @@
 
 #include "support/backend_client.hpp"
 #include "support/catch.hpp"
+#include "support/child.hpp"
 
 namespace support {
 
@@ -196,23 +192,17 @@ template <class LetGo>
 void check_forked(atom::Backend& backend, Client& client, LetGo let_go) {
   const atom::Scope shop{"shop"};
   client.run(Batch().apply(shop, "n", {}, atom::current + 1));
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ++client.lane.sequence;
-    const atom::BatchResult result = client.send(Batch().apply(shop, "n", {}, atom::current + 1));
-    const atom::StateName name{shop, "n"};
-    atom::Outcome outcome;
-    const auto read = backend.read({&name, 1}, {&outcome, 1}, soon());
-    const bool good = result.status == atom::BatchStatus::not_applied &&
-                      result.error->code() == atom::StateErrorCode::closed && read &&
-                      read->code() == atom::StateErrorCode::closed;
-    let_go();
-    ::_exit(good ? 0 : 1);
-  }
-  int status = -1;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  CHECK(status == 0);
+  CHECK(exit_code_of_child([&] {
+          ++client.lane.sequence;
+          const atom::BatchResult result = client.send(Batch().apply(shop, "n", {}, atom::current + 1));
+          const atom::StateName name{shop, "n"};
+          atom::Outcome outcome;
+          const auto read = backend.read({&name, 1}, {&outcome, 1}, soon());
+          let_go();
+          return result.status == atom::BatchStatus::not_applied &&
+                 result.error->code() == atom::StateErrorCode::closed && read &&
+                 read->code() == atom::StateErrorCode::closed;
+        }) == 0);
   client.run(Batch().apply(shop, "n", {}, atom::current + 1));
   CHECK(client.text(shop, "n") == "2");
 }

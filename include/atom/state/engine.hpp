@@ -35,6 +35,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -75,6 +76,10 @@ class StateEngine {
   void start(const OperationPointer& operation) { admit(operation, true); }
   /// Returns when it is done; until then, this thread may lead.
   void wait(const OperationPointer& operation);
+  /// Whether the coroutine waits for it now; else it is done.
+  bool suspend(const OperationPointer& operation, std::coroutine_handle<> coroutine) {
+    return !is_left(*operation) && operation->suspend(coroutine);
+  }
 
   /// Carries out a batch of its own, all or nothing, and returns what came of each command; one that failed is why the
   /// others were not carried out. What is cached is the caller's business.
@@ -122,10 +127,7 @@ class StateEngine {
 
   /// Why nothing new may be asked of the database, if so.
   std::optional<StateError> refusal() const {
-    if (is_foreign()) {
-      return StateError(StateErrorCode::closed,
-                        "the store belongs to the process that this one was forked from: open one after fork()");
-    }
+    if (is_foreign()) return store_is_anothers();
     if (is_closed_.load(std::memory_order_acquire)) return store_is_closed();
     return std::nullopt;
   }
@@ -236,6 +238,14 @@ class StateEngine {
     row_->done.push_back(operation);
     row_->work.notify_one();
   }
+  /// Whether it was begun before this process was forked: then nobody goes on with it here, and who waits is told that.
+  bool is_left(StateOperation& operation) const {
+    if (!is_foreign()) return false;
+    if (!operation.is_done()) {
+      refuse(operation, store_is_anothers(is_to_be_read(operation) ? Effect::none : Effect::unknown));
+    }
+    return true;
+  }
   static bool is_to_be_read(const StateOperation& operation) noexcept {
     return operation.kind == StateOperation::Kind::read;
   }
@@ -344,7 +354,7 @@ class StateEngine {
 // ------------------------------------------------------------------------------------------------------------- waiting
 
 inline void StateEngine::wait(const OperationPointer& operation) {
-  if (is_foreign()) return refuse(*operation, *refusal());
+  if (is_left(*operation)) return;
   const bool is_read = is_to_be_read(*operation);
   Lock lock(row_->mutex);
   while (operation->stage_ != Stage::done) {

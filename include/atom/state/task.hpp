@@ -85,8 +85,8 @@ class [[nodiscard]] StateTask {
   // ---- co_await
 
   bool await_ready() const noexcept { return is_ready(); }
-  bool await_suspend(std::coroutine_handle<> coroutine) noexcept {
-    if (!job_) return pending_.operation->suspend(coroutine);
+  bool await_suspend(std::coroutine_handle<> coroutine) {
+    if (!job_) return pending_.engine->suspend(pending_.operation, coroutine);
     const std::shared_ptr<detail::Job> job = job_;  // this may be gone when it is suspended
     return job->suspend(coroutine);
   }

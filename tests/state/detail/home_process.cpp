@@ -1,9 +1,7 @@
 #include <atom/state/detail/home_process.hpp>
 
 #include "support/catch.hpp"
-
-#include <sys/wait.h>
-#include <unistd.h>
+#include "support/child.hpp"
 
 namespace home_process_test {
 namespace {
@@ -13,11 +11,7 @@ using atom::detail::HomeProcess;
 TEST_CASE("home process: a forked process is not the one in which it was made, and the parent still is") {
   const HomeProcess home;
   CHECK(home.is_here());
-  const pid_t child = ::fork();
-  if (child == 0) ::_exit(!home.is_here() && HomeProcess().is_here() ? 0 : 1);
-  int status = -1;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  CHECK(status == 0);
+  CHECK(support::exit_code_of_child([&] { return !home.is_here() && HomeProcess().is_here(); }) == 0);
   CHECK(home.is_here());
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atom/config.hpp>
+#include <atom/state/error.hpp>
 
 #include <pthread.h>
 
@@ -25,5 +26,11 @@ class HomeProcess {
   }
   const std::uint32_t generation_;
 };
+
+/// What whoever uses a store elsewhere is told.
+inline StateError store_is_anothers(Effect effect = Effect::none) {
+  return {StateErrorCode::closed,
+          "the store belongs to the process that this one was forked from: open one after fork()", effect};
+}
 
 }  // namespace atom::inline v0_1::detail

@@ -9,6 +9,7 @@
 #include <atom/state/must_not_block.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <coroutine>
@@ -69,15 +70,13 @@ class Job : public std::enable_shared_from_this<Job> {
   }
   /// Returns when it is done.
   void wait(const Executor& executor) {
+    if (is_left()) return;
     run(executor);
     if (!is_done()) about_to_block();
     std::unique_lock lock(mutex_);
     done_.wait(lock, [this] { return stage_ == Stage::done; });
   }
-  bool is_done() const noexcept {
-    const std::lock_guard lock(mutex_);
-    return stage_ == Stage::done;
-  }
+  bool is_done() const noexcept { return stage_ == Stage::done; }
   /// Once it is done, and once: throws what the work has thrown, which this thread owns alone then.
   void check() {
     if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
@@ -85,6 +84,7 @@ class Job : public std::enable_shared_from_this<Job> {
 
   /// Whether the coroutine waits now; else it is done.
   bool suspend(std::coroutine_handle<> coroutine) noexcept {
+    if (is_left()) return false;
     const std::lock_guard lock(mutex_);
     if (stage_ == Stage::done) return false;
     coroutine_ = coroutine;
@@ -92,6 +92,7 @@ class Job : public std::enable_shared_from_this<Job> {
   }
   /// The coroutine that waits, which is the caller's now, or null.
   std::coroutine_handle<> take_coroutine() noexcept {
+    if (is_left()) return nullptr;
     const std::lock_guard lock(mutex_);
     return std::exchange(coroutine_, nullptr);
   }
@@ -104,6 +105,19 @@ class Job : public std::enable_shared_from_this<Job> {
  private:
   enum class Stage { waits, runs, done };
 
+  /// Whether it was begun before this process was forked: then nobody goes on with it here, and the mutex may be locked
+  /// for ever. So it is done, and who waits is told that.
+  bool is_left() noexcept {
+    if (home_.is_here()) return false;
+    if (is_done()) return true;
+    try {
+      throw store_is_anothers(Effect::unknown);
+    } catch (...) {
+      thrown_ = std::current_exception();
+    }
+    stage_ = Stage::done;
+    return true;
+  }
   void resume(const Executor& executor) noexcept {
     const auto go_on = [job = weak_from_this().lock()] {
       if (const auto coroutine = job->take_coroutine()) coroutine.resume();
@@ -118,9 +132,10 @@ class Job : public std::enable_shared_from_this<Job> {
   }
 
   const Deadline deadline_;
-  mutable std::mutex mutex_;
+  const HomeProcess home_;
+  std::mutex mutex_;
   std::condition_variable done_;
-  Stage stage_ = Stage::waits;
+  std::atomic<Stage> stage_{Stage::waits};  // changed under the mutex
   std::coroutine_handle<> coroutine_ = nullptr;
   std::exception_ptr thrown_;
 };

@@ -845,6 +845,43 @@ TEST_CASE("one that gives up while another one leads was not sent if it says so"
   CHECK(n.load() == 1);
 }
 
+TEST_CASE("one that gives up while a batch is made of it has no effect if it says so") {
+  struct Ponders final : Gate {
+    Ponders() : Gate(std::make_shared<EquationBackend>(std::make_shared<atom::Memory>(), true)) {}
+    bool runs(const atom::AnyEquation& equation, const atom::detail::TypeOps& type) const override {
+      std::this_thread::sleep_until(until.load());
+      return Gate::runs(equation, type);
+    }
+    std::atomic<Clock::time_point> until{};
+  };
+  const auto backend = std::make_shared<Ponders>();
+  StateStore store(backend, {.deadline = 2s});
+  number(store).set(0);
+  backend->set_open(false);
+  const auto began = Clock::now();
+  std::vector<atom::StateResult<Number>> results(6, 0);
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < results.size();
+       ++i) {  // one is sent, and one of those that come at once leads the others
+    if (i == 5) std::this_thread::sleep_until(began + 1s);
+    threads.emplace_back(
+        [&, i] { results[i] = number(store, i == 0 ? "other" : "n").try_apply(current + (Number{1} << i)); });
+    if (i == 0) backend->wait_for(2);
+    wait_for_operations(store, i + 2);
+  }
+  backend->until = began + 2300ms;
+  backend->set_open(true);
+  for (std::thread& thread : threads) thread.join();
+  Number done = 0, perhaps = 0;
+  for (std::size_t i = 1; i < results.size(); ++i) {
+    if (results[i]) done |= Number{1} << i;
+    if (!results[i] && results[i].error().effect() == Effect::unknown) perhaps |= Number{1} << i;
+  }
+  const Number now = number(store).load();
+  CHECK((now & done) == done);
+  CHECK((now & ~(done | perhaps)) == 0);
+}
+
 TEST_CASE("a batch that nobody waits for any more takes no effect later, and is found out about by the next one") {
   const auto memory = std::make_shared<atom::Memory>();
   const auto backend = std::make_shared<FaultyBackend>(memory);
@@ -1915,6 +1952,42 @@ TEST_CASE("close waits for what is to be read, and gives up what is not") {
     REQUIRE(load.is_ready());
     CHECK(load.wait().error().code() == StateErrorCode::closed);
   }
+}
+
+/// Refuses all for now.
+struct Refuses final : support::PassingBackend {
+  Refuses() : PassingBackend(std::make_shared<atom::Memory>()) {}
+  atom::BatchResult execute(const atom::Lane&, atom::BatchMode, std::span<const atom::Command>,
+                            std::span<atom::Outcome>, atom::Deadline deadline) override {
+    if (std::chrono::steady_clock::now() >= deadline) ++late;
+    return {atom::BatchStatus::not_applied, StateError(StateErrorCode::unavailable, "no", Effect::none, true)};
+  }
+  std::atomic<int> late{0};
+};
+
+TEST_CASE("two may close at once, and who has time does not wait any more for what the other one gives up") {
+  for (int i = 0; i < 20; ++i) {
+    StateStore store(std::make_shared<Refuses>(), {.deadline = 60s});
+    auto write = number(store).try_set_async(1);
+    std::thread other([&] { (void)store.close(10ms); });
+    std::this_thread::sleep_for(2ms);
+    const auto began = Clock::now();
+    (void)store.close(10s);
+    CHECK(Clock::now() - began < 8s);
+    other.join();
+    CHECK(write.wait().error().code() == StateErrorCode::closed);
+    CHECK(write.wait().error().effect() == Effect::none);
+  }
+}
+
+TEST_CASE("what is tried again and again is not tried any more when its time is over") {
+  const auto backend = std::make_shared<Refuses>();
+  StateStore store(backend, {.deadline = 10ms});
+  for (int i = 0; i < 20; ++i) {
+    auto write = number(store).try_set_async(1);
+    REQUIRE(soon([&] { return write.is_ready(); }));
+  }
+  CHECK(backend->late < 10);  // one may be, by chance
 }
 
 TEST_CASE("pauses grow up to the longest") {

@@ -271,6 +271,24 @@ TEST_CASE("what is begun while another thread sends is sent as soon as that one 
   CHECK(task.wait() == 3);
 }
 
+TEST_CASE("close returns as soon as what is under way is done") {
+  const bool reads = GENERATE(false, true);
+  const auto backend = std::make_shared<Blocked>();
+  StateStore store(backend, {.deadline = 60s});
+  backend->block(true);
+  StateTask<Number> task = reads ? number(store).load_async() : number(store).apply_async(current + 1);
+  REQUIRE(soon([&] { return backend->arrived == 1; }));
+  bool is_done = false;
+  std::thread closes([&] { is_done = store.close(20s); });
+  std::this_thread::sleep_for(20ms);  // it waits, as a rule
+  const auto begun = std::chrono::steady_clock::now();
+  backend->block(false);
+  closes.join();
+  CHECK(is_done);
+  CHECK(std::chrono::steady_clock::now() - begun < 10s);
+  CHECK(task.wait() == (reads ? 0 : 1));
+}
+
 TEST_CASE("an operation that nobody waits for is carried out all the same") {
   const auto memory = std::make_shared<atom::Memory>();
   {

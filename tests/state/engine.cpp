@@ -1011,6 +1011,7 @@ TEST_CASE("a database that says again and again that it has lost something costs
   std::optional<StateError> error;
   CHECK(takes(100ms, [&] { error = number(store).try_apply(current + 1).error(); }));
   CHECK(error->retryable());
+  CHECK(store.stats().batches < 1000);  // with a pause each time
   static const atom::Atom<Number> atom{"engine.forgotten"};
   atom::Session session(store, Scope::global());
   session.use(atom).update(1);
@@ -1564,6 +1565,21 @@ TEST_CASE("what another store changes reaches the listeners here, in order") {
     const std::lock_guard lock(mutex);
     return heard.back() == 0;
   }));
+}
+
+TEST_CASE("after close nobody hears any more of what another store changes") {
+  const auto memory = std::make_shared<atom::Memory>();
+  StateStore here(memory);
+  StateStore there(memory);
+  std::atomic<int> heard{0};
+  const auto hears = number(here).on_change([&] { ++heard; });
+  number(there).set(1);
+  REQUIRE(soon([&] { return heard > 0; }));
+  CHECK(here.close(5s));
+  const int before = heard;
+  number(there).set(2);
+  std::this_thread::sleep_for(50ms);
+  CHECK(heard == before);
 }
 
 TEST_CASE("a subscriber may go while others write") {

@@ -278,15 +278,18 @@ TEST_CASE("close returns as soon as what is under way is done") {
   backend->block(true);
   StateTask<Number> task = reads ? number(store).load_async() : number(store).apply_async(current + 1);
   REQUIRE(soon([&] { return backend->arrived == 1; }));
+  StateTask<Number> next = reads ? number(store).load_async() : number(store).apply_async(current + 1);
   bool is_done = false;
   std::thread closes([&] { is_done = store.close(20s); });
   std::this_thread::sleep_for(20ms);  // it waits, as a rule
+  CHECK(backend->arrived == 1);
   const auto begun = std::chrono::steady_clock::now();
   backend->block(false);
   closes.join();
   CHECK(is_done);
   CHECK(std::chrono::steady_clock::now() - begun < 10s);
   CHECK(task.wait() == (reads ? 0 : 1));
+  CHECK(next.wait() == (reads ? 0 : 2));
 }
 
 TEST_CASE("an operation that nobody waits for is carried out all the same") {

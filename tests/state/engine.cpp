@@ -1253,6 +1253,46 @@ TEST_CASE("a listener that waits keeps nobody but its own caller waiting") {
   caller.join();
 }
 
+/// Uses a store at its end.
+struct Parting {
+  Parting() = default;
+  explicit Parting(double v) : value(v) {}
+  Parting(const Parting&) = default;
+  Parting& operator=(const Parting&) = default;
+  ~Parting() {
+    if (StateStore* const store = its_store) (void)number(*store, "seen").try_load_async();
+  }
+  friend bool operator==(const Parting& a, const Parting& b) { return a.value == b.value; }
+  static constexpr auto atom_fields() { return atom::describe(atom::field("value", &Parting::value)); }
+
+  double value = 0;
+  static inline std::atomic<StateStore*> its_store{nullptr};
+};
+
+TEST_CASE("a value may use the store at its end, also where nobody waits for the operation that has it") {
+  const auto backend = std::make_shared<FaultyBackend>(std::make_shared<atom::Memory>());
+  StateStore store(backend, {.deadline = 5s});
+  State<Parting> state = store.get_state<Parting>({}, {.key = "parting", .scope = Scope::global()});
+  Parting::its_store = &store;
+  for (int i = 1; i <= 20; ++i) {
+    (void)state.try_set_async(Parting(i));
+    (void)state.try_load_async();
+    (void)state.try_set_async(Parting(std::numeric_limits<double>::infinity()));  // which no batch takes
+  }
+  REQUIRE(soon([&] { return state.try_load().value() == Parting(20); }));
+  in_threads(2,
+             [&](std::size_t thread) {  // a value that was read is replaced before its reader has ended, now and then
+               for (int i = 0; i < 1000; ++i) {
+                 if (thread == 0) (void)state.try_set(Parting(i));
+                 if (thread == 1) (void)state.try_load_async();
+               }
+             });
+  backend->script({Fault::request_lost, Fault::refused});
+  (void)state.try_set_async(Parting(21));
+  CHECK(store.close(5s));
+  Parting::its_store = nullptr;
+}
+
 TEST_CASE("on_event is called where it may use the store") {
   const auto backend = std::make_shared<FaultyBackend>(std::make_shared<atom::Memory>());
   StateStore* its_store = nullptr;
@@ -1320,6 +1360,8 @@ TEST_CASE("after close operations are refused, and what was there is done") {
   CHECK(n.try_load().error().code() == StateErrorCode::closed);
   CHECK(n.try_erase().error().effect() == Effect::none);
   CHECK_THROWS_AS(store.delete_state({.key = "gone", .scope = Scope::global()}), StateError);
+  CHECK(n.try_apply_async(current + 1).is_ready());
+  CHECK(n.try_load_async().is_ready());
   CHECK(store.close(0ms));
 }
 
@@ -1330,6 +1372,36 @@ TEST_CASE("close finds out what became of a batch in doubt") {
   for (int i = 0; i < 60; ++i) backend->script({Fault::refused_for_now});
   CHECK(number(store).try_set(1).error().effect() == Effect::unknown);
   CHECK(store.close(20s));
+}
+
+TEST_CASE("close finds out what became of a batch in doubt that another thread has just refused") {
+  struct Refuses final : Gate {
+    atom::BatchResult execute(const atom::Lane& lane, atom::BatchMode mode, std::span<const atom::Command> commands,
+                              std::span<atom::Outcome> outcomes, atom::Deadline deadline) override {
+      if (++batches == 1)
+        return {atom::BatchStatus::in_doubt, StateError(StateErrorCode::unavailable, "lost", Effect::unknown, true)};
+      const atom::BatchResult result = Gate::execute(lane, mode, commands, outcomes, deadline);
+      if (batches == 2) return {atom::BatchStatus::not_applied, StateError(StateErrorCode::refused, "refused")};
+      return result;
+    }
+    std::atomic<int> batches{0};
+  };
+  const auto backend = std::make_shared<Refuses>();
+  StateStore store(backend, {.deadline = 60s});
+  backend->set_open(false);
+  auto write = number(store).try_set_async(1);
+  backend->wait_for(1);
+  bool is_done = false;
+  std::thread closes([&] { is_done = store.close(20s); });
+  std::this_thread::sleep_for(20ms);  // it waits, as a rule
+  const auto began = Clock::now();
+  backend->set_open(true);
+  closes.join();
+  CHECK(is_done);
+  CHECK(Clock::now() - began < 10s);
+  CHECK(write.wait().error().code() == StateErrorCode::refused);
+  CHECK(write.wait().error().effect() == Effect::unknown);
+  CHECK(backend->batches == 3);
 }
 
 TEST_CASE("close ends at its deadline where the database does not answer") {
@@ -1344,8 +1416,9 @@ TEST_CASE("close ends at its deadline where the database does not answer") {
 }
 
 TEST_CASE("a store is of no use in a process that was forked from its own, and can be left there") {
-  const auto memory = std::make_shared<atom::Memory>();
-  auto store = std::make_unique<StateStore>(memory, atom::StoreOptions{.deadline = 5s});
+  std::shared_ptr<atom::Backend> backend = std::make_shared<atom::Memory>();
+  if (GENERATE(false, true)) backend = std::make_shared<Silent>(backend);  // whose follower sleeps
+  auto store = std::make_unique<StateStore>(backend, atom::StoreOptions{.deadline = 5s});
   State<Number> n = number(*store);
   n.set(1);
   const auto hears = n.on_change([] {});
@@ -1950,6 +2023,26 @@ TEST_CASE("a listener that is told what was read may wait for another read") {
   number(store).set(1);
   auto load = n.try_load_async();
   CHECK(soon([&] { return load.is_ready() && next == 7; }));
+}
+
+TEST_CASE("close reads what is to be read where a listener has the thread that would") {
+  const auto memory = std::make_shared<atom::Memory>();
+  StateStore store(std::make_shared<Silent>(memory), {.deadline = 60s, .staleness = 1h});
+  State<Number> n = number(store);
+  n.load();
+  std::promise<void> may_end;
+  std::atomic<bool> is_told{false};
+  const auto told = n.on_change([&](Number) {
+    if (!is_told.exchange(true)) may_end.get_future().wait();
+  });
+  StateStore other(memory);
+  number(other).set(1);
+  (void)n.try_load_async();
+  REQUIRE(soon([&] { return is_told.load(); }));
+  auto next = number(store, "next").try_load_async();
+  CHECK(store.close(10s));
+  CHECK(next.is_ready());
+  may_end.set_value();
 }
 
 TEST_CASE("close waits for what is to be read, and gives up what is not") {

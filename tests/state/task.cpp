@@ -253,22 +253,30 @@ TEST_CASE("beginning an operation blocks nothing, and many that wait are few bat
   CHECK(backend->reads <= 3);
 }
 
-TEST_CASE("what is begun while another thread sends is sent as soon as that one has its own answer") {
+TEST_CASE("what is begun while another thread asks the database is done as soon as that one has its own answer") {
+  const bool reads = GENERATE(false, true);
   const auto backend = std::make_shared<Blocked>();
   StateStore store(backend, {.deadline = 20s});
   State<Number> n = number(store);
+  const auto begin = [&] { return reads ? n.load_async() : n.apply_async(current + 1); };
   n.set(0);
-  n.apply_async(current + 1).wait();  // the thread of the store is there, and sleeps
+  begin().wait();  // the threads of the store are there, and sleep
+  const int before = backend->arrived;
   backend->block(true);
-  std::thread leads([&] { n.apply(current + 1); });
-  REQUIRE(soon([&] { return backend->arrived == 3; }));
-  StateTask<Number> task = n.apply_async(current + 1);
-  std::this_thread::sleep_for(20ms);  // that thread has seen that somebody sends, and sleeps on
+  std::thread asks([&] {
+    if (reads) {
+      n.load_async().wait();  // as a rule it reads before the thread of the store has woken
+    } else {
+      n.apply(current + 1);
+    }
+  });
+  REQUIRE(soon([&] { return backend->arrived == before + 1; }));
+  StateTask<Number> task = begin();
+  std::this_thread::sleep_for(20ms);  // the thread of the store has seen that somebody asks, and sleeps on
   backend->block(false);
-  leads.join();
-  const bool is_soon = soon([&] { return task.is_ready(); });
-  CHECK(is_soon);
-  CHECK(task.wait() == 3);
+  asks.join();
+  CHECK(soon([&] { return task.is_ready(); }));
+  CHECK(task.wait() == (reads ? 0 : 3));
 }
 
 TEST_CASE("close returns as soon as what is under way is done") {
@@ -290,6 +298,24 @@ TEST_CASE("close returns as soon as what is under way is done") {
   CHECK(std::chrono::steady_clock::now() - begun < 10s);
   CHECK(task.wait() == (reads ? 0 : 1));
   CHECK(next.wait() == (reads ? 0 : 2));
+}
+
+TEST_CASE("who waits for what close gives up is woken") {
+  const auto backend = std::make_shared<Blocked>();
+  StateStore store(backend, {.deadline = 60s});
+  backend->block(true);
+  StateTask<StateResult<Number>> task = number(store).try_apply_async(current + 1);
+  REQUIRE(soon([&] { return backend->arrived == 1; }));
+  const auto begun = std::chrono::steady_clock::now();
+  std::optional<StateError> error;
+  std::thread waits([&] { error = task.wait().error(); });
+  std::this_thread::sleep_for(20ms);  // it sleeps, as a rule
+  CHECK_FALSE(store.close(20ms));
+  waits.join();
+  CHECK(std::chrono::steady_clock::now() - begun < 20s);
+  CHECK(error->code() == StateErrorCode::closed);
+  CHECK(error->effect() == Effect::unknown);
+  backend->block(false);
 }
 
 TEST_CASE("an operation that nobody waits for is carried out all the same") {

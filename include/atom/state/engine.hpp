@@ -164,7 +164,7 @@ class StateEngine {
     OperationQueue gathered;       // of which a batch is being made: as it is but for the leader
     std::unique_ptr<Batch> batch;  // the one that is under way
     bool is_led = false;           // a thread sends
-    std::condition_variable idle;  // for who closes
+    std::condition_variable free;  // nobody leads, or reads: for who closes
 
     // Threads whose operations go into one batch, as a rule, sleep together and are woken at once: those of the batch
     // that is under way in one bed, and those that come meanwhile in the other. Those that wait for reads have a third.
@@ -327,6 +327,8 @@ class StateEngine {
 
   // ---- Leading
 
+  using Attempt = void (StateEngine::*)(Lock& lock, Aftermath& after, Deadline limit);
+  void attempt(Lock& lock, Attempt what, Deadline limit) noexcept;
   void lead(Lock& lock, Aftermath& after, Deadline limit) noexcept;
   void pause(Lock& lock, const Failing& failing, Deadline limit) noexcept;
   void gather(Lock& lock, Aftermath& after) noexcept;
@@ -369,11 +371,7 @@ inline void StateEngine::wait(const OperationPointer& operation) {
       --operation->asleep_;
       if (!is_in_time) give_up(operation);
     } else {
-      Aftermath after;
-      is_read ? read(lock, after, operation->deadline) : lead(lock, after, operation->deadline);
-      unlock(lock);
-      finish(after);
-      lock.lock();
+      attempt(lock, is_read ? &StateEngine::read : &StateEngine::lead, operation->deadline);
     }
   }
   unlock(lock);  // it may have been this one's turn to lead
@@ -401,11 +399,7 @@ inline void StateEngine::send_for_others() noexcept {
       unlock(lock);
       lock.lock();
     } else {
-      Aftermath after;
-      lead(lock, after, Deadline::max());
-      unlock(lock);
-      finish(after);
-      lock.lock();
+      attempt(lock, &StateEngine::lead, Deadline::max());
     }
   }
 }
@@ -420,11 +414,7 @@ inline void StateEngine::read_for_others() noexcept {
       unlock(lock);
       lock.lock();
     } else if (!row.reads.empty()) {
-      Aftermath after;
-      read(lock, after, Deadline::max());
-      unlock(lock);
-      finish(after);
-      lock.lock();
+      attempt(lock, &StateEngine::read, Deadline::max());
     } else if (row.ends) {
       return;
     } else {
@@ -488,7 +478,6 @@ inline void StateEngine::give_up_late_ones(bool all_asynchronous) noexcept {
     } else {
       give_up(late);
     }
-    if (is_idle()) row_->idle.notify_all();
   }
 }
 inline void StateEngine::note_quarantine(Aftermath& after) noexcept {
@@ -505,6 +494,17 @@ inline void StateEngine::note_quarantine(Aftermath& after) noexcept {
 
 // ------------------------------------------------------------------------------------------------------------- leading
 
+/// To `lead` or to `read`; and what is left to do then, also to end, when nothing is locked.
+inline void StateEngine::attempt(Lock& lock, Attempt what, Deadline limit) noexcept {
+  {
+    Aftermath after;
+    (this->*what)(lock, after, limit);
+    unlock(lock);
+    finish(after);
+  }
+  lock.lock();
+}
+
 /// One attempt at one batch. Lets go of the lock meanwhile. Not beyond `limit`.
 inline void StateEngine::lead(Lock& lock, Aftermath& after, Deadline limit) noexcept {
   Row& row = *row_;
@@ -519,7 +519,7 @@ inline void StateEngine::lead(Lock& lock, Aftermath& after, Deadline limit) noex
   give_up_late_ones();
   note_quarantine(after);
   row.is_led = false;
-  if (is_idle()) row.idle.notify_all();
+  row.free.notify_all();
 }
 
 /// Until the next attempt, if the last one has failed.
@@ -610,7 +610,7 @@ inline void StateEngine::read(Lock& lock, Aftermath& after, Deadline limit) noex
   if (!row.reads.empty() && Clock::now() < limit) read_all(lock, after, std::min(limit, earliest_to_read()));
   give_up_late_ones();
   row.is_being_read = false;
-  if (is_idle()) row.idle.notify_all();
+  row.free.notify_all();
 }
 inline void StateEngine::read_all(Lock& lock, Aftermath& after, Deadline deadline) noexcept {
   Row& row = *row_;
@@ -778,17 +778,13 @@ inline bool StateEngine::close(Deadline deadline) {
   {
     Lock lock(row_->mutex);
     while (!(is_done = is_idle()) && Clock::now() < deadline) {
-      Aftermath after;
       if (!row_->is_led && is_to_send()) {
-        lead(lock, after, deadline);
+        attempt(lock, &StateEngine::lead, deadline);
       } else if (!row_->is_being_read && !row_->reads.empty()) {
-        read(lock, after, deadline);
+        attempt(lock, &StateEngine::read, deadline);
       } else {
-        row_->idle.wait_until(lock, deadline);
+        row_->free.wait_until(lock, deadline);
       }
-      unlock(lock);
-      finish(after);
-      lock.lock();
     }
     if (!is_done) give_up_late_ones(true);
     unlock(lock);

@@ -62,5 +62,34 @@ EXPLAINED = {
     },
     "state/engine.hpp": {
         ("NumberedLane lane{0};", "NumberedLane lane{1};"): "a number of its own is all that a lane must have",
+        ("std::array<Sleepers, 3> beds;", "std::array<Sleepers, 4> beds;"): "nobody sleeps in the fourth",
+        ("if (operation->is_done()) return;", ";"): "it is done after the lock is taken, too",
+        (
+            "if (operation->asleep_ > 0) row_->has_ended[operation->bed_] = true;",
+            "if (operation->asleep_ >= 0) row_->has_ended[operation->bed_] = true;",
+        ): "somebody is woken for nothing",
+        (
+            "if (row_->is_being_read || row_->reads.empty()) return false;",
+            "if (row_->is_being_read && row_->reads.empty()) return false;",
+        ): "somebody is woken for nothing",
+        ("++operation->asleep_;", "--operation->asleep_;"): "it is asleep all the same, and looks itself when it is not",
+        (
+            "if (staleness.count() > 0 && is_fresh(*node, staleness, asks)) return std::nullopt;",
+            "if (staleness.count() >= 0 && is_fresh(*node, staleness, asks)) return std::nullopt;",
+        ): "nothing is younger than zero",
+        ("for (unsigned failures = 1;; ++failures) {", "for (unsigned failures = 1;; --failures) {"): (
+            "from the third attempt on it waits as long as it ever does, where it would wait longer each time"
+        ),
+        ("if (failing.failures == 0) return;", "if (failing.failures == 1) return;"): (
+            "the second attempt comes without a pause, and a first one has no time to wait for"
+        ),
+        ("after.dropped.push_back(std::move(operation));", ";"): (
+            "only where its caller sees that it is done, and goes, before this thread lets go of the lock"
+        ),
+        ("row_->free.wait_until(lock, deadline);", ";"): "it looks again and again until then",
+        (
+            "after.events.was_lost = after.events.was_lost || share.is_left;",
+            ";",
+        ): "the outcomes say as much, unless the database has forgotten them",
     },
 }

@@ -2221,6 +2221,20 @@ MUTANTS = [
         ["state/engine.cpp: a value may use*"],
     ),
     Mutant(
+        "a store that is left in a forked process ends its backend there",
+        "state/engine.hpp",
+        "    static_cast<void>(new (std::nothrow) std::shared_ptr<Backend>(std::move(backend_)));\n",
+        "",
+        ["state/engine.cpp: a store is of no use*"],
+    ),
+    Mutant(
+        "who hears that there was no answer does not hear that there was none",
+        "state/engine.hpp",
+        "      message += \"no answer from \" + std::string(traits().name) + \" before the deadline; the last error was: \";\n",
+        "",
+        ["state/engine.cpp: a database that is down gives an error*"],
+    ),
+    Mutant(
         "an asynchronous operation waits as long as the one that leads",
         "state/engine.hpp",
         "row.work.wait_until(lock, earliest_deadline());\n      give_up_late_ones();",

@@ -18,6 +18,7 @@
 #include <climits>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <future>
@@ -770,7 +771,8 @@ TEST_CASE("a database that is down gives an error at the deadline that says so, 
   CHECK(error->code() == StateErrorCode::unavailable);
   CHECK(error->effect() == Effect::none);
   CHECK(error->retryable());
-  CHECK_THAT(error->message(), support::ContainsSubstring("global:n") && support::ContainsSubstring("down"));
+  CHECK_THAT(error->message(), support::ContainsSubstring("global:n") && support::ContainsSubstring("down") &&
+                                   support::ContainsSubstring("before the deadline; the last error was: "));
   CHECK(takes(1s, [&] { error = n.try_load().error(); }));
   CHECK(error->effect() == Effect::none);
   CHECK(events.count(StateEvent::Kind::retry) > 0);
@@ -909,6 +911,34 @@ TEST_CASE("a batch that nobody waits for any more takes no effect later, and is 
   CHECK(n.load() == (was_carried_out ? 111 : 101));
   CHECK(n.apply(current + 1) == (was_carried_out ? 112 : 102));
   CHECK(events.count(StateEvent::Kind::history_lost) == 0);
+}
+
+TEST_CASE("what was given up and took effect all the same is seen when that is known") {
+  struct Loses final : support::PassingBackend {
+    using PassingBackend::PassingBackend;
+    atom::BatchResult execute(const atom::Lane& lane, atom::BatchMode mode, std::span<const atom::Command> commands,
+                              std::span<atom::Outcome> outcomes, atom::Deadline deadline) override {
+      const bool arrives = !loses || ++lost == 1;
+      if (arrives) {
+        const atom::BatchResult result = PassingBackend::execute(lane, mode, commands, outcomes, deadline);
+        if (!loses) return result;
+      }
+      return {atom::BatchStatus::in_doubt, StateError(StateErrorCode::unavailable, "lost", Effect::unknown, true)};
+    }
+    std::atomic<bool> loses{false};
+    int lost = 0;
+  };
+  const auto memory = std::make_shared<atom::Memory>();
+  const auto backend = std::make_shared<Loses>(std::make_shared<Silent>(memory));
+  StateStore store(backend, {.deadline = 100ms, .staleness = 1h});
+  State<Number> n = number(store);
+  n.set(1);
+  backend->loses = true;
+  CHECK(n.try_set(2).error().effect() == Effect::unknown);
+  CHECK(n.get() == 1);  // as far as it is known here
+  backend->loses = false;
+  number(store, "other").set(1);
+  CHECK(n.get() == 2);
 }
 
 TEST_CASE("what several gave up at different times takes effect at most once") {
@@ -1415,10 +1445,19 @@ TEST_CASE("close ends at its deadline where the database does not answer") {
   caller.join();
 }
 
+/// Has what it shares with a process that was forked, and that must not end it.
+struct Shares final : support::PassingBackend {
+  using PassingBackend::PassingBackend;
+  ~Shares() override {
+    if (!home.is_here()) std::_Exit(3);
+  }
+  const atom::detail::HomeProcess home;
+};
+
 TEST_CASE("a store is of no use in a process that was forked from its own, and can be left there") {
   std::shared_ptr<atom::Backend> backend = std::make_shared<atom::Memory>();
   if (GENERATE(false, true)) backend = std::make_shared<Silent>(backend);  // whose follower sleeps
-  auto store = std::make_unique<StateStore>(backend, atom::StoreOptions{.deadline = 5s});
+  auto store = std::make_unique<StateStore>(std::make_shared<Shares>(backend), atom::StoreOptions{.deadline = 5s});
   State<Number> n = number(*store);
   n.set(1);
   const auto hears = n.on_change([] {});

@@ -73,6 +73,7 @@ EXPLAINED = {
             "if (row_->is_being_read && row_->reads.empty()) return false;",
         ): "somebody is woken for nothing",
         ("++operation->asleep_;", "--operation->asleep_;"): "it is asleep all the same, and looks itself when it is not",
+        ("--operation->asleep_;", ";"): "who is awake looks itself whose turn it is",
         (
             "if (staleness.count() > 0 && is_fresh(*node, staleness, asks)) return std::nullopt;",
             "if (staleness.count() >= 0 && is_fresh(*node, staleness, asks)) return std::nullopt;",

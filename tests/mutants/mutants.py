@@ -2235,6 +2235,13 @@ MUTANTS = [
         ["state/engine.cpp: a database that is down gives an error*"],
     ),
     Mutant(
+        "who waits for a read is not woken to read",
+        "state/engine.hpp",
+        "    if (!is_asleep) row_->unread.notify_one();\n    return is_asleep;",
+        "    row_->unread.notify_one();\n    return false;",
+        ["state/engine.cpp: who waits for a read is*"],
+    ),
+    Mutant(
         "an asynchronous operation waits as long as the one that leads",
         "state/engine.hpp",
         "row.work.wait_until(lock, earliest_deadline());\n      give_up_late_ones();",

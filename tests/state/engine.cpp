@@ -2064,6 +2064,49 @@ TEST_CASE("a listener that is told what was read may wait for another read") {
   CHECK(soon([&] { return load.is_ready() && next == 7; }));
 }
 
+TEST_CASE("who waits for a read is woken to read where a listener has the thread that would") {
+  struct HoldsReads final : support::PassingBackend {
+    using PassingBackend::PassingBackend;
+    std::optional<StateError> read(std::span<const atom::StateName> names, std::span<atom::Outcome> outcomes,
+                                   atom::Deadline deadline) override {
+      ++reads;
+      while (holds) std::this_thread::sleep_for(1ms);
+      return PassingBackend::read(names, outcomes, deadline);
+    }
+    std::atomic<bool> holds{false};
+    std::atomic<int> reads{0};
+  };
+  const auto memory = std::make_shared<atom::Memory>();
+  const auto backend = std::make_shared<HoldsReads>(std::make_shared<Silent>(memory));
+  StateStore store(backend, {.deadline = 20s, .staleness = 1h});
+  State<Number> n = number(store);
+  n.load();
+  std::promise<void> may_end;
+  std::atomic<bool> is_told{false};
+  const auto told = n.on_change([&](Number) {
+    if (!is_told.exchange(true)) may_end.get_future().wait();
+  });
+  StateStore other(memory);
+  number(other).set(1);
+  (void)n.try_load_async();
+  REQUIRE(soon([&] { return is_told.load(); }));
+  const int before = backend->reads;
+  backend->holds = true;
+  std::array<Number, 2> loaded{-1, -1};
+  const auto load = [&](std::size_t i) { loaded[i] = number(store, std::to_string(i)).load_async().wait(); };
+  std::thread reads(load, 0);
+  REQUIRE(soon([&] { return backend->reads == before + 1; }));
+  std::thread sleeps(load, 1);
+  std::this_thread::sleep_for(20ms);
+  const auto began = Clock::now();
+  backend->holds = false;
+  reads.join();
+  sleeps.join();
+  CHECK(Clock::now() - began < 10s);
+  CHECK(loaded == std::array<Number, 2>{0, 0});
+  may_end.set_value();
+}
+
 TEST_CASE("close reads what is to be read where a listener has the thread that would") {
   const auto memory = std::make_shared<atom::Memory>();
   StateStore store(std::make_shared<Silent>(memory), {.deadline = 60s, .staleness = 1h});

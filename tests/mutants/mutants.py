@@ -2242,6 +2242,13 @@ MUTANTS = [
         ["state/engine.cpp: who waits for a read is*"],
     ),
     Mutant(
+        "who loses each time does not hear why",
+        "state/engine.hpp",
+        "      message += \"others wrote it each time before the deadline\";\n",
+        "",
+        ["state/engine.cpp: compare-and-swap that others always*"],
+    ),
+    Mutant(
         "an asynchronous operation waits as long as the one that leads",
         "state/engine.hpp",
         "row.work.wait_until(lock, earliest_deadline());\n      give_up_late_ones();",

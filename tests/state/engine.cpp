@@ -984,6 +984,7 @@ TEST_CASE("compare-and-swap that others always win ends at the deadline") {
   CHECK(error->code() == StateErrorCode::conflict);
   CHECK(error->effect() == Effect::none);
   CHECK(error->retryable());
+  CHECK_THAT(error->message(), support::ContainsSubstring("others wrote it each time"));
 }
 
 TEST_CASE("a backend that throws, or gives no reason, is asked again until the deadline") {
@@ -2064,6 +2065,30 @@ TEST_CASE("a listener that is told what was read may wait for another read") {
   CHECK(soon([&] { return load.is_ready() && next == 7; }));
 }
 
+/// A listener of "n" that has the thread of the store that reads, until this ends.
+class LongListener {
+ public:
+  LongListener(StateStore& store, const std::shared_ptr<atom::Memory>& memory) {
+    State<Number> n = number(store);
+    n.load();
+    hears_ = n.on_change([this] {
+      if (!is_told_.exchange(true)) may_end_.get_future().wait();
+    });
+    StateStore other(memory);
+    number(other).set(1);
+    (void)n.try_load_async();
+    REQUIRE(soon([&] { return is_told_.load(); }));
+  }
+  LongListener(const LongListener&) = delete;
+  LongListener& operator=(const LongListener&) = delete;
+  ~LongListener() { may_end_.set_value(); }
+
+ private:
+  std::promise<void> may_end_;
+  std::atomic<bool> is_told_{false};
+  atom::StateSubscription hears_;
+};
+
 TEST_CASE("who waits for a read is woken to read where a listener has the thread that would") {
   struct HoldsReads final : support::PassingBackend {
     using PassingBackend::PassingBackend;
@@ -2079,17 +2104,7 @@ TEST_CASE("who waits for a read is woken to read where a listener has the thread
   const auto memory = std::make_shared<atom::Memory>();
   const auto backend = std::make_shared<HoldsReads>(std::make_shared<Silent>(memory));
   StateStore store(backend, {.deadline = 20s, .staleness = 1h});
-  State<Number> n = number(store);
-  n.load();
-  std::promise<void> may_end;
-  std::atomic<bool> is_told{false};
-  const auto told = n.on_change([&](Number) {
-    if (!is_told.exchange(true)) may_end.get_future().wait();
-  });
-  StateStore other(memory);
-  number(other).set(1);
-  (void)n.try_load_async();
-  REQUIRE(soon([&] { return is_told.load(); }));
+  const LongListener listener(store, memory);
   const int before = backend->reads;
   backend->holds = true;
   std::array<Number, 2> loaded{-1, -1};
@@ -2104,27 +2119,15 @@ TEST_CASE("who waits for a read is woken to read where a listener has the thread
   sleeps.join();
   CHECK(Clock::now() - began < 10s);
   CHECK(loaded == std::array<Number, 2>{0, 0});
-  may_end.set_value();
 }
 
 TEST_CASE("close reads what is to be read where a listener has the thread that would") {
   const auto memory = std::make_shared<atom::Memory>();
   StateStore store(std::make_shared<Silent>(memory), {.deadline = 60s, .staleness = 1h});
-  State<Number> n = number(store);
-  n.load();
-  std::promise<void> may_end;
-  std::atomic<bool> is_told{false};
-  const auto told = n.on_change([&](Number) {
-    if (!is_told.exchange(true)) may_end.get_future().wait();
-  });
-  StateStore other(memory);
-  number(other).set(1);
-  (void)n.try_load_async();
-  REQUIRE(soon([&] { return is_told.load(); }));
+  const LongListener listener(store, memory);
   auto next = number(store, "next").try_load_async();
   CHECK(store.close(10s));
   CHECK(next.is_ready());
-  may_end.set_value();
 }
 
 TEST_CASE("close waits for what is to be read, and gives up what is not") {

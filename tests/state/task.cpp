@@ -687,19 +687,19 @@ TEST_CASE("what was begun before a process was forked is not waited for there, a
       }
       return false;
     };
-    int right = 0;
+    int told = 0;
     const auto awaits = [&]() -> Task<void> {
-      right += is_closed((co_await awaited).error(), Effect::unknown) ? 1 : 0;
+      told += is_closed((co_await std::move(awaited)).error(), Effect::unknown) ? 1 : 0;
       try {
-        co_await jobs[1];
+        co_await std::move(jobs[1]);
       } catch (const StateError& error) {
-        right += is_closed(error, Effect::unknown) ? 1 : 0;
+        told += is_closed(error, Effect::unknown) ? 1 : 0;
       }
     };
     Task<void> task = awaits();
     task.start();
     jobs.pop_back();  // which is not awaited
-    return right == 2 && is_closed(write.wait().error(), Effect::unknown) &&
+    return told == 2 && is_closed(write.wait().error(), Effect::unknown) &&
            is_closed(read.wait().error(), Effect::none) && is_closed_to_job([&] { jobs.front().wait(); }) &&
            is_closed_to_job([&] { jobs.back().wait(); });
   });

@@ -2204,7 +2204,7 @@ MUTANTS = [
         "state/engine.hpp",
         "is_asleep = is_asleep || (operation->asleep_ > 0 && operation->stage_ != Stage::done);",
         "is_asleep = is_asleep || operation->stage_ != Stage::done;",
-        ["state/task.cpp: what is begun while another*"],
+        ["state/engine.cpp: what is to be read while another*"],
     ),
     Mutant(
         "who closes is not told that a batch in doubt is left to it",

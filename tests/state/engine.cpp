@@ -2089,18 +2089,20 @@ class LongListener {
   atom::StateSubscription hears_;
 };
 
+/// Answers what it is to read when it is told to.
+struct HoldsReads final : support::PassingBackend {
+  using PassingBackend::PassingBackend;
+  std::optional<StateError> read(std::span<const atom::StateName> names, std::span<atom::Outcome> outcomes,
+                                 atom::Deadline deadline) override {
+    ++reads;
+    while (holds) std::this_thread::sleep_for(1ms);
+    return PassingBackend::read(names, outcomes, deadline);
+  }
+  std::atomic<bool> holds{false};
+  std::atomic<int> reads{0};
+};
+
 TEST_CASE("who waits for a read is woken to read where a listener has the thread that would") {
-  struct HoldsReads final : support::PassingBackend {
-    using PassingBackend::PassingBackend;
-    std::optional<StateError> read(std::span<const atom::StateName> names, std::span<atom::Outcome> outcomes,
-                                   atom::Deadline deadline) override {
-      ++reads;
-      while (holds) std::this_thread::sleep_for(1ms);
-      return PassingBackend::read(names, outcomes, deadline);
-    }
-    std::atomic<bool> holds{false};
-    std::atomic<int> reads{0};
-  };
   const auto memory = std::make_shared<atom::Memory>();
   const auto backend = std::make_shared<HoldsReads>(std::make_shared<Silent>(memory));
   StateStore store(backend, {.deadline = 20s, .staleness = 1h});
@@ -2119,6 +2121,24 @@ TEST_CASE("who waits for a read is woken to read where a listener has the thread
   sleeps.join();
   CHECK(Clock::now() - began < 10s);
   CHECK(loaded == std::array<Number, 2>{0, 0});
+}
+
+TEST_CASE("what is to be read while another thread reads is read as soon as that one has its own answer") {
+  const auto memory = std::make_shared<atom::Memory>();
+  const auto backend = std::make_shared<HoldsReads>(std::make_shared<Silent>(memory));
+  StateStore store(backend, {.deadline = 20s, .staleness = 1h});
+  std::optional<LongListener> listener(std::in_place, store, memory);
+  const int before = backend->reads;
+  backend->holds = true;
+  std::thread reads([&] { number(store, "x").load_async().wait(); });
+  REQUIRE(soon([&] { return backend->reads == before + 1; }));
+  auto next = number(store, "next").try_load_async();
+  listener.reset();
+  std::this_thread::sleep_for(20ms);  // the thread of the store has seen that somebody reads, and sleeps
+  backend->holds = false;
+  reads.join();
+  CHECK(soon([&] { return next.is_ready(); }));
+  CHECK(next.wait().value() == 0);
 }
 
 TEST_CASE("close reads what is to be read where a listener has the thread that would") {

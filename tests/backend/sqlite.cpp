@@ -3,16 +3,15 @@
 #include "support/backend_checks.hpp"
 #include "support/backend_client.hpp"
 #include "support/catch.hpp"
+#include "support/child.hpp"
 
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
@@ -54,6 +53,7 @@ using atom::StoredValue;
 using support::Batch;
 using support::Client;
 using support::ContainsSubstring;
+using support::exit_code_of;
 using support::in;
 using support::names;
 using support::soon;
@@ -1038,12 +1038,6 @@ pid_t start(const char* test, const std::string& path, const std::string& argume
   }
   return child;
 }
-int wait_for(pid_t child) {
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 std::string environment(const char* name) {
   const char* const value = std::getenv(name);
   return value ? value : "";
@@ -1073,7 +1067,7 @@ TEST_CASE("sqlite: several processes create one file and count in it, and each n
   const std::string path = folder / "app.db";
   std::vector<pid_t> children;
   for (int i = 0; i < 6; ++i) children.push_back(start("[child-counts]", path));
-  for (const pid_t child : children) CHECK(wait_for(child) == 0);
+  for (const pid_t child : children) CHECK(exit_code_of(child) == 0);
   const auto sqlite = open(path);
   CHECK(Client(*sqlite).text(shop, "n") == "600");
   CHECK(sqlite->list({}, soon())->size() == 601);
@@ -1084,7 +1078,7 @@ TEST_CASE("sqlite: many processes that create one file at once all succeed") {
     TemporaryFolder folder;
     std::vector<pid_t> children;
     for (int i = 0; i < 8; ++i) children.push_back(start("[child-writes]", folder / "app.db"));
-    for (const pid_t child : children) CHECK(wait_for(child) == 0);
+    for (const pid_t child : children) CHECK(exit_code_of(child) == 0);
     CHECK(Client(*open(folder / "app.db")).text(shop, "n") == "8");
   }
 }
@@ -1099,7 +1093,7 @@ TEST_CASE("sqlite: a file that another process is just making is waited for, and
       if (child == 0) ::_exit(Sqlite(folder / "app.db").prepare(true, soon()) ? 1 : 0);
       children.push_back(child);
     }
-    for (const pid_t child : children) CHECK(wait_for(child) == 0);
+    for (const pid_t child : children) CHECK(exit_code_of(child) == 0);
   }
 }
 
@@ -1116,14 +1110,14 @@ TEST_CASE("sqlite: a process that stands still with the lock costs a writer its 
   CHECK(result.error->code() == StateErrorCode::timed_out);
   CHECK(file.client.text(shop, "a") == "1");
   ::kill(child, SIGKILL);
-  wait_for(child);
+  exit_code_of(child);
   CHECK(file.client.send(Batch().write(shop, "a", "2")).status == BatchStatus::done);
 }
 
 TEST_CASE("sqlite: a feed loses track when another process has written") {
   File file;
   const auto feed = file.sqlite->open_feed();
-  CHECK(wait_for(start("[child-writes]", file.path)) == 0);
+  CHECK(exit_code_of(start("[child-writes]", file.path)) == 0);
   Heard heard;
   while (heard.losses == 0) REQUIRE_FALSE(feed->poll(heard, in(100ms)));
   CHECK(heard.losses == 1);
@@ -1141,7 +1135,7 @@ TEST_CASE("sqlite: a second object on the file that comes and goes does not take
     CHECK(refused.prepare(true, soon()));
   }
   // Had they gone, the child would be the last one to close the file, and would remove the log.
-  CHECK(wait_for(start("[child-writes]", file.path)) == 0);
+  CHECK(exit_code_of(start("[child-writes]", file.path)) == 0);
   CHECK(std::filesystem::exists(file.path + "-wal"));
   file.client.run(Batch().apply(shop, "n", {}, current + 1));
   CHECK(file.client.text(shop, "n") == "2");
@@ -1168,7 +1162,7 @@ TEST_CASE("sqlite: a file or folder without permission is refused") {
       const auto error = sqlite.prepare(true, soon());
       ::_exit(error && error->code() == StateErrorCode::refused ? 0 : 1);
     }
-    CHECK(wait_for(child) == 0);
+    CHECK(exit_code_of(child) == 0);
     ::chmod((folder / "").c_str(), 0755);
     CHECK(everything(folder / "").size() == 1);
     ::chmod(path.c_str(), 0644);

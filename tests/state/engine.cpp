@@ -863,8 +863,8 @@ TEST_CASE("one that gives up while a batch is made of it has no effect if it say
   const auto began = Clock::now();
   std::vector<atom::StateResult<Number>> results(6, 0);
   std::vector<std::thread> threads;
-  for (std::size_t i = 0; i < results.size();
-       ++i) {  // one is sent, and one of those that come at once leads the others
+  // One is sent; of those that come at once one leads the others.
+  for (std::size_t i = 0; i < results.size(); ++i) {
     if (i == 5) std::this_thread::sleep_until(began + 1s);
     threads.emplace_back(
         [&, i] { results[i] = number(store, i == 0 ? "other" : "n").try_apply(current + (Number{1} << i)); });
@@ -1311,13 +1311,13 @@ TEST_CASE("a value may use the store at its end, also where nobody waits for the
     (void)state.try_set_async(Parting(std::numeric_limits<double>::infinity()));  // which no batch takes
   }
   REQUIRE(soon([&] { return state.try_load().value() == Parting(20); }));
-  in_threads(2,
-             [&](std::size_t thread) {  // a value that was read is replaced before its reader has ended, now and then
-               for (int i = 0; i < 1000; ++i) {
-                 if (thread == 0) (void)state.try_set(Parting(i));
-                 if (thread == 1) (void)state.try_load_async();
-               }
-             });
+  // Now and then a value that was read is replaced before its reader has ended.
+  in_threads(2, [&](std::size_t thread) {
+    for (int i = 0; i < 1000; ++i) {
+      if (thread == 0) (void)state.try_set(Parting(i));
+      if (thread == 1) (void)state.try_load_async();
+    }
+  });
   backend->script({Fault::request_lost, Fault::refused});
   (void)state.try_set_async(Parting(21));
   CHECK(store.close(5s));
@@ -1406,18 +1406,19 @@ TEST_CASE("close finds out what became of a batch in doubt") {
 }
 
 TEST_CASE("close finds out what became of a batch in doubt that another thread has just refused") {
-  struct Refuses final : Gate {
+  struct Doubtful final : Gate {
     atom::BatchResult execute(const atom::Lane& lane, atom::BatchMode mode, std::span<const atom::Command> commands,
                               std::span<atom::Outcome> outcomes, atom::Deadline deadline) override {
-      if (++batches == 1)
+      if (++batches == 1) {
         return {atom::BatchStatus::in_doubt, StateError(StateErrorCode::unavailable, "lost", Effect::unknown, true)};
+      }
       const atom::BatchResult result = Gate::execute(lane, mode, commands, outcomes, deadline);
       if (batches == 2) return {atom::BatchStatus::not_applied, StateError(StateErrorCode::refused, "refused")};
       return result;
     }
     std::atomic<int> batches{0};
   };
-  const auto backend = std::make_shared<Refuses>();
+  const auto backend = std::make_shared<Doubtful>();
   StateStore store(backend, {.deadline = 60s});
   backend->set_open(false);
   auto write = number(store).try_set_async(1);

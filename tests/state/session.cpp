@@ -914,14 +914,7 @@ TEST_CASE("A session is of no use in a process that was forked from its store's"
   session.use(a).update(2);
   (void)session.load_async(b, c);
   CHECK(support::exit_code_of_child([&] {
-          const auto is_closed = [](auto use) {
-            try {
-              use();
-            } catch (const StateError& error) {
-              return error.code() == StateErrorCode::closed;
-            }
-            return false;
-          };
+          const auto is_closed = [](auto use) { return error_of(use).code() == StateErrorCode::closed; };
           return is_closed([&] { session.commit(); }) && is_closed([&] { session.load_async(d).wait(); }) &&
                  is_closed([&] { states.promote(client, Scope::user("u")); });
         }) == 0);

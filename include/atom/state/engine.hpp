@@ -78,7 +78,7 @@ class StateEngine {
   void wait(const OperationPointer& operation);
   /// Whether the coroutine waits for it now; else it is done.
   bool suspend(const OperationPointer& operation, std::coroutine_handle<> coroutine) {
-    return !is_left(*operation) && operation->suspend(coroutine);
+    return !refuse_if_foreign(*operation) && operation->suspend(coroutine);
   }
 
   /// Carries out a batch of its own, all or nothing, and returns what came of each command; one that failed is why the
@@ -238,8 +238,9 @@ class StateEngine {
     row_->done.push_back(operation);
     row_->work.notify_one();
   }
-  /// Whether it was begun before this process was forked: then nobody goes on with it here, and who waits is told that.
-  bool is_left(StateOperation& operation) const {
+  /// Of one that was begun before this process was forked nobody goes on with it here: who waits is told that. Whether
+  /// it is so.
+  bool refuse_if_foreign(StateOperation& operation) const {
     if (!is_foreign()) return false;
     if (!operation.is_done()) {
       refuse(operation, store_is_anothers(is_to_be_read(operation) ? Effect::none : Effect::unknown));
@@ -356,7 +357,7 @@ class StateEngine {
 // ------------------------------------------------------------------------------------------------------------- waiting
 
 inline void StateEngine::wait(const OperationPointer& operation) {
-  if (is_left(*operation)) return;
+  if (refuse_if_foreign(*operation)) return;
   const bool is_read = is_to_be_read(*operation);
   Lock lock(row_->mutex);
   while (operation->stage_ != Stage::done) {

@@ -70,7 +70,7 @@ class Job : public std::enable_shared_from_this<Job> {
   }
   /// Returns when it is done.
   void wait(const Executor& executor) {
-    if (is_left()) return;
+    if (end_if_foreign()) return;
     run(executor);
     if (!is_done()) about_to_block();
     std::unique_lock lock(mutex_);
@@ -84,7 +84,7 @@ class Job : public std::enable_shared_from_this<Job> {
 
   /// Whether the coroutine waits now; else it is done.
   bool suspend(std::coroutine_handle<> coroutine) noexcept {
-    if (is_left()) return false;
+    if (end_if_foreign()) return false;
     const std::lock_guard lock(mutex_);
     if (stage_ == Stage::done) return false;
     coroutine_ = coroutine;
@@ -92,7 +92,7 @@ class Job : public std::enable_shared_from_this<Job> {
   }
   /// The coroutine that waits, which is the caller's now, or null.
   std::coroutine_handle<> take_coroutine() noexcept {
-    if (is_left()) return nullptr;
+    if (end_if_foreign()) return nullptr;
     const std::lock_guard lock(mutex_);
     return std::exchange(coroutine_, nullptr);
   }
@@ -105,9 +105,9 @@ class Job : public std::enable_shared_from_this<Job> {
  private:
   enum class Stage { waits, runs, done };
 
-  /// Whether it was begun before this process was forked: then nobody goes on with it here, and the mutex may be locked
-  /// for ever. So it is done, and who waits is told that.
-  bool is_left() noexcept {
+  /// Of one that was begun before this process was forked nobody goes on with it here, and the mutex may be locked for
+  /// ever: it is done, and who waits is told that. Whether it is so.
+  bool end_if_foreign() noexcept {
     if (home_.is_here()) return false;
     if (is_done()) return true;
     try {
